@@ -1,0 +1,25 @@
+"""What crosses the pipe between the captioning front end and its model process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.encodings import Encoding
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionItem:
+    """One encoded picture to describe."""
+
+    encoding: Encoding
+    """With tokens, of the model's space."""
+    language: str
+    """One of the model's languages."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredCaption:
+    """One caption; `score` is the mean natural-log probability a token."""
+
+    text: str
+    score: float

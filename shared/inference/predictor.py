@@ -1,0 +1,81 @@
+"""The port to a model: what a predictor is, what it is told, and what it answers. No torch, no gRPC here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from shared.errors import Code
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeOptions:
+    """What a process may use to run its model."""
+
+    device: str = "auto"
+    """`auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` is bf16 where the hardware multiplies it natively, else fp32."""
+    threads: int = 0
+    """CPU threads of the model; 0 is all that the process may use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """The model behind a service, as model.toml states it."""
+
+    name: str
+    version: str
+    digest: str
+    """SHA-256 of the weights file, lower-case hexadecimal."""
+    space: str
+    """Id of the joint text-image space."""
+    bucket_sizes: tuple[int, ...]
+    """Batch sizes the model runs at, rising; the last is the largest batch."""
+    languages: tuple[str, ...] = ()
+    """BCP 47 codes of the languages it answers in; empty where it answers in none."""
+
+    @property
+    def max_batch_size(self) -> int:
+        """The most items of one batch."""
+        return self.bucket_sizes[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why one item of a batch has no answer; its batch-mates have theirs."""
+
+    code: Code
+    """INVALID_ARGUMENT for bad input, INTERNAL for what the model got wrong."""
+    message: str
+    """One line with value and limit."""
+
+
+class Predictor(Protocol[In, Out]):
+    """A model that is ready to run, in the model process."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is served."""
+
+    @property
+    def device(self) -> str:
+        """Where and how it runs, such as `cpu bf16 2 threads`."""
+
+    def warmup(self) -> None:
+        """Runs each bucket size once, so that no caller meets a cold shape."""
+
+    def predict(self, batch: Sequence[In], /) -> Sequence[Out | Failure]:
+        """Answers 1 to `info.max_batch_size` items, in order: decode, run, encode."""
+
+
+LoadPredictor = Callable[[Path, RuntimeOptions], Predictor[Any, Any]]
+"""What a service's predictor module offers as `load`: reads and verifies a model directory.
+
+Raises ModelDirectoryError.
+"""

@@ -1,0 +1,167 @@
+"""Every metric that Diptych exports, by name; the registry is injected, nothing is registered at import.
+
+Label values come from fixed sets (methods, codes, services, reasons), never from a request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from shared.inference.predictor import ModelInfo
+
+SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+
+
+class RpcMetrics:
+    """What a gRPC server does, by method (`package.Service/Method`) and status code."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "diptych_rpc_requests", "RPCs that ended, by method and code.", ("method", "code"), registry=registry
+        )
+        self.seconds = Histogram(
+            "diptych_rpc_seconds",
+            "Seconds from an RPC's arrival to its end.",
+            ("method",),
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.in_flight = Gauge("diptych_rpc_in_flight", "RPCs under way.", ("method",), registry=registry)
+
+
+class BatcherMetrics:
+    """What the queue and the batches of a model service do."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.queue_depth = Gauge("diptych_queue_depth", "Items waiting for a batch.", registry=registry)
+        self.items_in_flight = Gauge("diptych_items_in_flight", "Items in the running batch.", registry=registry)
+        self.queue_seconds = Histogram(
+            "diptych_queue_seconds",
+            "Seconds an item waited from its arrival until its batch began.",
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.batch_wait_seconds = Histogram(
+            "diptych_batch_wait_seconds",
+            "Seconds a batch's oldest item had waited when the batch began.",
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.batch_size = Histogram(
+            "diptych_batch_size", "Items a batch.", buckets=BATCH_SIZE_BUCKETS, registry=registry
+        )
+        self.padding_items = Counter(
+            "diptych_padding_items", "Places of batches filled with padding up to the bucket size.", registry=registry
+        )
+        self.inference_seconds = Histogram(
+            "diptych_inference_seconds",
+            "Seconds the model process spent on a batch, by bucket size.",
+            ("bucket",),
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.rejected = Counter(
+            "diptych_rejected",
+            "Requests refused at arrival: queue_full, overload, hopeless_deadline, not_serving.",
+            ("reason",),
+            registry=registry,
+        )
+        self.dropped = Counter(
+            "diptych_dropped",
+            "Admitted requests that left the queue unserved: cancelled, expired, model_lost.",
+            ("reason",),
+            registry=registry,
+        )
+
+
+class WorkerMetrics:
+    """The model process, as the front end sees it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.restarts = Counter("diptych_model_process_restarts", "Restarts of the model process.", registry=registry)
+        self.gpu_memory = Gauge(
+            "diptych_gpu_memory_bytes", "GPU memory that the model process holds; 0 on CPU.", registry=registry
+        )
+        self.info = Gauge(
+            "diptych_model_info",
+            "1 for the model that is served.",
+            ("name", "version", "digest", "space", "device"),
+            registry=registry,
+        )
+
+    def set_model(self, info: ModelInfo, device: str) -> None:
+        """Says which model is served, and where it runs."""
+        self.info.clear()
+        self.info.labels(info.name, info.version, info.digest, info.space, device).set(1)
+
+
+class DownstreamMetrics:
+    """The gateway's calls to model services, by service name (`text`, `classification`, ...)."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "diptych_downstream_requests",
+            "Calls to a model service that ended, retries counted each, by code.",
+            ("service", "code"),
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "diptych_downstream_seconds",
+            "Seconds of a call to a model service, retries counted each.",
+            ("service",),
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
+        self.retries = Counter(
+            "diptych_downstream_retries", "Calls tried again on another replica.", ("service",), registry=registry
+        )
+        self.replicas = Gauge(
+            "diptych_replicas", "Known replicas by state: serving, not_serving.", ("service", "state"), registry=registry
+        )
+
+
+class ProcessMemory(Collector):
+    """Resident memory by process, read when scraped; `pids` may change between scrapes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pids: dict[str, int | str] = {"front_end": "self"}
+        """Process id by role: `front_end`, and `model` where there is a model process."""
+        registry.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Reads /proc; a process that is gone is left out."""
+        resident = GaugeMetricFamily(
+            "diptych_process_resident_memory_bytes", "Resident memory, by process.", labels=["process"]
+        )
+        for role, pid in self.pids.items():
+            if (value := _resident_bytes(pid)) is not None:
+                resident.add_metric([role], value)
+        yield resident
+
+
+def _resident_bytes(pid: int | str) -> int | None:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+@contextmanager
+def observed(histogram: Histogram) -> Iterator[None]:
+    """Times a block, also one that awaits."""
+    begin = time.perf_counter()
+    try:
+        yield
+    finally:
+        histogram.observe(time.perf_counter() - begin)

@@ -1,0 +1,68 @@
+"""Settings that every server has: read from the environment once, frozen; no other module reads the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.inference.predictor import RuntimeOptions
+
+
+class ServerSettings(BaseSettings):
+    """What a server listens on, tells and how it stops."""
+
+    model_config = SettingsConfigDict(env_prefix="DIPTYCH_", frozen=True, use_attribute_docstrings=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on, for gRPC and metrics; `0.0.0.0` in a container."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """Port of gRPC; 0 takes a free one and logs it."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port of Prometheus metrics over HTTP, `/metrics`; 0 takes a free one and logs it."""
+    drain_delay_seconds: float = Field(default=0.0, ge=0)
+    """Seconds a server that got SIGTERM still takes calls while its NOT_SERVING spreads; 5 on Kubernetes."""
+    drain_timeout_seconds: float = Field(default=30.0, ge=0)
+    """Seconds it then waits for calls under way before it cancels them."""
+    max_message_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """Largest message of either direction, in bytes; what is larger ends with RESOURCE_EXHAUSTED."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe log line that is written."""
+    log_format: Literal["text", "json"] = "text"
+    """Log lines for a person or for a collector; both go to standard error."""
+
+
+class ModelServiceSettings(ServerSettings):
+    """What a model service adds: its model, its device and its queue."""
+
+    model_directory: Path
+    """Folder with `model.toml` and the weights; a service's own class defaults it to the embedded model."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """`auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` is bf16 where the hardware multiplies it natively, else fp32."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of the model; 0 is all that the process may use."""
+    max_queue_items: int = Field(default=256, ge=1)
+    """Items that may wait; a request that does not fit is refused with RESOURCE_EXHAUSTED."""
+    hang_timeout_seconds: float = Field(default=30.0, gt=0)
+    """Seconds of one batch after which the model process counts as hung and is replaced."""
+
+    def runtime(self) -> RuntimeOptions:
+        """The part that the model process needs."""
+        return RuntimeOptions(device=self.device, precision=self.precision, threads=self.threads)
+
+
+def settings_rows(settings: type[BaseSettings]) -> list[tuple[str, str, str]]:
+    """Variable, default and meaning of each field, for `--help` and the README."""
+    prefix: Any = settings.model_config.get("env_prefix", "")
+    return [
+        (
+            f"{prefix}{name}".upper(),
+            "required" if field.is_required() else str(field.get_default(call_default_factory=True)),
+            field.description or "",
+        )
+        for name, field in settings.model_fields.items()
+    ]
