@@ -124,7 +124,10 @@ class DownstreamMetrics:
             "diptych_downstream_retries", "Calls tried again on another replica.", ("service",), registry=registry
         )
         self.replicas = Gauge(
-            "diptych_replicas", "Known replicas by state: serving, not_serving.", ("service", "state"), registry=registry
+            "diptych_replicas",
+            "Known replicas by state: serving, not_serving.",
+            ("service", "state"),
+            registry=registry,
         )
 
 

@@ -1,0 +1,63 @@
+"""Captioning: message to queue to message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grpc.aio import ServicerContext
+
+from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
+from diptych.types.v1 import label_pb2
+from services.captioning.items import CaptionItem, ScoredCaption
+from services.captioning.settings import CaptioningSettings
+from shared.inference.batching import DynamicBatcher
+from shared.inference.predictor import ModelInfo
+from shared.inference.submission import (
+    answer_language,
+    check_count,
+    encoding_of_space,
+    model_message,
+    submit_call,
+    timings_message,
+)
+
+if TYPE_CHECKING:  # generic in the stubs, not at run time
+    _Context = ServicerContext[captioning_pb2.GenerateCaptionRequest, captioning_pb2.GenerateCaptionResponse]
+
+
+class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
+    """Answers `diptych.captioning.v1.CaptioningService`."""
+
+    def __init__(
+        self,
+        batcher: DynamicBatcher[CaptionItem, tuple[ScoredCaption, ...]],
+        info: ModelInfo,
+        settings: CaptioningSettings,
+    ) -> None:
+        self._batcher = batcher
+        self._info = info
+        self._model = model_message(info)
+        self._settings = settings
+
+    async def GenerateCaption(
+        self, request: captioning_pb2.GenerateCaptionRequest, context: _Context
+    ) -> captioning_pb2.GenerateCaptionResponse:
+        """The captions of each encoded picture."""
+        check_count(len(request.encodings), field="encodings", limit=self._settings.max_encodings)
+        language = answer_language(request.language, self._info)
+        items = [
+            CaptionItem(encoding=encoding_of_space(encoding, self._info), language=language)
+            for encoding in request.encodings
+        ]
+        answer = await submit_call(self._batcher, items, field="encodings")
+        return captioning_pb2.GenerateCaptionResponse(
+            results=[_captions(output) for output in answer.outputs],
+            model=self._model,
+            timings=timings_message(answer),
+        )
+
+
+def _captions(output: tuple[ScoredCaption, ...]) -> captioning_pb2.Captions:
+    return captioning_pb2.Captions(
+        captions=[label_pb2.Caption(text=caption.text, score=caption.score) for caption in output]
+    )

@@ -1,0 +1,64 @@
+"""Classification: message to queue to message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grpc.aio import ServicerContext
+
+from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
+from diptych.types.v1 import label_pb2
+from services.classification.items import ClassifiedImage, ImageItem
+from services.classification.settings import ClassificationSettings
+from shared.encodings import to_proto
+from shared.inference.batching import DynamicBatcher
+from shared.inference.predictor import ModelInfo
+from shared.inference.submission import answer_language, check_count, model_message, submit_call, timings_message
+
+DEFAULT_TOP_K = 5
+
+if TYPE_CHECKING:  # generic in the stubs, not at run time
+    _Context = ServicerContext[classification_pb2.ClassifyImageRequest, classification_pb2.ClassifyImageResponse]
+
+
+class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServicer):
+    """Answers `diptych.classification.v1.ClassificationService`."""
+
+    def __init__(
+        self, batcher: DynamicBatcher[ImageItem, ClassifiedImage], info: ModelInfo, settings: ClassificationSettings
+    ) -> None:
+        self._batcher = batcher
+        self._info = info
+        self._model = model_message(info)
+        self._settings = settings
+
+    async def ClassifyImage(
+        self, request: classification_pb2.ClassifyImageRequest, context: _Context
+    ) -> classification_pb2.ClassifyImageResponse:
+        """Labels, and where asked the encoding, of each image."""
+        check_count(len(request.images), field="images", limit=self._settings.max_images)
+        language = answer_language(request.language, self._info)
+        items = [
+            ImageItem(
+                image=image,
+                top_k=request.top_k or DEFAULT_TOP_K,
+                language=language,
+                include_encoding=request.include_encodings,
+            )
+            for image in request.images
+        ]
+        answer = await submit_call(self._batcher, items, field="images")
+        return classification_pb2.ClassifyImageResponse(
+            classifications=[_classification(output) for output in answer.outputs],
+            model=self._model,
+            timings=timings_message(answer),
+        )
+
+
+def _classification(output: ClassifiedImage) -> classification_pb2.Classification:
+    return classification_pb2.Classification(
+        labels=[
+            label_pb2.Label(id=label.id, text=label.text, probability=label.probability) for label in output.labels
+        ],
+        encoding=None if output.encoding is None else to_proto(output.encoding),
+    )

@@ -1,0 +1,48 @@
+"""Text encoding: message to queue to message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grpc.aio import ServicerContext
+
+from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
+from services.text.settings import TextSettings
+from shared.encodings import Encoding, to_proto
+from shared.errors import InvalidArgumentError
+from shared.inference.batching import DynamicBatcher
+from shared.inference.predictor import ModelInfo
+from shared.inference.submission import check_count, model_message, submit_call, timings_message
+
+if TYPE_CHECKING:  # generic in the stubs, not at run time
+    _Context = ServicerContext[text_encoding_pb2.EncodeTextRequest, text_encoding_pb2.EncodeTextResponse]
+
+
+class TextEncodingServicer(text_encoding_pb2_grpc.TextEncodingServiceServicer):
+    """Answers `diptych.text.v1.TextEncodingService`."""
+
+    def __init__(self, batcher: DynamicBatcher[str, Encoding], info: ModelInfo, settings: TextSettings) -> None:
+        self._batcher = batcher
+        self._model = model_message(info)
+        self._settings = settings
+
+    async def EncodeText(
+        self, request: text_encoding_pb2.EncodeTextRequest, context: _Context
+    ) -> text_encoding_pb2.EncodeTextResponse:
+        """One encoding a text."""
+        check_count(len(request.texts), field="texts", limit=self._settings.max_texts)
+        for index, text in enumerate(request.texts):
+            self._check_text(text, f"texts[{index}]")
+        answer = await submit_call(self._batcher, request.texts, field="texts")
+        return text_encoding_pb2.EncodeTextResponse(
+            encodings=[to_proto(encoding) for encoding in answer.outputs],
+            model=self._model,
+            timings=timings_message(answer),
+        )
+
+    def _check_text(self, text: str, field: str) -> None:
+        limit = self._settings.max_characters
+        if len(text) > limit:
+            raise InvalidArgumentError(f"{field} has {len(text)} characters; the limit is {limit}", field=field)
+        if not text.strip():
+            raise InvalidArgumentError(f"{field} is blank; it must have 1 to {limit} characters", field=field)

@@ -1,0 +1,75 @@
+"""The `main` of every server process: settings from the environment, logs, event loop, exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from shared.errors import ConfigurationError
+from shared.logs import configure_logs
+from shared.settings import ServerSettings, settings_rows
+
+EXIT_FAILED = 1
+"""The server stopped because of a fault, such as a model process that dies again and again."""
+EXIT_CONFIGURATION = 2
+"""The server cannot start as it is configured; starting it again does not help."""
+
+Settings = TypeVar("Settings", bound=ServerSettings)
+
+
+def run_server(
+    program: str, settings_type: type[Settings], serve: Callable[[Settings], Awaitable[str | None]]
+) -> NoReturn:
+    """Runs `serve` until it ends, and the process with it.
+
+    Args:
+        program: how the process is started, such as `python -m services.text`; for `--help`.
+        settings_type: read from the environment; there are no flags but `--help`.
+        serve: returns None after a clean stop, or the reason of a fault.
+    """
+    if sys.argv[1:]:
+        _print_help(program, settings_type)
+        raise SystemExit(0 if sys.argv[1:] in (["--help"], ["-h"]) else EXIT_CONFIGURATION)
+    try:
+        settings = settings_type()
+        configure_logs(settings.log_level, settings.log_format)
+        reason = uvloop.run(_awaited(serve(settings)))
+    except ValidationError as error:
+        _fail(_first_problem(error, settings_type), EXIT_CONFIGURATION)
+    except ConfigurationError as error:
+        _fail(str(error), EXIT_CONFIGURATION)
+    except KeyboardInterrupt:  # before the server took over the signal
+        raise SystemExit(130) from None
+    if reason is not None:
+        _fail(reason, EXIT_FAILED)
+    raise SystemExit(0)
+
+
+async def _awaited(result: Awaitable[str | None]) -> str | None:
+    return await result
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"error: {message}\n")
+    raise SystemExit(code) from None
+
+
+def _first_problem(error: ValidationError, settings_type: type[ServerSettings]) -> str:
+    problem = error.errors()[0]
+    prefix = settings_type.model_config.get("env_prefix", "")
+    variable = f"{prefix}{'.'.join(str(part) for part in problem['loc'])}".upper()
+    found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
+    return f"{variable}: {problem['msg']}{found}"
+
+
+def _print_help(program: str, settings_type: type[ServerSettings]) -> None:
+    table = Table("variable", "default", "meaning", title=f"{program}: settings, from the environment", show_lines=True)
+    for row in settings_rows(settings_type):
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,89 @@
+"""A model service, put together: model process, batcher and gRPC server; each service adds only its servicer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from prometheus_client import CollectorRegistry
+
+from shared.inference.batching import DynamicBatcher
+from shared.inference.predictor import ModelInfo
+from shared.inference.worker import ModelWorker
+from shared.metrics import BatcherMetrics, ProcessMemory, WorkerMetrics
+from shared.rpc import metadata
+from shared.rpc.interceptors import Metadata
+from shared.rpc.server import Server
+from shared.settings import ModelServiceSettings
+
+AddServicer = Callable[[grpc.aio.Server, DynamicBatcher[Any, Any], ModelInfo], None]
+
+
+async def serve_model(
+    settings: ModelServiceSettings, *, load: str, service: str, add_servicer: AddServicer
+) -> str | None:
+    """Serves one model until it is told to stop; returns the reason of a fault, None after a clean stop.
+
+    The model is read and verified before the port opens, and every bucket is warm before health says SERVING.
+
+    Args:
+        settings: of the service.
+        load: dotted name of the predictor's `load`, such as `services.text.predictor:load`.
+        service: full name of the gRPC service.
+        add_servicer: adds the service to a server, given the queue to submit to and the model behind it.
+
+    Raises:
+        ConfigurationError: the model directory or an address cannot be served.
+    """
+    registry = CollectorRegistry()
+    health: asyncio.Queue[bool] = asyncio.Queue()
+    worker: ModelWorker[Any, Any] = ModelWorker(
+        load,
+        settings.model_directory,
+        settings.runtime(),
+        hang_timeout_seconds=settings.hang_timeout_seconds,
+        metrics=WorkerMetrics(registry),
+        memory=ProcessMemory(registry),
+        on_ready=health.put_nowait,
+    )
+    try:
+        info = await worker.start()
+        batcher: DynamicBatcher[Any, Any] = DynamicBatcher(
+            worker.run,
+            bucket_sizes=info.bucket_sizes,
+            max_queue_items=settings.max_queue_items,
+            metrics=BatcherMetrics(registry),
+        )
+        server = Server(
+            settings,
+            registry,
+            services=[service],
+            trailing=lambda: ((metadata.QUEUE_SECONDS, f"{batcher.predicted_wait_seconds():.4f}"),),
+            watch_metadata=_identity(info),
+        )
+        add_servicer(server.grpc, batcher, info)
+        async with batcher, server:
+            running = [asyncio.create_task(_report_health(health, server)), asyncio.create_task(worker.warmup())]
+            try:
+                return await server.run(worker.failed())
+            finally:
+                for task in running:
+                    task.cancel()
+    finally:
+        await worker.close()
+
+
+async def _report_health(states: asyncio.Queue[bool], server: Server) -> None:
+    while True:
+        await server.set_serving(await states.get())
+
+
+def _identity(info: ModelInfo) -> Metadata:
+    return (
+        (metadata.MODEL_NAME, info.name),
+        (metadata.MODEL_VERSION, info.version),
+        (metadata.MODEL_DIGEST, info.digest),
+        (metadata.MODEL_SPACE, info.space),
+    )

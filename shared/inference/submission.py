@@ -1,0 +1,84 @@
+"""From a call to the queue and back: deadline and priority go in, field names, model and timings come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from diptych.types.v1 import encoding_pb2, model_pb2
+from shared.encodings import Encoding, from_proto
+from shared.errors import Code, InternalError, InvalidArgumentError, SpaceMismatchError
+from shared.inference.batching import Answer, DynamicBatcher, ItemFailedError, Priority
+from shared.inference.predictor import ModelInfo
+from shared.rpc.context import current_call
+
+DEFAULT_LANGUAGE = "en"
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+async def submit_call(batcher: DynamicBatcher[In, Out], items: Sequence[In], *, field: str) -> Answer[Out]:
+    """Submits the items of the current call under its deadline and priority.
+
+    Args:
+        batcher: the queue.
+        items: one for each element of the request's repeated field.
+        field: that field's name; an item that fails is named `field[i]`.
+
+    Raises:
+        CallError: refused, expired, or an item failed.
+    """
+    call = current_call()
+    try:
+        return await batcher.submit(items, deadline=call.deadline, priority=Priority[call.priority.upper()])
+    except ItemFailedError as error:
+        path = f"{field}[{error.index}]"
+        if error.failure.code is Code.INVALID_ARGUMENT:
+            raise InvalidArgumentError(f"{path}: {error.failure.message}", field=path) from None
+        raise InternalError(f"{path}: {error.failure.message}") from None
+
+
+def check_count(count: int, *, field: str, limit: int) -> None:
+    """Raises InvalidArgumentError unless `count` elements of a repeated field are 1 to `limit`."""
+    if not 1 <= count <= limit:
+        raise InvalidArgumentError(f"{field} has {count} elements; it must have 1 to {limit}", field=field)
+
+
+def answer_language(requested: str, info: ModelInfo) -> str:
+    """The language to answer in.
+
+    Raises:
+        InvalidArgumentError: the model does not know it.
+    """
+    language = requested or DEFAULT_LANGUAGE
+    if language not in info.languages:
+        raise InvalidArgumentError(
+            f"language is {language!r}; the model knows {', '.join(info.languages)}", field="language"
+        )
+    return language
+
+
+def encoding_of_space(message: encoding_pb2.Encoding, info: ModelInfo) -> Encoding:
+    """The encoding, if it is of the model's space.
+
+    Raises:
+        SpaceMismatchError: it is of another.
+    """
+    if message.space != info.space:
+        raise SpaceMismatchError(got=message.space, served=info.space)
+    return from_proto(message)
+
+
+def model_message(info: ModelInfo) -> model_pb2.Model:
+    """The model as answers name it."""
+    return model_pb2.Model(name=info.name, version=info.version, digest=info.digest, space=info.space)
+
+
+def timings_message(answer: Answer[Out]) -> model_pb2.Timings:
+    """Where the time of an answer went."""
+    return model_pb2.Timings(
+        queue_seconds=answer.queue_seconds,
+        inference_seconds=answer.inference_seconds,
+        batch_size=answer.batch_size,
+    )

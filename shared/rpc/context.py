@@ -1,0 +1,93 @@
+"""What a call carries besides its message: id, caller, priority and deadline, ambient for the code below it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from shared.errors import InvalidArgumentError
+from shared.rpc import metadata
+
+MAX_VALUE_CHARACTERS = 128
+PRIORITIES = ("interactive", "batch")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallContext:
+    """One call, as the server that handles it sees it."""
+
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    caller: str = ""
+    priority: str = PRIORITIES[0]
+    deadline: float | None = None
+    """When the caller gives up, on the clock of the running event loop, in seconds; None is never."""
+
+
+_current: ContextVar[CallContext] = ContextVar("diptych_call")
+
+
+def current_call() -> CallContext:
+    """The call being handled; a fresh one outside of any."""
+    return _current.get(None) or CallContext()
+
+
+def current_request_id() -> str:
+    """The id of the call being handled; empty outside of any."""
+    call = _current.get(None)
+    return call.request_id if call else ""
+
+
+def enter_call(call: CallContext) -> None:
+    """Makes `call` the current one for this task and what it starts."""
+    _current.set(call)
+
+
+def remaining_seconds(margin: float = 0.0) -> float | None:
+    """Seconds until the current call's deadline less `margin`, at least 0; None without a deadline."""
+    deadline = current_call().deadline
+    if deadline is None:
+        return None
+    return max(0.0, deadline - asyncio.get_running_loop().time() - margin)
+
+
+def outgoing_metadata() -> tuple[tuple[str, str], ...]:
+    """The current call's id, caller and priority, to pass on downstream."""
+    call = current_call()
+    entries = [(metadata.REQUEST_ID, call.request_id), (metadata.PRIORITY, call.priority)]
+    if call.caller:
+        entries.append((metadata.CALLER, call.caller))
+    return tuple(entries)
+
+
+def read_call(entries: Iterable[tuple[str, str | bytes]], time_remaining: float | None) -> CallContext:
+    """The context of an arriving call.
+
+    Args:
+        entries: its invocation metadata.
+        time_remaining: seconds until its deadline, None without one.
+
+    Raises:
+        InvalidArgumentError: a value is too long, or no priority we know.
+    """
+    known = {metadata.REQUEST_ID: "", metadata.CALLER: "", metadata.PRIORITY: PRIORITIES[0]}
+    for key, value in entries:
+        if key in known and isinstance(value, str):
+            if len(value) > MAX_VALUE_CHARACTERS:
+                raise InvalidArgumentError(
+                    f"metadata {key} has {len(value)} characters; the limit is {MAX_VALUE_CHARACTERS}", field=key
+                )
+            known[key] = value
+    if known[metadata.PRIORITY] not in PRIORITIES:
+        raise InvalidArgumentError(
+            f"metadata {metadata.PRIORITY} is {known[metadata.PRIORITY]!r}; known are {', '.join(PRIORITIES)}",
+            field=metadata.PRIORITY,
+        )
+    return CallContext(
+        request_id=known[metadata.REQUEST_ID] or uuid.uuid4().hex,
+        caller=known[metadata.CALLER],
+        priority=known[metadata.PRIORITY],
+        deadline=None if time_remaining is None else asyncio.get_running_loop().time() + time_remaining,
+    )

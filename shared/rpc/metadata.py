@@ -1,0 +1,20 @@
+"""Names of the metadata keys that Diptych reads and writes; fixed, as the protos are."""
+
+REQUEST_ID = "x-request-id"
+"""Request: an id for logs, up to 128 characters; made up when absent; comes back in trailing metadata."""
+CALLER = "diptych-caller"
+"""Request: who calls, for fair sharing; up to 128 characters."""
+PRIORITY = "diptych-priority"
+"""Request: `interactive` (the default) or `batch`."""
+
+MODEL_NAME = "diptych-model-name"
+"""Initial metadata of a model service's Health.Watch: a gateway that watches a replica learns its model from it."""
+MODEL_VERSION = "diptych-model-version"
+"""As MODEL_NAME."""
+MODEL_DIGEST = "diptych-model-digest"
+"""As MODEL_NAME."""
+MODEL_SPACE = "diptych-space"
+"""As MODEL_NAME: the joint text-image space, by which the gateway pairs replicas."""
+
+QUEUE_SECONDS = "diptych-queue-seconds"
+"""Trailing metadata of a model service's answers: the wait it predicts for an item that arrives now."""
