@@ -1,0 +1,62 @@
+"""GenerateCaption: what goes to the model, what comes back, what is refused and in which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
+from diptych.types.v1 import encoding_pb2
+from services.captioning.items import CaptionItem, ScoredCaption
+from services.captioning.servicer import CaptioningServicer
+from services.captioning.settings import CaptioningSettings
+from shared.errors import FailedPreconditionError, InvalidArgumentError
+from tests.services.serving import refused, serving
+
+
+def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
+    servicer = CaptioningServicer(batcher, info, CaptioningSettings())
+    captioning_pb2_grpc.add_CaptioningServiceServicer_to_server(servicer, server)
+
+
+def spell(item: CaptionItem) -> tuple[ScoredCaption, ...]:
+    """The model: a caption is the tokens' bytes as letters, and the language."""
+    return (ScoredCaption(text=f"{item.encoding.tokens.decode()} {item.language}", score=-0.5),)
+
+
+def caption(channel: grpc.aio.Channel, *tokens: bytes, language: str = "", space: str = "s1") -> Any:
+    stub: Any = captioning_pb2_grpc.CaptioningServiceStub(channel)
+    encodings = [encoding_pb2.Encoding(space=space, vector=[1.0], tokens=each, token_width=1) for each in tokens]
+    request = captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language)
+    return stub.GenerateCaption(request, timeout=5)
+
+
+async def test_encodings_are_described_in_order_in_the_language() -> None:
+    async with serving(add, spell) as channel:
+        english = await caption(channel, b"ab", b"cd")
+        chinese = await caption(channel, b"ab", language="zh")
+    assert [result.captions[0].text for result in english.results] == ["ab en", "cd en"]
+    assert english.results[0].captions[0].score == -0.5
+    assert chinese.results[0].captions[0].text == "ab zh"
+
+
+@pytest.mark.parametrize(
+    ("count", "language", "field", "words"),
+    [(0, "", "encodings", "0 elements"), (17, "", "encodings", "17 elements"), (1, "fr", "language", "'fr'")],
+)
+async def test_bad_input_names_field_value_and_limit(count: int, language: str, field: str, words: str) -> None:
+    async with serving(add, spell) as channel:
+        error = await refused(caption(channel, *[b"ab"] * count, language=language))
+    assert isinstance(error, InvalidArgumentError)
+    assert error.field == field
+    assert words in str(error)
+
+
+async def test_an_encoding_of_another_space_is_refused_naming_both() -> None:
+    async with serving(add, spell) as channel:
+        error = await refused(caption(channel, b"ab", space="s2"))
+    assert isinstance(error, FailedPreconditionError)
+    assert "'s1'" in str(error)
+    assert "'s2'" in str(error)
