@@ -6,6 +6,7 @@ Every time is in seconds, and `now` comes from the caller.
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +33,7 @@ class _Estimate:
         Without this one slow batch (a page fault storm, a neighbour) could refuse for ever just those
         requests whose batch would correct it.
         """
-        return self.best + (self.mean - self.best) * 0.5 ** (max(0.0, now - self.at) / _HALF_LIFE_SECONDS)
+        return self.best + (self.mean - self.best) * math.exp2((self.at - now) / _HALF_LIFE_SECONDS)
 
 
 class BatchTimes:
@@ -119,9 +120,7 @@ class Refusal:
     error: CallError
 
 
-def refusal(
-    items: int, *, seconds_left: float | None, load: Load, times: BatchTimes, now: float
-) -> Refusal | None:
+def refusal(items: int, *, seconds_left: float | None, load: Load, times: BatchTimes, now: float) -> Refusal | None:
     """Why a request of so many items, with so many seconds until its deadline, must be refused; None admits it.
 
     An idle server takes whatever is not late already, however it judges its chance, since only a batch that runs

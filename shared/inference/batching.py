@@ -72,7 +72,18 @@ class ItemFailedError(Exception):
 class _Request(Generic[In, Out]):
     """A submit under way. Its items before `taken` have been in a batch, the others wait."""
 
-    __slots__ = ("answered", "arrived", "deadline", "future", "items", "outputs", "priority", "taken", "timer")
+    __slots__ = (
+        "arrived",
+        "deadline",
+        "future",
+        "items",
+        "left",
+        "outputs",
+        "priority",
+        "taken",
+        "timer",
+        "unanswered",
+    )
 
     def __init__(
         self,
@@ -90,8 +101,9 @@ class _Request(Generic[In, Out]):
         self.priority = priority
         self.timer: asyncio.TimerHandle | None = None
         self.outputs: list[Out | None] = [None] * len(items)
+        self.unanswered = len(items)
         self.taken = 0
-        self.answered = 0
+        self.left = False
 
     @property
     def waiting(self) -> int:
@@ -239,9 +251,9 @@ class DynamicBatcher(Generic[In, Out]):
 
     def _leave(self, request: _Request[In, Out], error: Exception | None = None) -> bool:
         """Takes out what of a request still waits, and fails it with `error`; False when it had left before."""
-        if request.answered < 0:
+        if request.left:
             return False
-        request.answered = -1
+        request.left = True
         if request.timer is not None:
             request.timer.cancel()
         if request.waiting:
@@ -251,3 +263,140 @@ class DynamicBatcher(Generic[In, Out]):
         if error is not None and not request.future.done():
             request.future.set_exception(error)
         return True
+
+    # Batches
+
+    async def _serve(self) -> None:
+        """Runs batches until drained."""
+        try:
+            while self._open or self._depth:
+                if batch := self._choose():
+                    await self._run_batch(batch)
+                else:
+                    self._arrival.clear()
+                    await self._arrival.wait()
+        finally:
+            # Only when the drain was cut short, or by a defect here, is anyone left: nobody may wait for ever.
+            self._open = False
+            self._fail_all("the service stopped before the answer was ready")
+
+    def _choose(self) -> list[tuple[_Request[In, Out], int]]:
+        """Takes the next batch out of the queue, at the last moment, so that late departures count.
+
+        Each member bounds the time the batch may take; the batch stays within the bucket that keeps to the tightest
+        bound. A request that misses its deadline in any batch is dropped, unless nothing else is left to run.
+        """
+        now = asyncio.get_running_loop().time()
+        batch: list[tuple[_Request[In, Out], int]] = []
+        places = self._times.max_batch_size
+        while len(batch) < places and (request := self._next()) is not None:
+            if request.future.done():  # cancelled in this very turn of the loop
+                self._drop(request, "cancelled")
+                continue
+            count = min(request.waiting, places - len(batch))
+            if request.deadline < float("inf"):
+                seconds = request.deadline - now - self._times.work_seconds(request.waiting - count, now)
+                allowed = self._times.largest_within(seconds, now)
+                if allowed <= len(batch) and (batch or self._depth > request.waiting):
+                    self._expire(request)
+                    continue
+                places = max(min(places, allowed), len(batch) + 1)
+                count = min(count, places - len(batch))
+            batch.extend((request, index) for index in range(request.taken, request.taken + count))
+            request.taken += count
+            self._change_depth(request.priority, -count)
+            if not request.waiting:
+                del self._queues[request.priority][request]
+        return batch
+
+    def _next(self) -> _Request[In, Out] | None:
+        """The request whose turn it is: first come, first served, BATCH as if it had come later."""
+        first = next(iter(self._queues[Priority.INTERACTIVE]), None)
+        bulk = next(iter(self._queues[Priority.BATCH]), None)
+        if first is None or bulk is None:
+            return first or bulk
+        return first if first.arrived <= bulk.arrived + _AGEING_SECONDS else bulk
+
+    async def _run_batch(self, batch: list[tuple[_Request[In, Out], int]]) -> None:
+        """Runs a batch; one that raises is halved until the guilty item is alone and fails alone."""
+        now = asyncio.get_running_loop().time()
+        self._metrics.batch_wait_seconds.observe(now - min(request.arrived for request, _ in batch))
+        for request, _ in batch:
+            self._metrics.queue_seconds.observe(now - request.arrived)
+        parts = [batch]
+        try:
+            while parts:
+                part = [place for place in parts.pop() if not place[0].future.done()]
+                if not part:
+                    continue
+                try:
+                    await self._run_part(part)
+                except UnavailableError as error:
+                    for request, _ in [*part, *(place for rest in parts for place in rest)]:
+                        self._drop(request, "model_lost", UnavailableError(str(error)))
+                    await self._model_back()
+                    return
+                except Exception as error:  # noqa: BLE001 - whatever a model raises, no other caller may feel it
+                    if len(part) > 1:
+                        middle = len(part) // 2
+                        parts += [part[middle:], part[:middle]]
+                    else:
+                        request, index = part[0]
+                        failure = Failure(code=Code.INTERNAL, message=f"the model failed on this item: {error}")
+                        self._leave(request, ItemFailedError(index, failure))
+        finally:
+            self._running = []
+            self._running_until = None
+            self._metrics.items_in_flight.set(0)
+
+    async def _run_part(self, part: list[tuple[_Request[In, Out], int]]) -> None:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        self._running = part
+        self._running_until = begin + self._times.batch_seconds(len(part), begin)
+        self._metrics.items_in_flight.set(len(part))
+        result = await self._run([request.items[index] for request, index in part])
+        if len(result.outputs) != len(part):
+            raise ValueError(f"the model gave {len(result.outputs)} outputs for {len(part)} items")
+        end = loop.time()
+        self._times.observe(len(part), end - begin, end)
+        bucket = self._times.bucket(len(part))
+        self._metrics.batch_size.observe(len(part))
+        self._metrics.padding_items.inc(bucket - len(part))
+        self._metrics.inference_seconds.labels(str(bucket)).observe(result.inference_seconds)
+        for (request, index), output in zip(part, result.outputs, strict=True):
+            if request.left:
+                continue
+            if isinstance(output, Failure):
+                self._leave(request, ItemFailedError(index, output))
+                continue
+            request.outputs[index] = output
+            request.unanswered -= 1
+            if not request.unanswered:
+                self._answer(request, begin - request.arrived, result.inference_seconds, len(part))
+
+    def _answer(self, request: _Request[In, Out], queue_seconds: float, inference_seconds: float, size: int) -> None:
+        if self._leave(request) and not request.future.done():
+            request.future.set_result(
+                Answer(
+                    outputs=cast("list[Out]", request.outputs),
+                    queue_seconds=queue_seconds,
+                    inference_seconds=inference_seconds,
+                    batch_size=size,
+                )
+            )
+
+    async def _model_back(self) -> None:
+        """Holds the queue until the model process is there again; gives it up when that will not be."""
+        self._running = []
+        self._running_until = asyncio.get_running_loop().time()
+        self._metrics.items_in_flight.set(0)
+        try:
+            await self._run(())
+        except UnavailableError as error:
+            self._fail_all(str(error))
+
+    def _fail_all(self, message: str) -> None:
+        waiting = [request for queue in self._queues.values() for request in queue]
+        for request in [*waiting, *(request for request, _ in self._running)]:
+            self._drop(request, "model_lost", UnavailableError(message))

@@ -1,0 +1,272 @@
+"""The front end's side of the model process: starts it, talks to it, and replaces it when it dies or hangs.
+
+It knows no model: what the process loads is a dotted name. One exchange is under way at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar, cast
+
+from shared.errors import ConfigurationError, UnavailableError
+from shared.inference import messages
+from shared.inference.batching import BatchResult
+from shared.inference.predictor import ModelInfo, RuntimeOptions
+from shared.metrics import ProcessMemory, WorkerMetrics
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+_logger = logging.getLogger(__name__)
+
+_START_TIMEOUT_FACTOR = 10.0
+"""Loading, and warming every bucket, may each take this many times as long as a batch may."""
+_STREAM_BYTES = 4 * 1024 * 1024
+"""Of answers that are read before the socket is told to pause; asyncio's 64 KiB would pause within most batches."""
+_FAILURES_IN_A_ROW = 2
+_CLOSE_SECONDS = 5.0
+"""From the closed socket to the kill."""
+
+
+class PredictError(Exception):
+    """`predict` raised on a whole batch; the process lives on."""
+
+
+class _LostError(Exception):
+    """The process is dead, or as good as; the message is a one-line reason."""
+
+
+class _ModelProcess:
+    """One life of the model process."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._turn = asyncio.Lock()
+        self.pid = process.pid
+
+    @classmethod
+    async def spawn(cls) -> Self:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "shared.inference.worker_process",
+                str(theirs.fileno()),
+                str(os.getpid()),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=2,  # standard output belongs to the command that serves
+                pass_fds=[theirs.fileno()],
+                # Ctrl-C reaches the whole process group, also a child that has not come to ignore it yet.
+                start_new_session=True,
+            )
+        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_STREAM_BYTES)
+        return cls(process, reader, writer)
+
+    async def ask(self, message: object, timeout_seconds: float) -> Any:
+        """The answer to a message.
+
+        Whatever interrupts the exchange also ends the process: its answer would meet the next question.
+        """
+        frame = messages.encode(message)
+        async with self._turn:
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    self._writer.writelines(frame)
+                    await self._writer.drain()
+                    (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
+                    return messages.decode(await self._reader.readexactly(size))
+            except TimeoutError:
+                self.kill()
+                raise _LostError(f"the model process hung for {timeout_seconds:g} s") from None
+            except (EOFError, OSError):
+                await self.close()
+                raise _LostError(await self.ended()) from None
+            except BaseException:
+                self.kill()
+                raise
+
+    async def ended(self) -> str:
+        """Completes with a one-line reason when the process has ended."""
+        return f"the model process ended with {_exit(await self._process.wait())}"
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        self._writer.close()
+
+    async def close(self) -> None:
+        """Asks it to end by closing its socket, then makes it."""
+        self._writer.close()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+
+def _exit(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+class ModelWorker(Generic[In, Out]):
+    """A model in a process of its own; `load` is the dotted name of its LoadPredictor, `package.module:function`."""
+
+    def __init__(
+        self,
+        load: str,
+        directory: Path,
+        options: RuntimeOptions,
+        *,
+        hang_timeout_seconds: float,
+        metrics: WorkerMetrics,
+        memory: ProcessMemory,
+        on_ready: Callable[[bool], None],
+    ) -> None:
+        self._load = messages.Load(load=load, directory=directory, options=options, import_path=tuple(sys.path))
+        self._hang_timeout_seconds = hang_timeout_seconds
+        self._metrics = metrics
+        self._memory = memory
+        self._on_ready = on_ready
+        self._process: _ModelProcess | None = None
+        self._settled = asyncio.Event()
+        """Clear while the process starts; set when it serves, and also when it never will."""
+        self._unavailable = "the model is not loaded"
+        self._given_up = asyncio.Event()
+        self._failures = 0
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def start(self) -> ModelInfo:
+        """Spawns the process, which loads and verifies the model.
+
+        Raises:
+            ModelDirectoryError: as the process found it.
+            ConfigurationError: it cannot be loaded for another reason.
+        """
+        return await self._spawn()
+
+    async def warmup(self) -> None:
+        """Runs every bucket once; from then on the process serves, and is replaced when it fails.
+
+        Raises:
+            ConfigurationError: the model is loaded but does not run.
+        """
+        await self._warm()
+        self._supervisor = asyncio.create_task(self._supervise(), name="model-supervisor")
+
+    async def run(self, batch: Sequence[In]) -> BatchResult[Out]:
+        """The answers to a batch. An empty batch only waits until the model takes batches.
+
+        Raises:
+            UnavailableError: the process was lost in this batch, or is lost for good.
+            PredictError: `predict` raised.
+        """
+        await self._settled.wait()
+        process = self._process
+        if process is None:
+            raise UnavailableError(self._unavailable)
+        if not batch:
+            return BatchResult(outputs=(), inference_seconds=0.0)
+        try:
+            answer = await process.ask(list(batch), self._hang_timeout_seconds)
+        except _LostError as lost:
+            self._lose(process, str(lost))
+            raise UnavailableError(str(lost)) from None
+        if isinstance(answer, messages.Failed):
+            raise PredictError(answer.message)
+        self._failures = 0
+        self._metrics.gpu_memory.set(answer.gpu_memory_bytes)
+        return BatchResult(outputs=answer.outputs, inference_seconds=answer.inference_seconds)
+
+    async def failed(self) -> str:
+        """Completes with a one-line reason when the process failed twice with no good batch or warm-up between."""
+        await self._given_up.wait()
+        return self._unavailable
+
+    async def close(self) -> None:
+        """Ends the process."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._supervisor
+        process, self._process = self._process, None
+        self._unavailable = "the service has stopped"
+        self._settled.set()
+        self._memory.pids.pop("model", None)
+        if process is not None:
+            await process.close()
+
+    async def _spawn(self) -> ModelInfo:
+        process = self._process = await _ModelProcess.spawn()
+        self._memory.pids["model"] = process.pid
+        loaded = await self._ask_in_start(process, self._load)
+        self._metrics.set_model(loaded.info, loaded.device)
+        return cast(ModelInfo, loaded.info)
+
+    async def _warm(self) -> None:
+        if self._process is None:
+            raise RuntimeError("warmup comes after start")
+        await self._ask_in_start(self._process, messages.WarmUp())
+        self._failures = 0
+        self._settled.set()
+        self._on_ready(True)
+
+    async def _ask_in_start(self, process: _ModelProcess, message: object) -> Any:
+        """The answer, or a ConfigurationError and the end of a process that will not serve."""
+        step = "loading" if message is self._load else "warm-up"
+        try:
+            answer = await process.ask(message, _START_TIMEOUT_FACTOR * self._hang_timeout_seconds)
+        except _LostError as lost:
+            raise ConfigurationError(f"{self._load.load}, {step}: {lost}") from None
+        if isinstance(answer, messages.Failed):
+            process.kill()
+            if answer.configuration is not None:
+                raise answer.configuration(answer.message)
+            raise ConfigurationError(f"{self._load.load}, {step}: {answer.message}")
+        return answer
+
+    async def _supervise(self) -> None:
+        """Replaces the process whenever it ends, until it fails twice in a row."""
+        while self._process is not None:
+            reason = await self._process.ended()
+            self._lose(self._process, reason)
+            while not self._settled.is_set():
+                if self._failures >= _FAILURES_IN_A_ROW:
+                    self._give_up(reason)
+                    return
+                self._metrics.restarts.inc()
+                try:
+                    await self._spawn()
+                    await self._warm()
+                except ConfigurationError as error:
+                    reason = str(error)
+                    self._failures += 1
+
+    def _lose(self, process: _ModelProcess, reason: str) -> None:
+        """Notes, once, that the process that served is lost."""
+        if self._process is process and self._settled.is_set():
+            _logger.error("%s; starting another", reason)
+            self._settled.clear()
+            self._failures += 1
+            self._memory.pids.pop("model", None)
+            self._on_ready(False)
+
+    def _give_up(self, reason: str) -> None:
+        _logger.critical("the model process failed %d times in a row: %s", self._failures, reason)
+        self._process = None
+        self._memory.pids.pop("model", None)
+        self._unavailable = reason
+        self._settled.set()
+        self._given_up.set()

@@ -1,0 +1,134 @@
+"""The model process: `python -m shared.inference.worker_process FD PARENT_PID`; a plain blocking loop, no asyncio, no gRPC.
+
+It holds one predictor, answers one message after another and ends when the socket closes. The front end alone
+decides about its life, so it ignores the signals that a terminal or a supervisor sends to all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from typing import Any
+
+from shared.errors import ConfigurationError
+from shared.inference import messages
+from shared.inference.predictor import Predictor
+
+_PR_SET_PDEATHSIG = 1
+_RAISES_BEFORE_CHECK = 8
+"""Batches in a row that raised before the model itself is checked; halving a batch of 64 for its first item makes 7."""
+_TRACEBACK_FRAMES = 8
+
+
+def main() -> None:
+    """Serves the socket whose descriptor is the first argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with(parent=int(sys.argv[2]))
+    with socket.socket(fileno=int(sys.argv[1])) as pipe:
+        _serve(pipe)
+
+
+def _die_with(parent: int) -> None:
+    """A parent that is killed takes this process along, even one that hangs in a batch and never reads the socket."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        sys.exit(1)
+
+
+def _serve(pipe: socket.socket) -> None:
+    predictor = _load(pipe)
+    raised_in_a_row = 0
+    while predictor is not None and (frame := _receive(pipe)) is not None:
+        try:
+            message = messages.decode(frame)
+            if isinstance(message, messages.WarmUp):
+                predictor.warmup()
+                _send(pipe, messages.WarmedUp())
+            else:
+                _send(pipe, _predict(predictor, message))
+            raised_in_a_row = 0
+        except Exception as error:  # noqa: BLE001 - whatever it is, the front end is told
+            _send(pipe, _unexpected(error))
+            raised_in_a_row += 1
+        if raised_in_a_row == _RAISES_BEFORE_CHECK:
+            # Bad items, or a model that is broken for good, such as after a CUDA fault? A warm-up that raises ends
+            # this process with its traceback, and the front end starts another.
+            predictor.warmup()
+            raised_in_a_row = 0
+
+
+def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
+    if (frame := _receive(pipe)) is None:
+        return None
+    request: messages.Load = messages.decode(frame)
+    sys.path[:] = request.import_path
+    try:
+        module, _, function = request.load.partition(":")
+        predictor: Predictor[Any, Any] = getattr(importlib.import_module(module), function)(
+            request.directory, request.options
+        )
+        _send(pipe, messages.Loaded(info=predictor.info, device=predictor.device))
+    except ConfigurationError as error:  # the operator's to mend: one line, no traceback
+        _send(pipe, messages.Failed(message=str(error), configuration=type(error)))
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever it is, the front end is told
+        _send(pipe, _unexpected(error))
+        return None
+    return predictor
+
+
+def _predict(predictor: Predictor[Any, Any], batch: list[Any]) -> messages.Done:
+    begin = time.perf_counter()
+    outputs = predictor.predict(batch)
+    seconds = time.perf_counter() - begin
+    if len(outputs) != len(batch):
+        raise ValueError(f"predict gave {len(outputs)} outputs for {len(batch)} items")
+    return messages.Done(outputs=outputs, inference_seconds=seconds, gpu_memory_bytes=_gpu_memory_bytes())
+
+
+def _unexpected(error: Exception) -> messages.Failed:
+    traceback.print_exc(limit=-_TRACEBACK_FRAMES)
+    return messages.Failed(message=f"{type(error).__name__}, see the log of the service")
+
+
+def _gpu_memory_bytes() -> int:
+    torch = sys.modules.get("torch")  # only a predictor may import it
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    return int(torch.cuda.memory_reserved())
+
+
+def _send(pipe: socket.socket, message: object) -> None:
+    pipe.sendall(b"".join(messages.encode(message)))
+
+
+def _receive(pipe: socket.socket) -> bytearray | None:
+    """The next frame without its header; None when the front end closed the socket."""
+    header = _receive_exactly(pipe, messages.HEADER.size)
+    return None if header is None else _receive_exactly(pipe, messages.HEADER.unpack(header)[0])
+
+
+def _receive_exactly(pipe: socket.socket, size: int) -> bytearray | None:
+    frame = bytearray(size)
+    view = memoryview(frame)
+    while view:
+        try:
+            count = pipe.recv_into(view)
+        except ConnectionResetError:
+            return None
+        if not count:
+            return None
+        view = view[count:]
+    return frame
+
+
+if __name__ == "__main__":
+    main()
