@@ -1,0 +1,69 @@
+"""`python -m gateway`: the gateway's process; joins pools of replicas, flows and a gRPC server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import grpc
+from prometheus_client import CollectorRegistry
+
+from diptych.captioning.v1 import captioning_pb2_grpc
+from diptych.classification.v1 import classification_pb2_grpc
+from diptych.gateway.v1 import gateway_pb2_grpc
+from diptych.generation.v1 import generation_pb2_grpc
+from diptych.text.v1 import text_encoding_pb2_grpc
+from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
+from gateway.servicer import GatewayServicer
+from gateway.settings import GatewaySettings
+from shared.entrypoint import run_server
+from shared.metrics import DownstreamMetrics, ProcessMemory
+from shared.rpc.replica_pool import ReplicaPool
+from shared.rpc.server import Server
+
+StubT = TypeVar("StubT")
+SERVICE_NAME = "diptych.gateway.v1.GatewayService"
+
+
+@asynccontextmanager
+async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry) -> AsyncIterator[Server]:
+    """A gateway that listens and is SERVING; leaving it drains, then closes the pools.
+
+    It serves although a model service is down: calls that need others go on, and the rest say which one.
+    """
+    metrics = DownstreamMetrics(registry)
+
+    def pool(name: str, stub: Callable[[grpc.aio.Channel], StubT]) -> ReplicaPool[StubT]:
+        return ReplicaPool(name, settings.targets(name), stub, metrics=metrics, options=settings.pool_options())
+
+    async with (
+        pool("text", text_encoding_pb2_grpc.TextEncodingServiceStub) as text,
+        pool("classification", classification_pb2_grpc.ClassificationServiceStub) as classification,
+        pool("generation", generation_pb2_grpc.GenerationServiceStub) as generation,
+        pool("captioning", captioning_pb2_grpc.CaptioningServiceStub) as captioning,
+    ):
+        servicer = GatewayServicer(
+            settings,
+            encoder=TextEncoderClient(text),
+            classifier=ImageClassifierClient(classification),
+            generator=ImageGeneratorClient(generation),
+            captioner=CaptionerClient(captioning),
+        )
+        server = Server(settings, registry, services=[SERVICE_NAME])
+        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, server.grpc)
+        async with server:
+            await server.set_serving(True)
+            yield server
+
+
+async def serve(settings: GatewaySettings) -> str | None:
+    """Serves until SIGTERM."""
+    registry = CollectorRegistry()
+    ProcessMemory(registry)
+    async with gateway_server(settings, registry) as server:
+        return await server.run()
+
+
+if __name__ == "__main__":
+    run_server("python -m gateway", GatewaySettings, serve)

@@ -1,0 +1,160 @@
+"""The model services behind their ports: messages out, answers in, gRPC's errors turned into ours in one place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import grpc
+
+from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
+from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
+from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
+from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
+from diptych.types.v1 import encoding_pb2, model_pb2
+from gateway.ports import Answer
+from shared.errors import Code, InternalError, UnavailableError
+from shared.rpc.replica_pool import ReplicaPool
+from shared.rpc.status import from_rpc_error
+
+Request = TypeVar("Request")
+StubT = TypeVar("StubT")
+
+
+class ModelResponse(Protocol):
+    """What the responses of all model services have in common."""
+
+    @property
+    def model(self) -> model_pb2.Model:
+        """Who answered."""
+
+    @property
+    def timings(self) -> model_pb2.Timings:
+        """Where its time went."""
+
+
+Response = TypeVar("Response", bound=ModelResponse)
+if TYPE_CHECKING:  # generic, or present, in the stubs only
+    Method = grpc.aio.UnaryUnaryMultiCallable[Request, Response]
+    TextStub = text_encoding_pb2_grpc.TextEncodingServiceAsyncStub
+    ClassificationStub = classification_pb2_grpc.ClassificationServiceAsyncStub
+    GenerationStub = generation_pb2_grpc.GenerationServiceAsyncStub
+    CaptioningStub = captioning_pb2_grpc.CaptioningServiceAsyncStub
+
+
+class ServiceClient(Generic[StubT]):
+    """A model service, as `gateway.ports.ModelService` wants it."""
+
+    def __init__(self, pool: ReplicaPool[StubT]) -> None:
+        self._pool = pool
+
+    @property
+    def name(self) -> str:
+        """The service's name in errors and metrics."""
+        return self._pool.name
+
+    def spaces(self) -> Mapping[str, int]:
+        """Number of serving replicas by joint space."""
+        return self._pool.spaces()
+
+    async def ask(
+        self, path: str, method: Callable[[StubT], Method[Request, Response]], request: Request, space: str | None
+    ) -> Answer[Response]:
+        """One call, accounted for under `path` (`package.Service/Method`)."""
+        begin = time.perf_counter()
+        with translated_errors(self.name):
+            response = await self._pool.call(method, request, space=space)
+        stage = model_pb2.Stage(
+            method=path,
+            model=response.model,
+            timings=response.timings,
+            elapsed_seconds=time.perf_counter() - begin,
+        )
+        return Answer(message=response, stage=stage)
+
+
+class TextEncoderClient(ServiceClient["TextStub"]):
+    """`TextEncoder` by diptych.text.v1."""
+
+    async def encode_text(
+        self, texts: Sequence[str], *, space: str | None
+    ) -> Answer[text_encoding_pb2.EncodeTextResponse]:
+        """One encoding a text."""
+        return await self.ask(
+            "diptych.text.v1.TextEncodingService/EncodeText",
+            lambda stub: stub.EncodeText,
+            text_encoding_pb2.EncodeTextRequest(texts=texts),
+            space,
+        )
+
+
+class ImageClassifierClient(ServiceClient["ClassificationStub"]):
+    """`ImageClassifier` by diptych.classification.v1."""
+
+    async def classify_image(
+        self, images: Sequence[bytes], *, top_k: int, language: str, include_encodings: bool, space: str | None
+    ) -> Answer[classification_pb2.ClassifyImageResponse]:
+        """One classification an image file; with its encoding if asked for."""
+        return await self.ask(
+            "diptych.classification.v1.ClassificationService/ClassifyImage",
+            lambda stub: stub.ClassifyImage,
+            classification_pb2.ClassifyImageRequest(
+                images=images, top_k=top_k, language=language, include_encodings=include_encodings
+            ),
+            space,
+        )
+
+
+class ImageGeneratorClient(ServiceClient["GenerationStub"]):
+    """`ImageGenerator` by diptych.generation.v1."""
+
+    async def generate_image(
+        self, encoding: encoding_pb2.Encoding, *, seeds: Sequence[int]
+    ) -> Answer[generation_pb2.GenerateImageResponse]:
+        """One picture a seed, by a replica of the encoding's space."""
+        return await self.ask(
+            "diptych.generation.v1.GenerationService/GenerateImage",
+            lambda stub: stub.GenerateImage,
+            generation_pb2.GenerateImageRequest(encoding=encoding, seeds=seeds),
+            encoding.space,
+        )
+
+
+class CaptionerClient(ServiceClient["CaptioningStub"]):
+    """`Captioner` by diptych.captioning.v1."""
+
+    async def generate_caption(
+        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str
+    ) -> Answer[captioning_pb2.GenerateCaptionResponse]:
+        """Captions for each encoding, by a replica of the encodings' space."""
+        return await self.ask(
+            "diptych.captioning.v1.CaptioningService/GenerateCaption",
+            lambda stub: stub.GenerateCaption,
+            captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language),
+            encodings[0].space,
+        )
+
+
+@contextmanager
+def translated_errors(service: str) -> Iterator[None]:
+    """Turns the end of a call to a model service into the error that our caller gets.
+
+    What the caller can mend keeps its words; all else names the service. Two codes would mislead, since they
+    speak of the gateway's call and not of the caller's: CANCELLED is a replica that was stopped, UNIMPLEMENTED
+    a target that is another service.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as rpc_error:
+        error = from_rpc_error(rpc_error)
+        if error.code is Code.INVALID_ARGUMENT:
+            raise error from None
+        message = f"{service}: {error or error.code.name}"
+        if error.code is Code.CANCELLED:
+            raise UnavailableError(message) from None
+        if error.code is Code.UNIMPLEMENTED:
+            raise InternalError(f"{message}; is its target another service?") from None
+        error.args = (message,)
+        raise error from None

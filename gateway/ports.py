@@ -1,0 +1,73 @@
+"""What the flows need of the model services, and nothing about how it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from diptych.captioning.v1 import captioning_pb2
+from diptych.classification.v1 import classification_pb2
+from diptych.generation.v1 import generation_pb2
+from diptych.text.v1 import text_encoding_pb2
+from diptych.types.v1 import encoding_pb2, model_pb2
+
+Message = TypeVar("Message")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Generic[Message]):
+    """A model service's response, and the account of its part in a flow."""
+
+    message: Message
+    stage: model_pb2.Stage
+
+
+class ModelService(Protocol):
+    """What every model service offers.
+
+    Its calls raise CallError. `space` limits a call to replicas of that joint space, None to none in particular.
+    """
+
+    @property
+    def name(self) -> str:
+        """The service's name in errors, such as `text`."""
+
+    def spaces(self) -> Mapping[str, int]:
+        """Number of serving replicas by joint space; empty while none serves."""
+
+
+class TextEncoder(ModelService, Protocol):
+    """Texts to encodings."""
+
+    async def encode_text(
+        self, texts: Sequence[str], *, space: str | None
+    ) -> Answer[text_encoding_pb2.EncodeTextResponse]:
+        """One encoding a text."""
+
+
+class ImageClassifier(ModelService, Protocol):
+    """Images to labels, and to encodings."""
+
+    async def classify_image(
+        self, images: Sequence[bytes], *, top_k: int, language: str, include_encodings: bool, space: str | None
+    ) -> Answer[classification_pb2.ClassifyImageResponse]:
+        """One classification an image file; with its encoding if asked for."""
+
+
+class ImageGenerator(ModelService, Protocol):
+    """Encodings to images."""
+
+    async def generate_image(
+        self, encoding: encoding_pb2.Encoding, *, seeds: Sequence[int]
+    ) -> Answer[generation_pb2.GenerateImageResponse]:
+        """One picture a seed, by a replica of the encoding's space."""
+
+
+class Captioner(ModelService, Protocol):
+    """Image encodings to sentences."""
+
+    async def generate_caption(
+        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str
+    ) -> Answer[captioning_pb2.GenerateCaptionResponse]:
+        """Captions for each encoding, by a replica of the encodings' space; all are of one space."""

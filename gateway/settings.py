@@ -1,0 +1,76 @@
+"""Settings of the gateway: where the model services are, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from shared.errors import ConfigurationError
+from shared.rpc.replica_pool import PoolOptions
+from shared.rpc.resolver import parse_targets
+from shared.settings import ServerSettings
+
+DEFAULT_PORT = 50051
+SERVICES = ("text", "classification", "generation", "captioning")
+"""The model services, by the names that errors, metrics and commands use."""
+
+
+def _check_targets(text: str) -> str:
+    try:
+        parse_targets(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Targets = Annotated[str, AfterValidator(_check_targets)]
+"""A comma-separated list of `host:port` and `dns:///name:port`."""
+
+
+class GatewaySettings(ServerSettings):
+    """What the gateway listens on, calls and accepts."""
+
+    port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
+    """Port of gRPC; 0 takes a free one and logs it."""
+    text_targets: Targets = "127.0.0.1:50061"
+    """Replicas of text encoding: `host:port` or `dns:///name:port` (every address of the name), comma-separated."""
+    classification_targets: Targets = "127.0.0.1:50062"
+    """Replicas of classification, as for text."""
+    generation_targets: Targets = "127.0.0.1:50063"
+    """Replicas of generation, as for text."""
+    captioning_targets: Targets = "127.0.0.1:50064"
+    """Replicas of captioning, as for text."""
+    replica_wait_seconds: float = Field(default=1.0, ge=0)
+    """Longest a call waits for a replica that serves before it ends with UNAVAILABLE."""
+    resolve_seconds: float = Field(default=3.0, gt=0)
+    """Seconds between two look-ups of `dns:///` names."""
+    default_timeout_seconds: float = Field(default=60.0, gt=0)
+    """Timeout of each call to a model service when the caller set no deadline."""
+    retry_ratio: float = Field(default=0.2, ge=0, le=1)
+    """Retries on another replica, in the long run, a call."""
+    retry_burst: int = Field(default=64, ge=0)
+    """Retries at once."""
+    max_prompt_characters: int = Field(default=500, ge=1)
+    """Longest prompt or text, in Unicode code points."""
+    max_texts: int = Field(default=64, ge=1)
+    """Most texts of one EncodeText."""
+    max_images: int = Field(default=16, ge=1)
+    """Most pictures of one call, sent or painted."""
+    max_image_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
+    """Largest picture file, in bytes; its sides and pixels are checked where it is decoded."""
+
+    def targets(self, service: str) -> tuple[str, ...]:
+        """The targets of one of `SERVICES`."""
+        return parse_targets(str(getattr(self, f"{service}_targets")))
+
+    def pool_options(self) -> PoolOptions:
+        """How the pools of replicas behave."""
+        return PoolOptions(
+            replica_wait_seconds=self.replica_wait_seconds,
+            resolve_seconds=self.resolve_seconds,
+            default_timeout_seconds=self.default_timeout_seconds,
+            retry_ratio=self.retry_ratio,
+            retry_burst=self.retry_burst,
+            max_message_bytes=self.max_message_bytes,
+        )

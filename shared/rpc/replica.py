@@ -1,0 +1,178 @@
+"""One replica of a service as its callers see it: a channel, its watched health, its space and its load."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from shared.rpc import metadata
+from shared.rpc.channel import open_channel
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+StubT = TypeVar("StubT")
+if TYPE_CHECKING:  # generic in the stubs, not at run time
+    Method = grpc.aio.UnaryUnaryMultiCallable[Request, Response]
+
+FIRST_BACKOFF_SECONDS = 0.05
+MAX_BACKOFF_SECONDS = 0.5
+QUEUE_FLOOR_SECONDS = 0.01
+"""Weight of one call in flight on a replica that reports no queue: about one small batch."""
+
+
+class Replica(Generic[StubT]):
+    """A replica at one address; `watch` keeps what is known of it up to date.
+
+    Args:
+        address: `host:port`.
+        stub: makes the service's stub; its methods are made once for the replica's life.
+        changed: called whenever the replica begins or ceases to serve.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        stub: Callable[[grpc.aio.Channel], StubT],
+        *,
+        max_message_bytes: int,
+        changed: Callable[[], None],
+    ) -> None:
+        self.address = address
+        self.serving = False
+        self.space = ""
+        """Joint space of its model, from the metadata of the health watch; empty if it told none."""
+        self.reason = "connecting"
+        """Why it does not serve; empty while it does."""
+        self.in_flight = 0
+        self.watches = 0
+        """Health watches opened so far: a call remembers the number to know whether its news is old."""
+        self._changed = changed
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._queue_empty_at = 0.0
+        self._channel = open_channel(address, max_message_bytes=max_message_bytes)
+        # By hand: the health package's stub has no type for its Watch.
+        self._watch_health = self._channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        self._watch_call: grpc.aio.Call | None = None
+        self.stub = stub(self._channel)
+
+    async def watch(self) -> None:
+        """Follows the replica's health until cancelled, through restarts of the replica."""
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            try:
+                if await self._follow_health():
+                    backoff = FIRST_BACKOFF_SECONDS
+                self._set_state("health watch ended")
+            except grpc.aio.AioRpcError as error:
+                self._set_state(_short_reason(error))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                # `doubt` cancelled the stream, not this task.
+            await asyncio.sleep(backoff * random.uniform(0.8, 1.0))
+            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+
+    async def _follow_health(self) -> bool:
+        """Reads one Watch stream to its end; true if the replica served meanwhile."""
+        served = False
+        self.watches += 1
+        call = self._watch_call = self._watch_health(health_pb2.HealthCheckRequest())
+        try:
+            self.space = _value(await call.initial_metadata(), metadata.MODEL_SPACE) or ""
+            async for answer in call:
+                serving = answer.status == health_pb2.HealthCheckResponse.SERVING
+                served = served or serving
+                self._set_state("" if serving else "not serving")
+        finally:
+            call.cancel()
+        return served
+
+    def doubt(self, watches: int, error: grpc.aio.AioRpcError) -> None:
+        """Takes a replica that answered UNAVAILABLE out of choice until a fresh watch says that it serves.
+
+        Args:
+            watches: `self.watches` when the call began; a watch opened since knows better.
+            error: what the call ended with.
+        """
+        if self.serving and watches == self.watches and self._watch_call is not None:
+            self._set_state(_short_reason(error))
+            self._watch_call.cancel()
+
+    def _set_state(self, reason: str) -> None:
+        serving = not reason
+        self.reason = reason
+        if serving != self.serving:
+            self.serving = serving
+            self._changed()
+
+    def cost(self) -> float:
+        """How much a call would meet here, to compare replicas.
+
+        Calls in flight are those of this process; the queue is what the replica told last, and drains with time.
+        """
+        queue_seconds = max(0.0, self._queue_empty_at - asyncio.get_running_loop().time())
+        return (self.in_flight + 1) * (QUEUE_FLOOR_SECONDS + queue_seconds)
+
+    async def call(
+        self, method: Method[Request, Response], request: Request, *, timeout_seconds: float, entries: grpc.aio.Metadata
+    ) -> Response:
+        """One attempt; cancelling it cancels the call at the replica.
+
+        Raises:
+            grpc.aio.AioRpcError: whatever status the replica answers.
+        """
+        self.in_flight += 1
+        self._idle.clear()
+        try:
+            call = method(request, timeout=timeout_seconds, metadata=entries)
+            response = await call
+            self._note_queue(await call.trailing_metadata())
+            return response
+        except grpc.aio.AioRpcError as error:
+            self._note_queue(error.trailing_metadata())
+            raise
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self._idle.set()
+
+    def _note_queue(self, trailers: Iterable[tuple[str, str | bytes]] | None) -> None:
+        if (text := _value(trailers, metadata.QUEUE_SECONDS)) is not None:
+            with contextlib.suppress(ValueError):  # a replica that misreports its queue still answers
+                self._queue_empty_at = asyncio.get_running_loop().time() + float(text)
+
+    async def close(self, grace_seconds: float = 0.0) -> None:
+        """Waits for the calls under way, at most the grace, and closes the channel."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), grace_seconds)
+        except TimeoutError:
+            pass
+        finally:
+            await self._channel.close()
+
+
+def _value(entries: Iterable[tuple[str, str | bytes]] | None, key: str) -> str | None:
+    for name, value in entries or ():
+        if name == key:
+            return value if isinstance(value, str) else value.decode()
+    return None
+
+
+def _short_reason(error: grpc.aio.AioRpcError) -> str:
+    """`connection refused` out of gRPC's "failed to connect to all addresses; last error: ... Connection refused (111)"."""
+    details = error.details() or error.code().name
+    found = re.search(r"(?:connect|recvmsg|sendmsg): ?([A-Za-z ]+?)(?: \(\d+\))?$", details)
+    return found.group(1).lower() if found else details

@@ -1,0 +1,45 @@
+"""From what an operator writes to addresses: `dns:///name:port` is asked again and again, `host:port` stands as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+from shared.errors import ConfigurationError
+
+DNS_SCHEME = "dns:///"
+
+
+def parse_targets(text: str) -> tuple[str, ...]:
+    """Splits a comma-separated list of `host:port` and `dns:///name:port`.
+
+    Raises:
+        ConfigurationError: the list is empty or an entry has no port.
+    """
+    targets = tuple(entry for entry in (part.strip() for part in text.split(",")) if entry)
+    if not targets:
+        raise ConfigurationError("no target given; write host:port or dns:///name:port")
+    for target in targets:
+        host, _, port = target.removeprefix(DNS_SCHEME).rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ConfigurationError(f"target {target!r} is not host:port or dns:///name:port")
+    return targets
+
+
+async def resolve(targets: Sequence[str]) -> dict[str, str | None]:
+    """The addresses behind targets, each with None, and each name that did not resolve, with the reason."""
+    found: dict[str, str | None] = {}
+    for target in targets:
+        if not target.startswith(DNS_SCHEME):
+            found[target] = None
+            continue
+        name, _, port = target.removeprefix(DNS_SCHEME).rpartition(":")
+        try:
+            entries = await asyncio.get_running_loop().getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
+        except OSError as error:
+            found[target] = (error.strerror or str(error)).lower()
+            continue
+        for family, _, _, _, address in entries:
+            found[f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}"] = None
+    return found
