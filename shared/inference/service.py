@@ -65,14 +65,19 @@ async def serve_model(
         )
         add_servicer(server.grpc, batcher, info)
         async with batcher, server:
-            running = [asyncio.create_task(_report_health(health, server)), asyncio.create_task(worker.warmup())]
+            reporting = asyncio.create_task(_report_health(health, server))
             try:
-                return await server.run(worker.failed())
+                return await server.run(_fault(worker))
             finally:
-                for task in running:
-                    task.cancel()
+                reporting.cancel()
     finally:
         await worker.close()
+
+
+async def _fault(worker: ModelWorker[Any, Any]) -> str:
+    """Warms the model up, then completes when its process is lost for good."""
+    await worker.warmup()
+    return await worker.failed()
 
 
 async def _report_health(states: asyncio.Queue[bool], server: Server) -> None:
