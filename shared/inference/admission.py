@@ -120,13 +120,13 @@ class Refusal:
     error: CallError
 
 
-def refusal(items: int, *, seconds_left: float | None, load: Load, times: BatchTimes, now: float) -> Refusal | None:
-    """Why a request of so many items, with so many seconds until its deadline, must be refused; None admits it.
+def refusal(items: int, *, seconds_left: float, load: Load, times: BatchTimes, now: float) -> Refusal | None:
+    """Why a request of so many items, with so many seconds until its deadline (perhaps infinite), must be refused; None admits it.
 
     An idle server takes whatever is not late already, however it judges its chance, since only a batch that runs
     can correct a bad estimate.
     """
-    if seconds_left is not None and seconds_left <= 0:
+    if seconds_left <= 0:
         return Refusal(
             reason="hopeless_deadline", error=DeadlineExceededError("the deadline had passed when the request arrived")
         )
@@ -134,14 +134,14 @@ def refusal(items: int, *, seconds_left: float | None, load: Load, times: BatchT
         return None
     running = load.running_seconds or 0.0
     alone = times.work_seconds(items, now)
-    if seconds_left is not None and alone > seconds_left:
+    if alone > seconds_left:
         message = f"{items} items take about {alone:.3f} s; the deadline is in {seconds_left:.3f} s"
         return Refusal(reason="hopeless_deadline", error=DeadlineExceededError(message))
     if (excess := load.items_waiting + items - load.max_items) > 0:
         message = f"{load.items_waiting} items wait, and {items} more would pass the limit of {load.max_items}"
         return Refusal(reason="queue_full", error=_overloaded(message, running + times.work_seconds(excess, now)))
     end = running + times.work_seconds(load.items_ahead + items, now)
-    if seconds_left is not None and end > seconds_left:
+    if end > seconds_left:
         message = f"the queue makes this about {end:.3f} s; the deadline is in {seconds_left:.3f} s"
         return Refusal(reason="overload", error=_overloaded(message, end - seconds_left))
     return None

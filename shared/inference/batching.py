@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import Generic, Self, TypeAlias, TypeVar
 
 from shared.errors import Code, DeadlineExceededError, UnavailableError
 from shared.inference.admission import BatchTimes, Load, refusal
 from shared.inference.predictor import Failure
+from shared.inference.request_queue import Request, RequestQueue
 from shared.metrics import BatcherMetrics
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-_logger = logging.getLogger(__name__)
 
 _AGEING_SECONDS = 1.0
 """A BATCH request yields to INTERACTIVE ones that arrive at most this much later, so it never starves."""
@@ -69,45 +66,9 @@ class ItemFailedError(Exception):
         self.failure = failure
 
 
-class _Request(Generic[In, Out]):
-    """A submit under way. Its items before `taken` have been in a batch, the others wait."""
-
-    __slots__ = (
-        "arrived",
-        "deadline",
-        "future",
-        "items",
-        "left",
-        "outputs",
-        "priority",
-        "taken",
-        "timer",
-        "unanswered",
-    )
-
-    def __init__(
-        self,
-        items: Sequence[In],
-        future: asyncio.Future[Answer[Out]],
-        *,
-        arrived: float,
-        deadline: float,
-        priority: Priority,
-    ) -> None:
-        self.items = items
-        self.future = future
-        self.arrived = arrived
-        self.deadline = deadline
-        self.priority = priority
-        self.timer: asyncio.TimerHandle | None = None
-        self.outputs: list[Out | None] = [None] * len(items)
-        self.unanswered = len(items)
-        self.taken = 0
-        self.left = False
-
-    @property
-    def waiting(self) -> int:
-        return len(self.items) - self.taken
+_Request: TypeAlias = Request[Priority, In, Answer[Out]]
+_Batch: TypeAlias = list[tuple[Request[Priority, In, Answer[Out]], int]]
+"""Requests with the index of the item."""
 
 
 class DynamicBatcher(Generic[In, Out]):
@@ -127,12 +88,12 @@ class DynamicBatcher(Generic[In, Out]):
     ) -> None:
         self._run = run
         self._times = BatchTimes(bucket_sizes)
-        self._max_queue_items = max_queue_items
         self._metrics = metrics
-        # Ordered by arrival, removal from the middle in constant time: callers leave at any moment.
-        self._queues: dict[Priority, OrderedDict[_Request[In, Out], None]] = {p: OrderedDict() for p in Priority}
-        self._depths = dict.fromkeys(Priority, 0)
-        self._running: list[tuple[_Request[In, Out], int]] = []
+        self._max_items = {
+            Priority.INTERACTIVE: max_queue_items,
+            Priority.BATCH: math.ceil(max_queue_items * _BATCH_SHARE),
+        }
+        self._queue: RequestQueue[Priority, In, Answer[Out]] = RequestQueue(tuple(Priority))
         self._running_until: float | None = None
         self._arrival = asyncio.Event()
         self._open = False
@@ -150,13 +111,7 @@ class DynamicBatcher(Generic[In, Out]):
         self._open = False
         self._arrival.set()
         if self._task is not None:
-            try:
-                await asyncio.shield(self._task)
-            except asyncio.CancelledError:
-                self._task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._task
-                raise
+            await self._task
 
     async def submit(
         self, items: Sequence[In], *, deadline: float | None = None, priority: Priority = Priority.INTERACTIVE
@@ -181,17 +136,9 @@ class DynamicBatcher(Generic[In, Out]):
     def predicted_wait_seconds(self) -> float:
         """The work ahead of an item that arrives now."""
         now = asyncio.get_running_loop().time()
-        return (self._running_seconds(now) or 0.0) + self._times.work_seconds(self._depth, now)
+        return (self._running_seconds(now) or 0.0) + self._times.work_seconds(self._queue.depth, now)
 
     # Arrival and departure
-
-    @property
-    def _depth(self) -> int:
-        return sum(self._depths.values())
-
-    def _running_seconds(self, now: float) -> float | None:
-        """What is left of the running batch. One that is overdue is expected to take as long again as it is late."""
-        return None if self._running_until is None else abs(self._running_until - now)
 
     def _admit(self, items: Sequence[In], deadline: float | None, priority: Priority) -> _Request[In, Out]:
         loop = asyncio.get_running_loop()
@@ -199,77 +146,68 @@ class DynamicBatcher(Generic[In, Out]):
         if not self._open:
             self._metrics.rejected.labels("not_serving").inc()
             raise UnavailableError("the service is draining")
-        refused = refusal(
-            len(items),
-            seconds_left=None if deadline is None else deadline - now,
-            load=self._load(priority, now),
-            times=self._times,
-            now=now,
+        turn = now if priority is Priority.INTERACTIVE else now + _AGEING_SECONDS
+        load = Load(
+            items_ahead=self._queue.depth_before(priority, turn),
+            items_waiting=self._queue.depth,
+            max_items=self._max_items[priority],
+            running_seconds=self._running_seconds(now),
         )
-        if refused is not None:
+        seconds_left = math.inf if deadline is None else deadline - now
+        if (
+            refused := refusal(len(items), seconds_left=seconds_left, load=load, times=self._times, now=now)
+        ) is not None:
             self._metrics.rejected.labels(refused.reason).inc()
             raise refused.error
-        request: _Request[In, Out] = _Request(
-            items,
-            loop.create_future(),
-            arrived=now,
-            deadline=float("inf") if deadline is None else deadline,
-            priority=priority,
+        request: _Request[In, Out] = Request(
+            items, loop.create_future(), lane=priority, arrived=now, turn=turn, deadline=math.inf if deadline is None else deadline
         )
         if deadline is not None:
             request.timer = loop.call_at(deadline, self._expire, request)
-        self._queues[priority][request] = None
-        self._change_depth(priority, len(items))
+        self._queue.add(request)
+        self._metrics.queue_depth.set(self._queue.depth)
         self._arrival.set()
         return request
 
-    def _load(self, priority: Priority, now: float) -> Load:
-        ahead = self._depth
-        if priority is Priority.INTERACTIVE:
-            oldest = next(iter(self._queues[Priority.BATCH]), None)
-            if oldest is None or oldest.arrived + _AGEING_SECONDS > now:
-                ahead = self._depths[Priority.INTERACTIVE]
-        share = 1.0 if priority is Priority.INTERACTIVE else _BATCH_SHARE
-        return Load(
-            items_ahead=ahead,
-            items_waiting=self._depth,
-            max_items=max(1, int(self._max_queue_items * share)),
-            running_seconds=self._running_seconds(now),
-        )
-
-    def _change_depth(self, priority: Priority, items: int) -> None:
-        self._depths[priority] += items
-        self._metrics.queue_depth.set(self._depth)
-
-    def _expire(self, request: _Request[In, Out]) -> None:
-        self._drop(request, "expired", DeadlineExceededError("the deadline passed before the answer was ready"))
-
-    def _drop(self, request: _Request[In, Out], reason: str, error: Exception | None = None) -> None:
-        """An admitted request goes without an answer."""
-        if self._leave(request, error):
-            self._metrics.dropped.labels(reason).inc()
+    def _running_seconds(self, now: float) -> float | None:
+        """What is left of the running batch; one that is overdue is expected to take as long again as it is late."""
+        return None if self._running_until is None else abs(self._running_until - now)
 
     def _leave(self, request: _Request[In, Out], error: Exception | None = None) -> bool:
-        """Takes out what of a request still waits, and fails it with `error`; False when it had left before."""
+        """Ends a request, with `error` if it waits for an answer, and takes out what is queued of it.
+
+        False when it had ended before.
+        """
         if request.left:
             return False
         request.left = True
         if request.timer is not None:
             request.timer.cancel()
         if request.waiting:
-            del self._queues[request.priority][request]
-            self._change_depth(request.priority, -request.waiting)
-            request.taken = len(request.items)
+            self._queue.take(request, request.waiting)
+            self._metrics.queue_depth.set(self._queue.depth)
         if error is not None and not request.future.done():
             request.future.set_exception(error)
         return True
+
+    def _drop(self, request: _Request[In, Out], reason: str, error: Exception | None = None) -> None:
+        """Ends an admitted request that gets no answer."""
+        if self._leave(request, error):
+            self._metrics.dropped.labels(reason).inc()
+
+    def _expire(self, request: _Request[In, Out]) -> None:
+        self._drop(request, "expired", DeadlineExceededError("the deadline passed before the answer was ready"))
+
+    def _lose(self, requests: Iterable[_Request[In, Out]], message: str) -> None:
+        for request in requests:
+            self._drop(request, "model_lost", UnavailableError(message))
 
     # Batches
 
     async def _serve(self) -> None:
         """Runs batches until drained."""
         try:
-            while self._open or self._depth:
+            while self._open or self._queue.depth:
                 if batch := self._choose():
                     await self._run_batch(batch)
                 else:
@@ -278,81 +216,81 @@ class DynamicBatcher(Generic[In, Out]):
         finally:
             # Only when the drain was cut short, or by a defect here, is anyone left: nobody may wait for ever.
             self._open = False
-            self._fail_all("the service stopped before the answer was ready")
+            self._lose(self._queue.all(), "the service stopped before the answer was ready")
 
-    def _choose(self) -> list[tuple[_Request[In, Out], int]]:
-        """Takes the next batch out of the queue, at the last moment, so that late departures count.
+    def _choose(self) -> _Batch[In, Out]:
+        """Takes the next batch out of the queue.
 
-        Each member bounds the time the batch may take; the batch stays within the bucket that keeps to the tightest
-        bound. A request that misses its deadline in any batch is dropped, unless nothing else is left to run.
+        Each member bounds the time that the batch may take, and the batch stays in the bucket that keeps to the
+        tightest bound. A request that no batch can answer in time is dropped, unless nothing else is left to run.
         """
         now = asyncio.get_running_loop().time()
-        batch: list[tuple[_Request[In, Out], int]] = []
+        batch: _Batch[In, Out] = []
         places = self._times.max_batch_size
-        while len(batch) < places and (request := self._next()) is not None:
-            if request.future.done():  # cancelled in this very turn of the loop
+        while len(batch) < places and (request := self._queue.first()) is not None:
+            if request.future.done():  # cancelled in this very turn of the loop, its task has not run yet
                 self._drop(request, "cancelled")
                 continue
             count = min(request.waiting, places - len(batch))
-            if request.deadline < float("inf"):
-                seconds = request.deadline - now - self._times.work_seconds(request.waiting - count, now)
-                allowed = self._times.largest_within(seconds, now)
-                if allowed <= len(batch) and (batch or self._depth > request.waiting):
+            if request.deadline < math.inf:
+                rest = self._times.work_seconds(request.waiting - count, now)
+                allowed = self._times.largest_within(request.deadline - now - rest, now)
+                if allowed <= len(batch) and (batch or self._queue.depth > request.waiting):
                     self._expire(request)
                     continue
                 places = max(min(places, allowed), len(batch) + 1)
                 count = min(count, places - len(batch))
             batch.extend((request, index) for index in range(request.taken, request.taken + count))
-            request.taken += count
-            self._change_depth(request.priority, -count)
-            if not request.waiting:
-                del self._queues[request.priority][request]
+            self._queue.take(request, count)
+        self._metrics.queue_depth.set(self._queue.depth)
         return batch
 
-    def _next(self) -> _Request[In, Out] | None:
-        """The request whose turn it is: first come, first served, BATCH as if it had come later."""
-        first = next(iter(self._queues[Priority.INTERACTIVE]), None)
-        bulk = next(iter(self._queues[Priority.BATCH]), None)
-        if first is None or bulk is None:
-            return first or bulk
-        return first if first.arrived <= bulk.arrived + _AGEING_SECONDS else bulk
-
-    async def _run_batch(self, batch: list[tuple[_Request[In, Out], int]]) -> None:
-        """Runs a batch; one that raises is halved until the guilty item is alone and fails alone."""
+    async def _run_batch(self, batch: _Batch[In, Out]) -> None:
+        """Answers the members of a batch; when the model is lost, holds the queue until it is back."""
         now = asyncio.get_running_loop().time()
         self._metrics.batch_wait_seconds.observe(now - min(request.arrived for request, _ in batch))
         for request, _ in batch:
             self._metrics.queue_seconds.observe(now - request.arrived)
-        parts = [batch]
         try:
-            while parts:
-                part = [place for place in parts.pop() if not place[0].future.done()]
-                if not part:
-                    continue
-                try:
-                    await self._run_part(part)
-                except UnavailableError as error:
-                    for request, _ in [*part, *(place for rest in parts for place in rest)]:
-                        self._drop(request, "model_lost", UnavailableError(str(error)))
-                    await self._model_back()
-                    return
-                except Exception as error:  # noqa: BLE001 - whatever a model raises, no other caller may feel it
-                    if len(part) > 1:
-                        middle = len(part) // 2
-                        parts += [part[middle:], part[:middle]]
-                    else:
-                        request, index = part[0]
-                        failure = Failure(code=Code.INTERNAL, message=f"the model failed on this item: {error}")
-                        self._leave(request, ItemFailedError(index, failure))
+            await self._run_parts(batch)
+        except UnavailableError as error:
+            self._lose((request for request, _ in batch), str(error))
+            self._metrics.items_in_flight.set(0)
+            self._running_until = now = asyncio.get_running_loop().time()
+            try:
+                await self._run(())
+            except UnavailableError as error:
+                self._lose(self._queue.all(), str(error))
+        except BaseException:
+            self._lose((request for request, _ in batch), "the service stopped before the answer was ready")
+            raise
         finally:
-            self._running = []
             self._running_until = None
             self._metrics.items_in_flight.set(0)
 
-    async def _run_part(self, part: list[tuple[_Request[In, Out], int]]) -> None:
+    async def _run_parts(self, batch: _Batch[In, Out]) -> None:
+        """Runs a batch; one that raises is halved until the guilty item is alone and fails alone."""
+        parts = [batch]
+        while parts:
+            part = [(request, index) for request, index in parts.pop() if not request.future.done()]
+            if not part:
+                continue
+            try:
+                await self._run_part(part)
+            except UnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a model raises, no other caller may feel it
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+                else:
+                    [(request, index)] = part
+                    failure = Failure(code=Code.INTERNAL, message=f"the model failed on this item: {error}")
+                    self._leave(request, ItemFailedError(index, failure))
+
+    async def _run_part(self, part: _Batch[In, Out]) -> None:
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        self._running = part
         self._running_until = begin + self._times.batch_seconds(len(part), begin)
         self._metrics.items_in_flight.set(len(part))
         result = await self._run([request.items[index] for request, index in part])
@@ -365,7 +303,7 @@ class DynamicBatcher(Generic[In, Out]):
         self._metrics.padding_items.inc(bucket - len(part))
         self._metrics.inference_seconds.labels(str(bucket)).observe(result.inference_seconds)
         for (request, index), output in zip(part, result.outputs, strict=True):
-            if request.left:
+            if request.future.done():
                 continue
             if isinstance(output, Failure):
                 self._leave(request, ItemFailedError(index, output))
@@ -373,30 +311,11 @@ class DynamicBatcher(Generic[In, Out]):
             request.outputs[index] = output
             request.unanswered -= 1
             if not request.unanswered:
-                self._answer(request, begin - request.arrived, result.inference_seconds, len(part))
-
-    def _answer(self, request: _Request[In, Out], queue_seconds: float, inference_seconds: float, size: int) -> None:
-        if self._leave(request) and not request.future.done():
-            request.future.set_result(
-                Answer(
-                    outputs=cast("list[Out]", request.outputs),
-                    queue_seconds=queue_seconds,
-                    inference_seconds=inference_seconds,
-                    batch_size=size,
+                self._leave(request)
+                answer: Answer[Out] = Answer(
+                    outputs=request.outputs,
+                    queue_seconds=begin - request.arrived,
+                    inference_seconds=result.inference_seconds,
+                    batch_size=len(part),
                 )
-            )
-
-    async def _model_back(self) -> None:
-        """Holds the queue until the model process is there again; gives it up when that will not be."""
-        self._running = []
-        self._running_until = asyncio.get_running_loop().time()
-        self._metrics.items_in_flight.set(0)
-        try:
-            await self._run(())
-        except UnavailableError as error:
-            self._fail_all(str(error))
-
-    def _fail_all(self, message: str) -> None:
-        waiting = [request for queue in self._queues.values() for request in queue]
-        for request in [*waiting, *(request for request, _ in self._running)]:
-            self._drop(request, "model_lost", UnavailableError(message))
+                request.future.set_result(answer)
