@@ -172,7 +172,8 @@ def _value(entries: Iterable[tuple[str, str | bytes]] | None, key: str) -> str |
 
 
 def _short_reason(error: grpc.aio.AioRpcError) -> str:
-    """`connection refused` out of gRPC's "failed to connect to all addresses; last error: ... Connection refused (111)"."""
+    """The end of `failed to connect to all addresses; last error: ...: Connection refused`, or all there is."""
     details = error.details() or error.code().name
-    found = re.search(r"(?:connect|recvmsg|sendmsg): ?([A-Za-z ]+?)(?: \(\d+\))?$", details)
-    return found.group(1).lower() if found else details
+    if "last error" not in details:
+        return details
+    return re.sub(r" \(\d+\)$", "", details.rpartition(": ")[2]).lower()

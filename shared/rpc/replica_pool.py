@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -31,6 +31,11 @@ if TYPE_CHECKING:  # generic in the stubs, not at run time
     Method = grpc.aio.UnaryUnaryMultiCallable[Request, Response]
 
 MAX_ATTEMPTS = 4
+_TRY_ELSEWHERE = (
+    grpc.StatusCode.UNAVAILABLE,
+    # Not our own cancel, which is no error here: the replica cut off what outlasted its drain.
+    grpc.StatusCode.CANCELLED,
+)
 RETIRE_SECONDS = 60.0
 """How long calls may still run on a replica whose address is gone."""
 
@@ -54,6 +59,11 @@ class PoolOptions:
     max_message_bytes: int = 64 * 1024 * 1024
 
 
+DEFAULT_OPTIONS = PoolOptions()
+Resolve = Callable[[Sequence[str]], Awaitable[dict[str, str | None]]]
+"""What `shared.rpc.resolver.resolve` is."""
+
+
 class ReplicaPool(Generic[StubT]):
     """All replicas of one service; inside `async with` it resolves, watches and calls them.
 
@@ -61,6 +71,7 @@ class ReplicaPool(Generic[StubT]):
         name: the service's name in errors and metrics, such as `text`.
         targets: `host:port`, or `dns:///name:port` for every address behind a name.
         stub: makes the service's stub on a channel.
+        resolve: looks targets up.
     """
 
     def __init__(
@@ -70,15 +81,15 @@ class ReplicaPool(Generic[StubT]):
         stub: Callable[[grpc.aio.Channel], StubT],
         *,
         metrics: DownstreamMetrics,
-        options: PoolOptions = PoolOptions(),
-        choice: random.Random | None = None,
+        options: PoolOptions = DEFAULT_OPTIONS,
+        resolve: Resolve = resolve,
     ) -> None:
         self.name = name
         self._targets = tuple(targets)
         self._stub = stub
         self._metrics = metrics
         self._options = options
-        self._random = choice or random.Random()
+        self._lookup = resolve
         self._budget = RetryBudget(ratio=options.retry_ratio, burst=options.retry_burst)
         self._replicas: dict[str, Replica[StubT]] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -106,7 +117,7 @@ class ReplicaPool(Generic[StubT]):
     async def call(
         self, method: Callable[[StubT], Method[Request, Response]], request: Request, *, space: str | None = None
     ) -> Response:
-        """Calls a replica, and another one where the first is UNAVAILABLE; so methods must be safe to repeat.
+        """Calls a replica, and another one where the first is lost; so methods must be safe to repeat.
 
         The current call's metadata and deadline are passed on; cancelling this cancels the call at the replica.
 
@@ -127,7 +138,7 @@ class ReplicaPool(Generic[StubT]):
             try:
                 return await self._attempt(replica, method, request)
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                if error.code() not in _TRY_ELSEWHERE:
                     raise
                 replica.doubt(watches, error)
                 tried.append(replica)
@@ -172,7 +183,7 @@ class ReplicaPool(Generic[StubT]):
         while True:
             serving = [r for r in self._replicas.values() if r.serving and space in (None, r.space)]
             if candidates := [r for r in serving if r not in tried] or serving:
-                return min(self._random.sample(candidates, min(2, len(candidates))), key=Replica.cost)
+                return min(random.sample(candidates, min(2, len(candidates))), key=Replica.cost)
             try:
                 async with asyncio.timeout_at(give_up):
                     await self._change.wait()
@@ -193,7 +204,7 @@ class ReplicaPool(Generic[StubT]):
 
     async def _resolve(self) -> None:
         """Opens replicas at new addresses and retires those at addresses that are gone."""
-        found = await resolve(self._targets)
+        found = await self._lookup(self._targets)
         self._unresolved = {target: reason for target, reason in found.items() if reason is not None}
         addresses = [address for address, reason in found.items() if reason is None]
         for address in addresses:

@@ -1,0 +1,1 @@
+"""The gateway over real sockets, with model services whose answers can be checked by eye."""
