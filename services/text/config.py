@@ -1,0 +1,26 @@
+"""Shape of the text encoder, as `[architecture]` of model.toml states it. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderConfig:
+    """A transformer encoder over byte-level BPE tokens."""
+
+    vocabulary: int
+    """Tokens of tokenizer.json; id 0 is padding."""
+    width: int
+    layers: int
+    heads: int
+    """Divides `width` into even head widths, which rotary positions need."""
+    space_width: int
+    """Numbers of a vector of the joint space."""
+
+
+PRESETS: dict[str, dict[str, int]] = {
+    "pictograms": dict(width=256, layers=3, heads=4, space_width=256),  # 3.5 M parameters with 4,000 tokens
+    "tiny": dict(width=16, layers=1, heads=2, space_width=32),  # 9 k with 300 tokens: tests only
+}
+"""Named shapes, less the vocabulary, which the tokenizer knows."""

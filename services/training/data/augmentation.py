@@ -1,0 +1,64 @@
+"""Random views of the pack's pictures, made on the training device: what real pictures differ in."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def compose(pictures: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
+    """Puts pictures that are on white onto another colour.
+
+    (B, 3, H, W) in [0, 1], (B, 1, H, W) in [0, 1], (B, 3, 1, 1) -> (B, 3, H, W) in [0, 1]. Exact: both are linear.
+    """
+    return pictures + (1 - alpha) * (background - 1)
+
+
+def random_views(pictures: Tensor, alpha: Tensor) -> Tensor:
+    """(B, 3, H, W) and (B, 1, H, W), both in [0, 1] -> (B, 3, H, W) in [-1, 1]: moved, recoloured, blurred, noisy."""
+    batch, device = len(pictures), pictures.device
+    stacked = torch.cat((pictures - 1, alpha), dim=1)  # zero outside, so that moving in leaves white
+    moved = functional.grid_sample(stacked, _random_grid(batch, pictures.shape[-1], device), align_corners=False)
+    tinted = torch.rand(batch, 1, 1, 1, device=device) < 0.3
+    background = torch.where(tinted, torch.rand(batch, 3, 1, 1, device=device) * 0.7 + 0.3, 1.0)
+    view = compose(moved[:, :3] + 1, moved[:, 3:], background)
+    view = _recolour(view)
+    view = _random_blur(view)
+    noisy = (torch.rand(batch, 1, 1, 1, device=device) < 0.3) * 0.08 * torch.rand(batch, 1, 1, 1, device=device)
+    return ((view + noisy * torch.randn_like(view)).clamp(0, 1) * 2 - 1).contiguous()
+
+
+def _random_grid(batch: int, pixels: int, device: torch.device) -> Tensor:
+    """A sampling grid: up to 12 degrees, 0.6 to 1.15 of the size, moved by up to 10 % of the side, half mirrored."""
+    angle = (torch.rand(batch, device=device) - 0.5) * math.radians(24)
+    zoom = 1 / (0.6 + 0.55 * torch.rand(batch, device=device))
+    mirror = torch.where(torch.rand(batch, device=device) < 0.5, -1.0, 1.0)
+    shift = (torch.rand(batch, 2, device=device) - 0.5) * 0.4
+    rows = (
+        torch.stack((mirror * zoom * angle.cos(), -zoom * angle.sin(), shift[:, 0]), dim=1),
+        torch.stack((mirror * zoom * angle.sin(), zoom * angle.cos(), shift[:, 1]), dim=1),
+    )
+    return functional.affine_grid(torch.stack(rows, dim=1), [batch, 4, pixels, pixels], align_corners=False)
+
+
+def _recolour(view: Tensor) -> Tensor:
+    batch, device = len(view), view.device
+    gain = 1 + 0.3 * (torch.rand(batch, 1, 1, 1, device=device) - 0.5)
+    tint = 1 + 0.12 * (torch.rand(batch, 3, 1, 1, device=device) - 0.5)
+    saturation = 0.7 + 0.6 * torch.rand(batch, 1, 1, 1, device=device)
+    grey = view.mean(dim=1, keepdim=True)
+    return 1 - (1 - (grey + saturation * (view - grey)) * tint) * gain
+
+
+def _random_blur(view: Tensor) -> Tensor:
+    """A third of the batch at a lower resolution and back, as generated and enlarged pictures are."""
+    share = len(view) // 3
+    if share == 0:
+        return view
+    side = int(torch.randint(view.shape[-1] // 3, view.shape[-1], ()))
+    small = functional.interpolate(view[:share], size=(side, side), mode="bilinear", antialias=True)
+    large = functional.interpolate(small, size=view.shape[-2:], mode="bilinear")
+    return torch.cat((large, view[share:]))

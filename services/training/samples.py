@@ -1,0 +1,77 @@
+"""Draws training batches from a pack: rows, their pixels and captions for them, from one seeded source."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from services.training.data.captions import random_caption
+from services.training.data.pack import Pack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Pictures with a caption each."""
+
+    pictures: Tensor
+    """(B, 3, H, W) in [0, 1], on white."""
+    alpha: Tensor
+    """(B, 1, H, W) in [0, 1]."""
+    concept: Tensor
+    """(B,) indices into the pack's concepts."""
+    style: Tensor
+    """(B,) indices into the pack's styles."""
+    tokens: Tensor
+    """(B, L) token ids of the captions."""
+    mask: Tensor
+    """(B, L) true where a token is."""
+    names_style: Tensor
+    """(B,) true where the caption names the style."""
+
+
+class Sampler:
+    """An endless source of batches; equal seeds give equal batches. A share of `loose` has a loosely related word only."""
+
+    def __init__(self, pack: Pack, tokenizer: Tokenizer, device: torch.device, *, seed: int, loose: float) -> None:
+        self._pack = pack
+        self._tokenizer = tokenizer
+        self._device = device
+        self._rng = random.Random(seed)
+        self._loose = loose
+        self._rows = np.flatnonzero(~pack.held_out).tolist()
+        self._pixels = torch.from_numpy(pack.pixels).permute(0, 3, 1, 2).contiguous()
+        self._alpha = torch.from_numpy(pack.alpha)[:, None]
+
+    def draw(self, size: int) -> Batch:
+        """`size` pictures, none twice, none of the test split."""
+        rows = self._rng.sample(self._rows, min(size, len(self._rows)))
+        concept, style = self._pack.concept[rows], self._pack.style[rows]
+        captions = [
+            random_caption(self._pack.concepts[c], self._pack.styles[s], self._rng, loose=self._loose)
+            for c, s in zip(concept, style, strict=True)
+        ]
+        tokens, mask = tokenize(self._tokenizer, [caption.text for caption in captions])
+        index = torch.tensor(rows)
+        return Batch(
+            pictures=self._pixels[index].to(self._device).float() / 255,
+            alpha=self._alpha[index].to(self._device).float() / 255,
+            concept=torch.from_numpy(concept).to(self._device),
+            style=torch.from_numpy(style).to(self._device),
+            tokens=tokens.to(self._device),
+            mask=mask.to(self._device),
+            names_style=torch.tensor([caption.names_style for caption in captions], device=self._device),
+        )
+
+
+def tokenize(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """Token ids (B, L), padded with 0 to the longest, and the mask (B, L), true where a token is."""
+    encodings = [encoding.ids or [0] for encoding in tokenizer.encode_batch(texts)]
+    length = max(map(len, encodings))
+    tokens = torch.tensor([ids + [0] * (length - len(ids)) for ids in encodings])
+    mask = torch.tensor([[True] * len(ids) + [False] * (length - len(ids)) for ids in encodings])
+    return tokens, mask
