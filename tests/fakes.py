@@ -1,17 +1,20 @@
 """Small real things that stand in for models: their answers can be checked by eye, and they run in a real process.
 
-A fake predictor answers a text with its length. Which of the other things it does is said by the text itself, so that
-one `load` serves every test: `sleep 0.2`, `fail`, `raise`, `hang`, `die`.
+A fake predictor answers a text with its length. Some texts are orders: `sleep 0.2`, `fail`, `raise`, `hang`, `die`,
+`break` (from then on everything raises, as after a CUDA fault).
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.errors import Code, ModelDirectoryError
+from shared.errors import Code, ModelDirectoryError, UnavailableError
+from shared.inference.batching import BatchResult
 from shared.inference.predictor import Failure, ModelInfo, RuntimeOptions
 
 FAKE_INFO = ModelInfo(
@@ -24,6 +27,7 @@ class LengthPredictor:
 
     info = FAKE_INFO
     device = "cpu fake"
+    broken = False
 
     def warmup(self) -> None:
         for size in self.info.bucket_sizes:
@@ -34,6 +38,9 @@ class LengthPredictor:
 
     def _answer(self, text: str) -> int | Failure:
         command, _, argument = text.partition(" ")
+        self.broken |= command == "break"
+        if self.broken:
+            raise RuntimeError("the device is lost")
         if command == "sleep":
             time.sleep(float(argument))
         elif command == "fail":
@@ -55,3 +62,44 @@ def load(directory: Path, options: RuntimeOptions) -> LengthPredictor:
 def load_without_model(directory: Path, options: RuntimeOptions) -> LengthPredictor:
     """A LoadPredictor that finds no model."""
     raise ModelDirectoryError(f"{directory / 'model.toml'}: missing")
+
+
+def load_once(directory: Path, options: RuntimeOptions) -> LengthPredictor:
+    """A LoadPredictor that finds the model only the first time."""
+    mark = directory / "loaded"
+    if mark.exists():
+        raise ModelDirectoryError(f"{directory / 'model.toml'}: gone")
+    mark.touch()
+    return LengthPredictor()
+
+
+def load_and_raise(directory: Path, options: RuntimeOptions) -> LengthPredictor:
+    """A LoadPredictor with a defect."""
+    raise ZeroDivisionError("division by zero")
+
+
+def load_and_die(directory: Path, options: RuntimeOptions) -> LengthPredictor:
+    """A LoadPredictor that the kernel kills, as for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return LengthPredictor()
+
+
+class GatedModel:
+    """The `run` of a DynamicBatcher without a process: same answers, and it notes its batches.
+
+    While `gate` is clear, batches wait in the model.
+    """
+
+    def __init__(self, *, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.batches: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def run(self, batch: Sequence[str]) -> BatchResult[int]:
+        self.batches.append(list(batch))
+        await self.gate.wait()
+        await asyncio.sleep(self.seconds)
+        if "lose" in batch:
+            raise UnavailableError("the model process ended with signal 9")
+        return BatchResult(outputs=LengthPredictor().predict(batch), inference_seconds=self.seconds)

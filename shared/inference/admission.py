@@ -17,6 +17,11 @@ _WEIGHT = 0.25
 """Of the newest batch in a bucket's estimate: four batches and a change of speed is mostly learned."""
 _HALF_LIFE_SECONDS = 2.0
 """An estimate that no batch confirms goes back to the bucket's best time by half in this time."""
+_WORTH_WHILE = 0.75
+"""Of the throughput that a batch may cost when it is cut short for a deadline."""
+_MARGIN = 1.15
+"""On the wait in a queue. Under overload every request is admitted just before its wait is too long, so that without
+a margin each second batch would come too late; the places it costs are those at the far end of the queue."""
 _LEAST_RETRY_SECONDS = 0.01
 """A caller that is told to come back after 0 seconds would only add to the overload."""
 
@@ -81,15 +86,30 @@ class BatchTimes:
         return 0.0
 
     def work_seconds(self, items: int, now: float) -> float:
-        """Of that many items in as few batches as possible."""
+        """Of that many items and no others, in as few batches as possible."""
         full, rest = divmod(items, self.max_batch_size)
         return full * self.batch_seconds(self.max_batch_size, now) + self.batch_seconds(rest, now)
 
-    def largest_within(self, seconds: float, now: float) -> int:
-        """The largest bucket whose batch takes no longer, 0 when none."""
-        for bucket in reversed(self._buckets):
-            if self.batch_seconds(bucket, now) <= seconds:
-                return bucket
+    def queue_seconds(self, items: int, now: float) -> float:
+        """Until a queue of that many is served: when it fills a batch, later arrivals will fill the last one, too."""
+        full, rest = divmod(items, self.max_batch_size)
+        return self.work_seconds(items + self.max_batch_size - rest if full and rest else items, now)
+
+    def places_within(self, seconds: float, wanted: int, now: float) -> int:
+        """The places of the largest batch that takes no longer and is worth while; 0 when there is none.
+
+        Worth while is what serves nearly as many items a second as the batch of `wanted` items that it replaces.
+        Without this bound a queue of tight deadlines makes batches of one, which keep the queue long and its
+        deadlines tight: goodput at four times the capacity fell to a third.
+        """
+        bucket = self.bucket(wanted)
+        longest = self.batch_seconds(bucket, now)
+        if longest <= seconds:
+            return bucket
+        for smaller in reversed(self._buckets[: self._buckets.index(bucket)]):
+            shorter = self.batch_seconds(smaller, now)
+            if shorter <= seconds:
+                return smaller if smaller * longest >= _WORTH_WHILE * wanted * shorter else 0
         return 0
 
 
@@ -121,7 +141,7 @@ class Refusal:
 
 
 def refusal(items: int, *, seconds_left: float, load: Load, times: BatchTimes, now: float) -> Refusal | None:
-    """Why a request of so many items, with so many seconds until its deadline (perhaps infinite), must be refused; None admits it.
+    """Why a request of so many items must be refused; None admits it. `seconds_left` until its deadline may be infinite.
 
     An idle server takes whatever is not late already, however it judges its chance, since only a batch that runs
     can correct a bad estimate.
@@ -139,8 +159,8 @@ def refusal(items: int, *, seconds_left: float, load: Load, times: BatchTimes, n
         return Refusal(reason="hopeless_deadline", error=DeadlineExceededError(message))
     if (excess := load.items_waiting + items - load.max_items) > 0:
         message = f"{load.items_waiting} items wait, and {items} more would pass the limit of {load.max_items}"
-        return Refusal(reason="queue_full", error=_overloaded(message, running + times.work_seconds(excess, now)))
-    end = running + times.work_seconds(load.items_ahead + items, now)
+        return Refusal(reason="queue_full", error=_overloaded(message, running + times.queue_seconds(excess, now)))
+    end = _MARGIN * (running + times.queue_seconds(load.items_ahead + items, now))
     if end > seconds_left:
         message = f"the queue makes this about {end:.3f} s; the deadline is in {seconds_left:.3f} s"
         return Refusal(reason="overload", error=_overloaded(message, end - seconds_left))

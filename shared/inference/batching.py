@@ -160,7 +160,12 @@ class DynamicBatcher(Generic[In, Out]):
             self._metrics.rejected.labels(refused.reason).inc()
             raise refused.error
         request: _Request[In, Out] = Request(
-            items, loop.create_future(), lane=priority, arrived=now, turn=turn, deadline=math.inf if deadline is None else deadline
+            items,
+            loop.create_future(),
+            lane=priority,
+            arrived=now,
+            turn=turn,
+            deadline=math.inf if deadline is None else deadline,
         )
         if deadline is not None:
             request.timer = loop.call_at(deadline, self._expire, request)
@@ -222,7 +227,7 @@ class DynamicBatcher(Generic[In, Out]):
         """Takes the next batch out of the queue.
 
         Each member bounds the time that the batch may take, and the batch stays in the bucket that keeps to the
-        tightest bound. A request that no batch can answer in time is dropped, unless nothing else is left to run.
+        tightest bound. A request that no worthwhile batch answers in time is dropped, unless it is all there is.
         """
         now = asyncio.get_running_loop().time()
         batch: _Batch[In, Out] = []
@@ -234,12 +239,14 @@ class DynamicBatcher(Generic[In, Out]):
             count = min(request.waiting, places - len(batch))
             if request.deadline < math.inf:
                 rest = self._times.work_seconds(request.waiting - count, now)
-                allowed = self._times.largest_within(request.deadline - now - rest, now)
-                if allowed <= len(batch) and (batch or self._queue.depth > request.waiting):
+                wanted = min(places, len(batch) + self._queue.depth)
+                allowed = self._times.places_within(request.deadline - now - rest, wanted, now)
+                if allowed > len(batch):
+                    places = allowed
+                    count = min(count, places - len(batch))
+                elif batch or self._queue.depth > request.waiting:
                     self._expire(request)
                     continue
-                places = max(min(places, allowed), len(batch) + 1)
-                count = min(count, places - len(batch))
             batch.extend((request, index) for index in range(request.taken, request.taken + count))
             self._queue.take(request, count)
         self._metrics.queue_depth.set(self._queue.depth)

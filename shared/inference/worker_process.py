@@ -47,6 +47,7 @@ def _serve(pipe: socket.socket) -> None:
     predictor = _load(pipe)
     raised_in_a_row = 0
     while predictor is not None and (frame := _receive(pipe)) is not None:
+        message: object = None
         try:
             message = messages.decode(frame)
             if isinstance(message, messages.WarmUp):
@@ -56,7 +57,8 @@ def _serve(pipe: socket.socket) -> None:
                 _send(pipe, _predict(predictor, message))
             raised_in_a_row = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the front end is told
-            _send(pipe, _unexpected(error))
+            # The front end halves a batch that raised: the traceback of its guilty item alone is enough.
+            _send(pipe, _unexpected(error, batch_size=len(message) if isinstance(message, list) else 1))
             raised_in_a_row += 1
         if raised_in_a_row == _RAISES_BEFORE_CHECK:
             # Bad items, or a model that is broken for good, such as after a CUDA fault? A warm-up that raises ends
@@ -85,7 +87,7 @@ def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
     return predictor
 
 
-def _predict(predictor: Predictor[Any, Any], batch: list[Any]) -> messages.Done:
+def _predict(predictor: Predictor[Any, Any], batch: Any) -> messages.Done:
     begin = time.perf_counter()
     outputs = predictor.predict(batch)
     seconds = time.perf_counter() - begin
@@ -94,8 +96,11 @@ def _predict(predictor: Predictor[Any, Any], batch: list[Any]) -> messages.Done:
     return messages.Done(outputs=outputs, inference_seconds=seconds, gpu_memory_bytes=_gpu_memory_bytes())
 
 
-def _unexpected(error: Exception) -> messages.Failed:
-    traceback.print_exc(limit=-_TRACEBACK_FRAMES)
+def _unexpected(error: Exception, *, batch_size: int = 1) -> messages.Failed:
+    if batch_size > 1:
+        print(f"a batch of {batch_size} raised {type(error).__name__}: {error}", file=sys.stderr)
+    else:
+        traceback.print_exc(limit=-_TRACEBACK_FRAMES)
     return messages.Failed(message=f"{type(error).__name__}, see the log of the service")
 
 

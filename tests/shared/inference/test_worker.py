@@ -1,0 +1,304 @@
+"""The model process, for real: fakes as models, signals as accidents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from shared.errors import ConfigurationError, ModelDirectoryError, UnavailableError
+from shared.inference.batching import DynamicBatcher
+from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.worker import ModelWorker, PredictError
+from shared.metrics import BatcherMetrics, ProcessMemory, WorkerMetrics
+from tests.fakes import FAKE_INFO
+
+pytestmark = pytest.mark.timeout(30)
+
+
+class Front:
+    """What a service keeps around its worker."""
+
+    def __init__(self, load: str, directory: Path, hang_timeout_seconds: float) -> None:
+        self.registry = CollectorRegistry()
+        self.memory = ProcessMemory(self.registry)
+        self.readiness: list[bool] = []
+        self.worker: ModelWorker[object, int] = ModelWorker(
+            f"tests.fakes:{load}",
+            directory,
+            RuntimeOptions(),
+            hang_timeout_seconds=hang_timeout_seconds,
+            metrics=WorkerMetrics(self.registry),
+            memory=self.memory,
+            on_ready=self.readiness.append,
+        )
+
+    @property
+    def pid(self) -> int:
+        return int(self.memory.pids["model"])
+
+    @property
+    def restarts(self) -> float | None:
+        return self.registry.get_sample_value("diptych_model_process_restarts_total")
+
+    async def lengths(self, *texts: str) -> list[int | Failure]:
+        return list((await self.worker.run(texts)).outputs)
+
+
+@asynccontextmanager
+async def serving(
+    load: str = "load", directory: Path = Path(), *, hang_timeout_seconds: float = 5.0
+) -> AsyncIterator[Front]:
+    front = Front(load, directory, hang_timeout_seconds)
+    try:
+        await front.worker.start()
+        await front.worker.warmup()
+        yield front
+    finally:
+        await front.worker.close()
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[Front]:
+    async with serving() as made:
+        yield made
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+class TestStart:
+    async def test_start_tells_the_model_and_where_it_runs(self) -> None:
+        front = Front("load", Path(), 5.0)
+        assert await front.worker.start() == FAKE_INFO
+        assert front.readiness == []
+        labels = {key: getattr(FAKE_INFO, key) for key in ("name", "version", "digest", "space")}
+        assert front.registry.get_sample_value("diptych_model_info", {**labels, "device": "cpu fake"}) == 1
+        await front.worker.close()
+
+    async def test_it_is_ready_after_warmup(self, front: Front) -> None:
+        assert front.readiness == [True]
+
+    async def test_a_missing_model_is_one_line_and_no_traceback(self, capfd: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(ModelDirectoryError, match=r"^/models/text/model.toml: missing$"):
+            await Front("load_without_model", Path("/models/text"), 5.0).worker.start()
+        assert capfd.readouterr().err == ""
+
+    async def test_a_defect_in_loading_is_told_and_its_traceback_logged_once(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="tests.fakes:load_and_raise, loading: ZeroDivisionError"):
+            await Front("load_and_raise", Path(), 5.0).worker.start()
+        assert capfd.readouterr().err.count("Traceback") == 1
+
+    async def test_a_process_killed_while_loading_is_told(self) -> None:
+        with pytest.raises(ConfigurationError, match="loading: the model process ended with signal 9"):
+            await Front("load_and_die", Path(), 5.0).worker.start()
+
+
+class TestRun:
+    async def test_a_batch_is_answered_in_order(self, front: Front) -> None:
+        assert await front.lengths("ccc", "a", "bb") == [3, 1, 2]
+
+    async def test_the_time_in_the_predictor_is_told(self, front: Front) -> None:
+        assert 0.02 <= (await front.worker.run(["sleep 0.02"])).inference_seconds < 2
+
+    async def test_a_bad_item_fails_alone(self, front: Front) -> None:
+        bad, good = await front.lengths("fail", "good")
+        assert isinstance(bad, Failure)
+        assert good == 4
+
+    async def test_messages_of_many_megabytes_pass(self, front: Front) -> None:
+        large = ["x" * 20_000_000, "y"]
+        assert await front.lengths(*large) == [20_000_000, 1]
+
+    async def test_an_exception_fails_the_batch_and_the_process_lives_on(self, front: Front) -> None:
+        pid = front.pid
+        with pytest.raises(PredictError, match="ArithmeticError"):
+            await front.lengths("raise")
+        assert await front.lengths("a") == [1]
+        assert front.pid == pid
+
+    async def test_only_the_guilty_item_of_a_halved_batch_costs_a_traceback(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        async with serving() as front:
+            for batch in (["a", "b", "raise", "c"], ["a", "b"], ["raise", "c"], ["raise"], ["c"]):
+                with suppress(PredictError):
+                    await front.lengths(*batch)
+        log = capfd.readouterr().err
+        assert log.count("Traceback") == 1
+        assert "a batch of 4 raised ArithmeticError" in log
+
+    async def test_an_item_that_cannot_be_sent_does_no_harm(self, front: Front) -> None:
+        with pytest.raises(Exception, match="pickle"):
+            await front.worker.run([lambda: None])
+        assert await front.lengths("a") == [1]
+        assert front.restarts == 0
+
+    async def test_the_answer_to_a_cancelled_batch_meets_no_other_batch(self, front: Front) -> None:
+        cancelled = asyncio.create_task(front.lengths("sleep 0.1"))
+        await asyncio.sleep(0.02)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        assert await front.lengths("a") == [1]
+
+
+class TestLoss:
+    async def test_a_killed_process_fails_its_batch_and_is_replaced(self, front: Front) -> None:
+        pid = front.pid
+        batch = asyncio.create_task(front.lengths("hang"))
+        await asyncio.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(UnavailableError, match="the model process ended with signal 9"):
+            await batch
+        assert front.readiness == [True, False]
+        assert await front.lengths("a") == [1]
+        assert front.readiness == [True, False, True]
+        assert front.pid != pid
+        assert front.restarts == 1
+
+    def test_a_killed_process_is_replaced_on_the_loop_that_servers_run_on(self) -> None:
+        """uvloop's child processes and sockets are not those of asyncio."""
+
+        async def scenario() -> None:
+            async with serving() as front:
+                os.kill(front.pid, signal.SIGKILL)
+                while front.readiness != [True, False, True]:
+                    await asyncio.sleep(0.01)
+                with pytest.raises(UnavailableError):
+                    await front.lengths("die")
+                assert await front.lengths("x" * 5_000_000, "a") == [5_000_000, 1]
+
+        uvloop.run(scenario())
+
+    async def test_a_process_killed_while_idle_is_replaced_unasked(self, front: Front) -> None:
+        os.kill(front.pid, signal.SIGKILL)
+        while front.readiness != [True, False, True]:
+            await asyncio.sleep(0.01)
+        assert await front.lengths("a") == [1]
+
+    async def test_a_hung_process_is_killed_and_replaced(self) -> None:
+        async with serving(hang_timeout_seconds=0.5) as front:
+            pid = front.pid
+            with pytest.raises(UnavailableError, match=r"hung for 0.5 s"):
+                await front.lengths("hang")
+            assert await front.lengths("a") == [1]
+            assert not alive(pid)
+
+    async def test_requests_that_wait_survive_a_killed_process(self, front: Front) -> None:
+        batcher: DynamicBatcher[object, int] = DynamicBatcher(
+            front.worker.run,
+            bucket_sizes=(1, 2, 4, 8),
+            max_queue_items=64,
+            metrics=BatcherMetrics(front.registry),
+        )
+        async with batcher:
+            lost = asyncio.create_task(batcher.submit(["hang"]))
+            await asyncio.sleep(0.02)
+            waiting = [asyncio.create_task(batcher.submit(["x" * n])) for n in range(1, 21)]
+            await asyncio.sleep(0.02)
+            os.kill(front.pid, signal.SIGKILL)
+            with pytest.raises(UnavailableError):
+                await lost
+            assert [(await task).outputs for task in waiting] == [[n] for n in range(1, 21)]
+        assert front.registry.get_sample_value("diptych_queue_depth") == 0
+
+    async def test_a_model_that_only_raises_is_checked_and_replaced(self, front: Front) -> None:
+        pid = front.pid
+        for text in ("break", *"abcdefg"):
+            with pytest.raises(PredictError):
+                await front.lengths(text)
+        while front.readiness != [True, False, True]:
+            await asyncio.sleep(0.01)
+        assert await front.lengths("a") == [1]
+        assert front.pid != pid
+
+    async def test_items_that_all_raise_do_not_cost_the_process(self, front: Front) -> None:
+        pid = front.pid
+        for _ in range(20):
+            with pytest.raises(PredictError):
+                await front.lengths("raise")
+        assert await front.lengths("a") == [1]
+        assert front.pid == pid
+
+    async def test_the_second_failure_in_a_row_is_final(self, tmp_path: Path) -> None:
+        async with serving("load_once", tmp_path) as front:
+            with pytest.raises(UnavailableError):
+                await front.lengths("die")
+            assert await front.worker.failed() == f"{tmp_path / 'model.toml'}: gone"
+            with pytest.raises(UnavailableError, match="gone"):
+                await front.lengths("a")
+            assert front.readiness == [True, False]
+            assert front.restarts == 1
+
+
+class TestEnd:
+    async def test_close_ends_the_process(self) -> None:
+        async with serving() as front:
+            pid = front.pid
+        assert not alive(pid)
+        assert "model" not in front.memory.pids
+        with pytest.raises(UnavailableError):
+            await front.lengths("a")
+
+    async def test_the_process_ignores_the_signals_of_terminals_and_supervisors(self, front: Front) -> None:
+        os.kill(front.pid, signal.SIGINT)
+        os.kill(front.pid, signal.SIGTERM)
+        assert await front.lengths("a") == [1]
+        assert front.restarts == 0
+
+    @pytest.mark.parametrize("batch", ["a", "hang"])
+    def test_a_killed_front_end_takes_its_model_process_along(self, batch: str) -> None:
+        parent = subprocess.Popen(
+            [sys.executable, __file__, batch],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert alive(pid)
+        time.sleep(0.05)
+        parent.kill()
+        parent.communicate()
+        while alive(pid):
+            time.sleep(0.01)
+
+
+class TestImports:
+    @pytest.mark.parametrize(
+        ("module", "strangers"),
+        [
+            ("shared.inference.worker", {"torch", "numpy", "grpc"}),
+            ("shared.inference.worker_process", {"torch", "numpy", "grpc", "asyncio", "prometheus_client"}),
+        ],
+    )
+    def test_neither_process_imports_what_is_the_others(self, module: str, strangers: set[str]) -> None:
+        script = f"import sys, {module}; print(*{strangers!r} & sys.modules.keys())"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        assert subprocess.check_output([sys.executable, "-c", script], env=environment).split() == []
+
+
+async def _front_end(batch: str) -> None:
+    async with serving() as front:
+        print(front.pid, flush=True)
+        await front.worker.run([batch])
+        await asyncio.sleep(60)
+
+
+if __name__ == "__main__":
+    asyncio.run(_front_end(sys.argv[1]))
