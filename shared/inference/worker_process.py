@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
 from shared.errors import ConfigurationError
@@ -31,7 +32,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with(parent=int(sys.argv[2]))
-    with socket.socket(fileno=int(sys.argv[1])) as pipe:
+    with socket.socket(fileno=int(sys.argv[1])) as pipe, suppress(ConnectionError):  # nobody is left to answer
         _serve(pipe)
 
 
@@ -47,19 +48,20 @@ def _serve(pipe: socket.socket) -> None:
     predictor = _load(pipe)
     raised_in_a_row = 0
     while predictor is not None and (frame := _receive(pipe)) is not None:
-        message: object = None
+        message: Any = None
         try:
             message = messages.decode(frame)
             if isinstance(message, messages.WarmUp):
                 predictor.warmup()
-                _send(pipe, messages.WarmedUp())
+                answer = messages.encode(messages.WarmedUp())
             else:
-                _send(pipe, _predict(predictor, message))
+                answer = messages.encode(_predict(predictor, message))
             raised_in_a_row = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, the front end is told
             # The front end halves a batch that raised: the traceback of its guilty item alone is enough.
-            _send(pipe, _unexpected(error, batch_size=len(message) if isinstance(message, list) else 1))
+            answer = _unexpected(error, batch_size=len(message) if isinstance(message, list) else 1)
             raised_in_a_row += 1
+        pipe.sendall(b"".join(answer))
         if raised_in_a_row == _RAISES_BEFORE_CHECK:
             # Bad items, or a model that is broken for good, such as after a CUDA fault? A warm-up that raises ends
             # this process with its traceback, and the front end starts another.
@@ -68,22 +70,21 @@ def _serve(pipe: socket.socket) -> None:
 
 
 def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
+    """The predictor that the first message asks for; None when the front end was told why there is none."""
     if (frame := _receive(pipe)) is None:
         return None
-    request: messages.Load = messages.decode(frame)
-    sys.path[:] = request.import_path
+    predictor: Predictor[Any, Any] | None = None
     try:
+        request: messages.Load = messages.decode(frame)
+        sys.path[:] = request.import_path
         module, _, function = request.load.partition(":")
-        predictor: Predictor[Any, Any] = getattr(importlib.import_module(module), function)(
-            request.directory, request.options
-        )
-        _send(pipe, messages.Loaded(info=predictor.info, device=predictor.device))
+        predictor = getattr(importlib.import_module(module), function)(request.directory, request.options)
+        answer = messages.encode(messages.Loaded(info=predictor.info, device=predictor.device))
     except ConfigurationError as error:  # the operator's to mend: one line, no traceback
-        _send(pipe, messages.Failed(message=str(error), configuration=type(error)))
-        return None
+        answer = messages.encode(messages.Failed(message=str(error), configuration=type(error)))
     except Exception as error:  # noqa: BLE001 - whatever it is, the front end is told
-        _send(pipe, _unexpected(error))
-        return None
+        answer = _unexpected(error)
+    pipe.sendall(b"".join(answer))
     return predictor
 
 
@@ -96,12 +97,12 @@ def _predict(predictor: Predictor[Any, Any], batch: Any) -> messages.Done:
     return messages.Done(outputs=outputs, inference_seconds=seconds, gpu_memory_bytes=_gpu_memory_bytes())
 
 
-def _unexpected(error: Exception, *, batch_size: int = 1) -> messages.Failed:
+def _unexpected(error: Exception, *, batch_size: int = 1) -> list[Any]:
     if batch_size > 1:
         print(f"a batch of {batch_size} raised {type(error).__name__}: {error}", file=sys.stderr)
     else:
         traceback.print_exc(limit=-_TRACEBACK_FRAMES)
-    return messages.Failed(message=f"{type(error).__name__}, see the log of the service")
+    return messages.encode(messages.Failed(message=f"{type(error).__name__}, see the log of the service"))
 
 
 def _gpu_memory_bytes() -> int:
@@ -109,10 +110,6 @@ def _gpu_memory_bytes() -> int:
     if torch is None or not torch.cuda.is_initialized():
         return 0
     return int(torch.cuda.memory_reserved())
-
-
-def _send(pipe: socket.socket, message: object) -> None:
-    pipe.sendall(b"".join(messages.encode(message)))
 
 
 def _receive(pipe: socket.socket) -> bytearray | None:
@@ -125,10 +122,7 @@ def _receive_exactly(pipe: socket.socket, size: int) -> bytearray | None:
     frame = bytearray(size)
     view = memoryview(frame)
     while view:
-        try:
-            count = pipe.recv_into(view)
-        except ConnectionResetError:
-            return None
+        count = pipe.recv_into(view)
         if not count:
             return None
         view = view[count:]
