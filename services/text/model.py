@@ -71,4 +71,4 @@ class TextEncoder(nn.Module):
             hidden = block(hidden, mask, cos, sin)
         weight = mask[:, :, None].float()
         mean = (self.norm(hidden).float() * weight).sum(dim=1) / weight.sum(dim=1)  # (B, W)
-        return functional.normalize(self.projection(mean).float(), dim=-1)  # (B, V)
+        return functional.normalize(self.projection(mean.to(hidden.dtype)).float(), dim=-1)  # (B, V)

@@ -1,0 +1,109 @@
+"""Encoded pictures to captions, in the model process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from services.captioning.config import END, PADDING, CaptionerConfig, start_token
+from services.captioning.items import CaptionItem, ScoredCaption
+from services.captioning.model import Captioner
+from shared.errors import Code, ModelDirectoryError
+from shared.inference.model_directory import ModelDirectory
+from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.runtime import Runtime, resolve_runtime
+from shared.inference.weights import load_weights
+
+TOKENIZER_FILE = "tokenizer.json"
+
+
+def load(directory: Path, options: RuntimeOptions) -> CaptioningPredictor:
+    """Reads and verifies a model directory. Raises ConfigurationError, ModelDirectoryError among them."""
+    runtime = resolve_runtime(options)
+    model_directory = ModelDirectory.read(directory, task="captioning")
+    model_directory.verify()
+    model = Captioner(model_directory.config(CaptionerConfig))
+    load_weights(model, model_directory)
+    tokenizer = Tokenizer.from_file(str(directory / TOKENIZER_FILE))
+    for language in model_directory.languages:
+        if tokenizer.token_to_id(start_token(language)) is None:
+            raise ModelDirectoryError(f"{directory / TOKENIZER_FILE}: token {start_token(language)} is missing")
+    return CaptioningPredictor(model_directory, model, tokenizer, runtime)
+
+
+class CaptioningPredictor:
+    """Batches are padded with empty pictures to the next bucket size; languages mix freely in one batch."""
+
+    def __init__(
+        self, directory: ModelDirectory, model: Captioner, tokenizer: Tokenizer, runtime: Runtime
+    ) -> None:
+        self.info = directory.info()
+        self.device = str(runtime)
+        self._model = model.to(runtime.device, runtime.dtype).eval()
+        self._tokenizer = tokenizer
+        self._starts = {language: tokenizer.token_to_id(start_token(language)) for language in self.info.languages}
+        self._runtime = runtime
+
+    @torch.inference_mode()
+    def warmup(self) -> None:
+        """Runs every bucket size."""
+        config = self._model.config
+        tokens, vector = torch.zeros(config.memory_tokens, config.token_width), torch.zeros(config.space_width)
+        for size in self.info.bucket_sizes:
+            self._write([(tokens, vector)] * size, [END] * size)
+
+    @torch.inference_mode()
+    def predict(self, batch: Sequence[CaptionItem], /) -> list[tuple[ScoredCaption, ...] | Failure]:
+        """The likeliest caption of each picture; a Failure for an encoding of another shape or a foreign language."""
+        encodings = [self._read(item) for item in batch]
+        good = [encoding for encoding in encodings if not isinstance(encoding, Failure)]
+        starts = [self._starts.get(item.language, END) for item in batch]
+
+        kept = [start for start, one in zip(starts, encodings, strict=True) if not isinstance(one, Failure)]
+        written = iter(self._write(good, kept) if good else [])
+
+        return [one if isinstance(one, Failure) else self._answer(*next(written)) for one in encodings]
+
+    def _read(self, item: CaptionItem) -> tuple[Tensor, Tensor] | Failure:
+        """Tokens (T, W') and vector (V,), float32."""
+        config, encoding = self._model.config, item.encoding
+        if encoding.space != self.info.space:
+            message = f"the encoding is of space {encoding.space!r}; the model works in space {self.info.space!r}"
+            return Failure(code=Code.FAILED_PRECONDITION, message=message)
+        if item.language not in self._starts:
+            message = f"language is {item.language!r}; the model writes {', '.join(self._starts)}"
+            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+        expected, found = 2 * config.memory_tokens * config.token_width, len(encoding.tokens)
+        if found != expected or encoding.token_width != config.token_width:
+            message = f"tokens have {found} bytes of width {encoding.token_width}; "
+            message += f"the model needs {expected} bytes of width {config.token_width}"
+            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+        if len(encoding.vector) != 4 * config.space_width:
+            message = f"vector has {len(encoding.vector) / 4:g} numbers; the model's space has {config.space_width}"
+            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+        tokens = torch.from_numpy(np.frombuffer(encoding.tokens, "<f2").astype(np.float32))
+        vector = torch.from_numpy(np.frombuffer(encoding.vector, "<f4").astype(np.float32))
+        if not (torch.isfinite(tokens).all() and torch.isfinite(vector).all()):
+            return Failure(code=Code.INVALID_ARGUMENT, message="the encoding has numbers that are not finite")
+        return tokens.view(config.memory_tokens, config.token_width), vector
+
+    def _write(self, encodings: list[tuple[Tensor, Tensor]], starts: list[int]) -> list[tuple[list[int], float]]:
+        """Token ids and score of each caption."""
+        missing = next(size for size in self.info.bucket_sizes if size >= len(encodings)) - len(encodings)
+        padded = encodings + encodings[:1] * missing
+        tokens = torch.stack([tokens for tokens, _ in padded]).to(self._runtime.device, self._runtime.dtype)
+        vectors = torch.stack([vector for _, vector in padded]).to(self._runtime.device, self._runtime.dtype)
+        start = torch.tensor(starts + starts[:1] * missing, device=self._runtime.device)
+        words, scores = self._model.write(tokens, vectors, start)
+        return list(zip(words.tolist(), scores.tolist(), strict=True))[: len(encodings)]
+
+    def _answer(self, words: list[int], score: float) -> tuple[ScoredCaption, ...] | Failure:
+        if score != score or score == float("-inf"):
+            return Failure(code=Code.INTERNAL, message="the caption decoder's output is not finite")
+        text = self._tokenizer.decode([word for word in words if word not in (PADDING, END)])
+        return (ScoredCaption(text=" ".join(text.split()), score=score),)

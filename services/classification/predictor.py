@@ -1,0 +1,119 @@
+"""Picture files to labels and points of the joint space, in the model process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from services.classification.config import ImageEncoderConfig
+from services.classification.items import ClassifiedImage, ImageItem, LabelScore
+from services.classification.model import EncodedImages, ImageEncoder
+from shared.encodings import Encoding
+from shared.errors import Code, InvalidArgumentError, ModelDirectoryError
+from shared.images import decode_square
+from shared.inference.model_directory import ModelDirectory
+from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.runtime import Runtime, resolve_runtime
+from shared.inference.weights import load_weights
+
+LABELS_FILE = "labels.json"
+
+Labels = list[dict[str, str]]
+"""One a concept, in the order of the head: `id`, and the name by language."""
+
+
+def load(directory: Path, options: RuntimeOptions) -> ClassificationPredictor:
+    """Reads and verifies a model directory. Raises ConfigurationError, ModelDirectoryError among them."""
+    runtime = resolve_runtime(options)
+    model_directory = ModelDirectory.read(directory, task="classification")
+    model_directory.verify()
+    config = model_directory.config(ImageEncoderConfig)
+    labels: Labels = json.loads((directory / LABELS_FILE).read_text("utf-8"))
+    if len(labels) != config.concepts:
+        message = f"{directory / LABELS_FILE}: expected {config.concepts} labels, found {len(labels)}"
+        raise ModelDirectoryError(message)
+    model = ImageEncoder(config)
+    load_weights(model, model_directory)
+    return ClassificationPredictor(model_directory, model, labels, config.pixels, runtime)
+
+
+class ClassificationPredictor:
+    """Batches are padded with blank pictures to the next bucket size."""
+
+    def __init__(
+        self, directory: ModelDirectory, model: ImageEncoder, labels: Labels, pixels: int, runtime: Runtime
+    ) -> None:
+        self.info = directory.info()
+        self.device = str(runtime)
+        self._model = model.to(runtime.device, runtime.dtype, memory_format=torch.channels_last).eval()
+        self._labels = labels
+        self._pixels = pixels
+        self._runtime = runtime
+
+    @torch.inference_mode()
+    def warmup(self) -> None:
+        """Runs every bucket size."""
+        for size in self.info.bucket_sizes:
+            self._encode([np.zeros((self._pixels, self._pixels, 3), np.uint8)] * size)
+
+    @torch.inference_mode()
+    def predict(self, batch: Sequence[ImageItem], /) -> list[ClassifiedImage | Failure]:
+        """Labels, and an encoding where asked for; a Failure for a file that is no acceptable picture."""
+        decoded = [self._decode(item) for item in batch]
+        pictures = [pixels for pixels in decoded if not isinstance(pixels, Failure)]
+
+        encoded = self._encode(pictures) if pictures else None
+
+        answers: list[ClassifiedImage | Failure] = []
+        row = 0
+        for item, pixels in zip(batch, decoded, strict=True):
+            if isinstance(pixels, Failure):
+                answers.append(pixels)
+            elif encoded is not None:
+                answers.append(self._answer(item, encoded, row))
+                row += 1
+        return answers
+
+    def _decode(self, item: ImageItem) -> NDArray[np.uint8] | Failure:
+        if item.language not in self.info.languages:
+            message = f"language is {item.language!r}; the model has labels in {', '.join(self.info.languages)}"
+            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+        try:
+            return decode_square(item.image, self._pixels)
+        except InvalidArgumentError as error:
+            return Failure(code=Code.INVALID_ARGUMENT, message=str(error))
+
+    def _encode(self, pictures: list[NDArray[np.uint8]]) -> EncodedImages:
+        """The answers as float32 on the CPU, rows of the padding included."""
+        size = next(size for size in self.info.bucket_sizes if size >= len(pictures))
+        blank = np.full_like(pictures[0], 255)
+        stacked = torch.from_numpy(np.stack(pictures + [blank] * (size - len(pictures))))  # (B, H, W, 3)
+        scaled = stacked.to(self._runtime.device).permute(0, 3, 1, 2).to(self._runtime.dtype) / 127.5 - 1
+        encoded = self._model(scaled)  # in [-1, 1], channels last as decoded
+        return EncodedImages(
+            vectors=encoded.vectors.float().cpu(), tokens=encoded.tokens.float().cpu(), logits=encoded.logits.cpu()
+        )
+
+    def _answer(self, item: ImageItem, encoded: EncodedImages, row: int) -> ClassifiedImage | Failure:
+        vector, tokens, logits = encoded.vectors[row], encoded.tokens[row], encoded.logits[row]
+        if not all(torch.isfinite(tensor).all() for tensor in (vector, tokens.half(), logits)):
+            return Failure(code=Code.INTERNAL, message="the image encoder's output is not finite")
+        top = logits.softmax(dim=0).topk(min(item.top_k, len(self._labels)))
+        labels = tuple(
+            LabelScore(
+                id=self._labels[index]["id"], text=self._labels[index][item.language], probability=probability
+            )
+            for probability, index in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+        )
+        encoding = Encoding(
+            space=self.info.space,
+            vector=vector.numpy().astype("<f4").tobytes(),
+            tokens=tokens.numpy().astype("<f2").tobytes(),
+            token_width=tokens.shape[1],
+        )
+        return ClassifiedImage(labels=labels, encoding=encoding if item.include_encoding else None)

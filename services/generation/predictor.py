@@ -1,0 +1,90 @@
+"""Points of the joint space and seeds to PNG files, in the model process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from services.generation.config import GeneratorConfig
+from services.generation.items import PaintedImage, PaintItem
+from services.generation.model import Generator
+from shared.errors import Code
+from shared.images import encode_png
+from shared.inference.model_directory import ModelDirectory
+from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.runtime import Runtime, resolve_runtime
+from shared.inference.weights import load_weights
+
+
+def load(directory: Path, options: RuntimeOptions) -> GenerationPredictor:
+    """Reads and verifies a model directory. Raises ConfigurationError, ModelDirectoryError among them."""
+    runtime = resolve_runtime(options)
+    model_directory = ModelDirectory.read(directory, task="generation")
+    model_directory.verify()
+    model = Generator(model_directory.config(GeneratorConfig))
+    load_weights(model, model_directory)
+    return GenerationPredictor(model_directory, model, runtime)
+
+
+class GenerationPredictor:
+    """Every forward pass has `microbatch` rows: the same seed gives the same pixels in any batch."""
+
+    def __init__(self, directory: ModelDirectory, model: Generator, runtime: Runtime) -> None:
+        self.info = directory.info()
+        self.device = str(runtime)
+        self._rows = directory.microbatch or directory.bucket_sizes[-1]
+        self._model = model.to(runtime.device, runtime.dtype, memory_format=torch.channels_last).eval()
+        self._runtime = runtime
+
+    def warmup(self) -> None:
+        """Runs the one shape there is."""
+        vector = np.zeros(self._model.config.space_width, "<f4")
+        vector[0] = 1
+        for seed in (1, 2):
+            self.predict([PaintItem(vector=vector.tobytes(), seed=seed)])
+
+    @torch.inference_mode()
+    def predict(self, batch: Sequence[PaintItem], /) -> list[PaintedImage | Failure]:
+        """A picture for each item; a Failure for a vector of another length or with numbers that are not finite."""
+        vectors = [self._read_vector(item) for item in batch]
+        good = [
+            (vector, item.seed) for vector, item in zip(vectors, batch, strict=True) if isinstance(vector, Tensor)
+        ]
+
+        passes = [self._paint(good[first : first + self._rows]) for first in range(0, len(good), self._rows)]
+
+        pictures = (picture for pictures in passes for picture in pictures)
+        return [vector if isinstance(vector, Failure) else self._answer(next(pictures)) for vector in vectors]
+
+    def _read_vector(self, item: PaintItem) -> Tensor | Failure:
+        wanted = self._model.config.space_width
+        if len(item.vector) != 4 * wanted:
+            message = f"vector has {len(item.vector) / 4:g} numbers; the model's space has {wanted}"
+            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+        vector = torch.from_numpy(np.frombuffer(item.vector, "<f4").astype(np.float32))
+        if not torch.isfinite(vector).all() or not vector.any():
+            return Failure(code=Code.INVALID_ARGUMENT, message="vector is zero or has numbers that are not finite")
+        return torch.nn.functional.normalize(vector, dim=0)
+
+    def _paint(self, inputs: list[tuple[Tensor, int]]) -> Tensor:
+        """1 to `microbatch` vectors and seeds -> (N, 3, H, W) float32; the pass is filled up with its first row."""
+        filled = inputs + inputs[:1] * (self._rows - len(inputs))
+        vectors = torch.stack([vector for vector, _ in filled]).to(self._runtime.device, self._runtime.dtype)
+        noise = torch.stack([self._noise(seed) for _, seed in filled]).to(self._runtime.device)
+        return self._model(vectors, noise)[: len(inputs)].float().cpu()  # type: ignore[no-any-return]
+
+    def _noise(self, seed: int) -> Tensor:
+        """(Z,) standard normal, float32, drawn on the CPU so that it is the same on every device."""
+        return torch.randn(self._model.config.noise_width, generator=torch.Generator().manual_seed(seed))
+
+    def _answer(self, picture: Tensor) -> PaintedImage | Failure:
+        """(3, H, W) in [-1, 1] as a file."""
+        if not torch.isfinite(picture).all():
+            return Failure(code=Code.INTERNAL, message="the generator's output is not finite")
+        pixels = (picture.permute(1, 2, 0) * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+        height, width, _ = pixels.shape
+        return PaintedImage(png=encode_png(pixels), width=width, height=height)

@@ -1,0 +1,102 @@
+"""Four tiny models with random weights that share one space: what tests run in place of the trained ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from services.captioning.config import PRESETS as CAPTIONER_PRESETS
+from services.captioning.config import CaptionerConfig, start_token
+from services.captioning.model import Captioner
+from services.classification.config import PRESETS as IMAGE_PRESETS
+from services.classification.config import ImageEncoderConfig
+from services.classification.model import ImageEncoder
+from services.generation.config import PRESETS as GENERATOR_PRESETS
+from services.generation.config import GeneratorConfig
+from services.generation.model import Generator
+from services.text.config import PRESETS as TEXT_PRESETS
+from services.text.config import TextEncoderConfig
+from services.text.model import TextEncoder
+from services.training.data.captions import clean_caption
+from services.training.data.pack import Concept, Pack
+from services.training.data.sources import STYLES
+from services.training.export import Card, ModelConfig, write_labels, write_model_directory, write_tokenizer
+from services.training.tokenizers import train_tokenizer
+
+VOCABULARY = 300
+
+_WORDS = (("a", "cat", "只", "猫"), ("a", "dog", "只", "狗"), ("a", "house", "座", "房子"), ("an", "apple", "个", "苹果"))
+
+
+def tiny_pack(*, seed: int = 0) -> Pack:
+    """Four concepts in all styles, drawn as noise: (28, 64, 64, 3)."""
+    concepts = tuple(
+        Concept(
+            id=en, article=article, en=en, measure=measure, zh=zh,
+            en_synonyms=(), zh_synonyms=(), en_tags=("thing",), zh_tags=("东西",),
+        )
+        for article, en, measure, zh in _WORDS
+    )  # fmt: skip
+    rows = len(concepts) * len(STYLES)
+    rng = np.random.default_rng(seed)
+    return Pack(
+        pixels=rng.integers(0, 256, (rows, 64, 64, 3), dtype=np.uint8),
+        alpha=np.full((rows, 64, 64), 255, dtype=np.uint8),
+        concept=np.repeat(np.arange(len(concepts)), len(STYLES)),
+        style=np.tile(np.arange(len(STYLES)), len(concepts)),
+        held_out=np.arange(rows) % 9 == 8,
+        concepts=concepts,
+        styles=STYLES,
+    )
+
+
+def write_tiny_models(root: Path, *, seed: int = 0, space: str = "tiny") -> dict[str, Path]:
+    """Writes a model directory for each task below `root`; keys `text`, `classification`, `generation`, `captioning`.
+
+    Equal seeds give equal weights; torch's global random state is left as it was.
+    """
+    pack = tiny_pack()
+    captions = [clean_caption(concept, language) for concept in pack.concepts for language in ("en", "zh")]
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        return {
+            "text": _write_text(root / "text", captions, space),
+            "classification": _write_classification(root / "classification", pack, space),
+            "generation": _write_generation(root / "generation", space),
+            "captioning": _write_captioning(root / "captioning", captions, space),
+        }
+
+
+def _write_text(folder: Path, captions: list[str], space: str) -> Path:
+    tokenizer = train_tokenizer(captions, vocabulary=VOCABULARY, lower_case=True)
+    file = write_tokenizer(folder, tokenizer)
+    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"])
+    return _write(folder, "text", TextEncoder(config), config, space, [file])
+
+
+def _write_classification(folder: Path, pack: Pack, space: str) -> Path:
+    file = write_labels(folder, pack)
+    config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS["tiny"])  # type: ignore[arg-type]
+    return _write(folder, "classification", ImageEncoder(config), config, space, [file])
+
+
+def _write_generation(folder: Path, space: str) -> Path:
+    config = GeneratorConfig(**GENERATOR_PRESETS["tiny"])  # type: ignore[arg-type]
+    return _write(folder, "generation", Generator(config), config, space, [])
+
+
+def _write_captioning(folder: Path, captions: list[str], space: str) -> Path:
+    special = ("<end>", start_token("en"), start_token("zh"))
+    tokenizer = train_tokenizer(captions, vocabulary=VOCABULARY, lower_case=False, special=special)
+    file = write_tokenizer(folder, tokenizer)
+    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **CAPTIONER_PRESETS["tiny"])
+    return _write(folder, "captioning", Captioner(config), config, space, [file])
+
+
+def _write(
+    folder: Path, task: str, module: torch.nn.Module, config: ModelConfig, space: str, files: list[str]
+) -> Path:
+    card = Card(name=f"tiny-{task}", version="0.0.0", space=space, description="Random weights, for tests.")
+    return write_model_directory(folder, task=task, module=module, config=config, card=card, files=files)

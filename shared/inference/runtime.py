@@ -1,0 +1,76 @@
+"""Turns RuntimeOptions into a device, a precision and a number of threads; nothing is probed at import."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from shared.errors import ConfigurationError
+from shared.inference.predictor import RuntimeOptions
+
+CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CPU_INFO = Path("/proc/cpuinfo")
+NATIVE_BF16 = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
+"""Flags of x86 (the first two) and Arm CPUs that multiply bf16 in hardware."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Where and how a model runs."""
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+    def __str__(self) -> str:
+        precision = "bf16" if self.dtype is torch.bfloat16 else "fp32"
+        return f"{self.device} {precision} {self.threads} threads"
+
+
+def resolve_runtime(options: RuntimeOptions) -> Runtime:
+    """Decides every `auto` and sets torch's thread count for this process.
+
+    Raises ConfigurationError for a device this machine or build of torch lacks.
+    """
+    device = _device(options.device)
+    threads = options.threads or available_cpus(CGROUP_QUOTA)
+    torch.set_num_threads(threads)
+    bf16 = options.precision == "bf16" or (options.precision == "auto" and _multiplies_bf16(device))
+    return Runtime(device=device, dtype=torch.bfloat16 if bf16 else torch.float32, threads=threads)
+
+
+def available_cpus(quota_file: Path) -> int:
+    """CPUs this process may use: its affinity mask, cut to the cgroup's quota rounded up; at least 1."""
+    cpus = len(os.sched_getaffinity(0))
+    try:
+        quota, period = quota_file.read_text("ascii").split()
+    except (OSError, ValueError):
+        return cpus
+    return cpus if quota == "max" else max(1, min(cpus, math.ceil(int(quota) / int(period))))
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigurationError(f"device {name!r}: expected auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigurationError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    try:
+        lines = CPU_INFO.read_text("utf-8").splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return not NATIVE_BF16.isdisjoint(flags.split())
