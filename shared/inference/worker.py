@@ -54,6 +54,8 @@ class _ModelProcess:
         self._writer = writer
         self._turn = asyncio.Lock()
         self.pid = process.pid
+        self.lost: str | None = None
+        """The one-line reason why it is dead, or as good as."""
 
     @classmethod
     async def spawn(cls) -> Self:
@@ -75,9 +77,9 @@ class _ModelProcess:
         return cls(process, reader, writer)
 
     async def ask(self, message: object, timeout_seconds: float) -> Any:
-        """The answer to a message.
+        """The answer to a message, or _LostError.
 
-        Whatever interrupts the exchange also ends the process: its answer would meet the next question.
+        Whatever interrupts the exchange also ends the process, since its answer would meet the next question.
         """
         frame = messages.encode(message)
         async with self._turn:
@@ -88,20 +90,23 @@ class _ModelProcess:
                     (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
                     return messages.decode(await self._reader.readexactly(size))
             except TimeoutError:
-                self.kill()
-                raise _LostError(f"the model process hung for {timeout_seconds:g} s") from None
+                self.kill(f"the model process hung for {timeout_seconds:g} s")
             except (EOFError, OSError):
                 await self.close()
-                raise _LostError(await self.ended()) from None
-            except BaseException:
-                self.kill()
+                self.lost = await self.ended()
+            except asyncio.CancelledError:
+                self.kill("the model process was stopped in the middle of a batch")
                 raise
+            raise _LostError(self.lost)
 
     async def ended(self) -> str:
-        """Completes with a one-line reason when the process has ended."""
-        return f"the model process ended with {_exit(await self._process.wait())}"
+        """Waits for its end; a one-line reason."""
+        code = await self._process.wait()
+        return self.lost or f"the model process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
 
-    def kill(self) -> None:
+    def kill(self, reason: str) -> None:
+        """Ends it at once."""
+        self.lost = self.lost or reason
         with suppress(ProcessLookupError):
             self._process.kill()
         self._writer.close()
@@ -113,12 +118,8 @@ class _ModelProcess:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._process.wait()
         except TimeoutError:
-            self.kill()
+            self.kill("the model process did not end when asked to")
             await self._process.wait()
-
-
-def _exit(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 class ModelWorker(Generic[In, Out]):
@@ -182,8 +183,10 @@ class ModelWorker(Generic[In, Out]):
         try:
             answer = await process.ask(list(batch), self._hang_timeout_seconds)
         except _LostError as lost:
-            self._lose(process, str(lost))
             raise UnavailableError(str(lost)) from None
+        finally:
+            if process.lost is not None:
+                self._lose(process, process.lost)
         if isinstance(answer, messages.Failed):
             raise PredictError(answer.message)
         self._failures = 0
@@ -231,7 +234,7 @@ class ModelWorker(Generic[In, Out]):
         except _LostError as lost:
             raise ConfigurationError(f"{self._load.load}, {step}: {lost}") from None
         if isinstance(answer, messages.Failed):
-            process.kill()
+            process.kill(answer.message)
             if answer.configuration is not None:
                 raise answer.configuration(answer.message)
             raise ConfigurationError(f"{self._load.load}, {step}: {answer.message}")
