@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -74,3 +76,8 @@ class GatewaySettings(ServerSettings):
             retry_burst=self.retry_burst,
             max_message_bytes=self.max_message_bytes,
         )
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that we start: ours, with changes."""
+    return {**os.environ, **changes}

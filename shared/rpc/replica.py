@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -14,6 +13,7 @@ from grpc_health.v1 import health_pb2
 
 from shared.rpc import metadata
 from shared.rpc.channel import open_channel
+from shared.rpc.health import SERVING, short_reason, watch_method
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -58,12 +58,7 @@ class Replica(Generic[StubT]):
         self._idle.set()
         self._queue_empty_at = 0.0
         self._channel = open_channel(address, max_message_bytes=max_message_bytes)
-        # By hand: the health package's stub has no type for its Watch.
-        self._watch_health = self._channel.unary_stream(
-            "/grpc.health.v1.Health/Watch",
-            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
-            response_deserializer=health_pb2.HealthCheckResponse.FromString,
-        )
+        self._watch_health = watch_method(self._channel)
         self._watch_call: grpc.aio.Call | None = None
         self.stub = stub(self._channel)
 
@@ -76,7 +71,7 @@ class Replica(Generic[StubT]):
                     backoff = FIRST_BACKOFF_SECONDS
                 self._set_state("health watch ended")
             except grpc.aio.AioRpcError as error:
-                self._set_state(_short_reason(error))
+                self._set_state(short_reason(error))
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
@@ -93,7 +88,7 @@ class Replica(Generic[StubT]):
         try:
             self.space = _value(await call.initial_metadata(), metadata.MODEL_SPACE) or ""
             async for answer in call:
-                serving = answer.status == health_pb2.HealthCheckResponse.SERVING
+                serving = answer.status == SERVING
                 served = served or serving
                 self._set_state("" if serving else "not serving")
         finally:
@@ -108,7 +103,7 @@ class Replica(Generic[StubT]):
             error: what the call ended with.
         """
         if self.serving and watches == self.watches and self._watch_call is not None:
-            self._set_state(_short_reason(error))
+            self._set_state(short_reason(error))
             self._watch_call.cancel()
 
     def _set_state(self, reason: str) -> None:
@@ -169,11 +164,3 @@ def _value(entries: Iterable[tuple[str, str | bytes]] | None, key: str) -> str |
         if name == key:
             return value if isinstance(value, str) else value.decode()
     return None
-
-
-def _short_reason(error: grpc.aio.AioRpcError) -> str:
-    """The end of `failed to connect to all addresses; last error: ...: Connection refused`, or all there is."""
-    details = error.details() or error.code().name
-    if "last error" not in details:
-        return details
-    return re.sub(r" \(\d+\)$", "", details.rpartition(": ")[2]).lower()

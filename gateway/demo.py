@@ -1,0 +1,158 @@
+"""`diptych demo`: starts everything, paints a dozen prompts, describes the pictures in two languages, stops everything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from diptych.types.v1 import model_pb2
+from gateway.console import ExitCode, one_line, output
+from gateway.contact_sheet import contact_sheet, decode_png, encode_png
+from gateway.local import GATEWAY, MODULES, LocalPlatform, choose_ports
+from gateway.pictures import file_name, make_folder, told_captions, told_labels, write_picture
+from gateway.remote import RemoteGateway, connect
+from gateway.up import show_start
+from shared.errors import CallError, InternalError
+
+PROMPTS = (
+    *("strawberry", "a black cat", "一只黑猫", "a red apple", "一辆汽车", "pizza"),
+    *("a dog", "一朵花", "a house", "太阳", "a fish", "一棵树"),
+)
+VARIED_PROMPTS = ("strawberry", "一朵花", "a fish")
+"""These are painted with further seeds, to show what a seed changes."""
+SEED = 1
+VARIATIONS = 3
+LANGUAGES = ("en", "zh")
+COLUMNS = 6
+LABELS = 3
+TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(kw_only=True)
+class Exhibit:
+    """A picture and what became of it; an error ends its way."""
+
+    path: Path
+    prompt: str = ""
+    seed: int | None = None
+    captions: list[str] = field(default_factory=list)
+    labels: str = ""
+    painted: str = ""
+    """Milliseconds of the call that painted it."""
+    described: str = ""
+    """Milliseconds of the last call that described it."""
+    error: str = ""
+
+
+async def demo(
+    folder: Path,
+    images: Sequence[Path],
+    environment: Mapping[str, str],
+    modules: Mapping[str, tuple[str, ...]] = MODULES,
+) -> ExitCode:
+    """Writes pictures and one contact sheet to `folder` and prints what Diptych says of them, and of `images`.
+
+    Returns:
+        FAILED if any picture could not be painted or described.
+
+    Raises:
+        ConfigurationError: `folder` cannot be written.
+        ProcessFailedError: a server cannot be kept running.
+    """
+    console = output()
+    logs = make_folder(folder / "logs")
+    platform = LocalPlatform(
+        ports=choose_ports(0),
+        log_directory=logs,
+        environment=environment,
+        on_line=lambda name, line: None,
+        modules=modules,
+    )
+    async with platform:
+        await platform.run(show_start(platform, console))
+        exhibits = await platform.run(_exhibit(platform.addresses[GATEWAY], folder, images, console))
+        console.print("stopping")
+    failed = sum(bool(exhibit.error) for exhibit in exhibits)
+    console.print(_table(exhibits))
+    console.print(f"{len(exhibits) - failed} of {len(exhibits)} pictures done; logs: {logs}", highlight=False)
+    return ExitCode.FAILED if failed else ExitCode.OK
+
+
+async def _exhibit(address: str, folder: Path, images: Sequence[Path], console: Console) -> list[Exhibit]:
+    wanted = [(prompt, [SEED]) for prompt in PROMPTS]
+    wanted += [(prompt, list(range(SEED + 1, SEED + 1 + VARIATIONS))) for prompt in VARIED_PROMPTS]
+    exhibits: list[Exhibit] = []
+    async with connect(address, timeout_seconds=TIMEOUT_SECONDS) as gateway:
+        for prompt, seeds in track(wanted, "painting", console=console):
+            exhibits += await _paint(gateway, prompt, seeds, folder)
+        sheet = folder / "contact-sheet.png"
+        _write_sheet([exhibit for exhibit in exhibits if not exhibit.error], sheet)
+        console.print(f"contact sheet: {sheet}", highlight=False)
+        exhibits += [Exhibit(path=path) for path in images]
+        for exhibit in track([each for each in exhibits if not each.error], "describing", console=console):
+            await _describe(gateway, exhibit)
+    return exhibits
+
+
+async def _paint(gateway: RemoteGateway, prompt: str, seeds: Sequence[int], folder: Path) -> list[Exhibit]:
+    exhibits = [Exhibit(path=folder / file_name(prompt, seed), prompt=prompt, seed=seed) for seed in seeds]
+    begin = time.perf_counter()
+    try:
+        answer = await gateway.text_to_image(prompt, seeds=seeds)
+    except CallError as error:
+        for exhibit in exhibits:
+            exhibit.error = one_line(error)
+        return exhibits
+    for exhibit, painted in zip(exhibits, answer.images, strict=True):
+        write_picture(exhibit.path, painted.image.data)
+        exhibit.painted = _told_time(begin, answer.stages)
+    return exhibits
+
+
+async def _describe(gateway: RemoteGateway, exhibit: Exhibit) -> None:
+    try:
+        image = exhibit.path.read_bytes()
+        for language in LANGUAGES:
+            begin = time.perf_counter()
+            answer = await gateway.image_to_text([image], language=language, top_k=LABELS)
+            exhibit.described = _told_time(begin, answer.stages)
+            exhibit.captions.append(told_captions(answer.descriptions[0]))
+            exhibit.labels = exhibit.labels or told_labels(answer.descriptions[0])
+    except CallError as error:
+        exhibit.error = one_line(error)
+
+
+def _told_time(begin: float, stages: Sequence[model_pb2.Stage]) -> str:
+    """`45 (8, 36)`: milliseconds since `begin`, and those of each stage."""
+    parts = ", ".join(f"{stage.elapsed_seconds * 1000:.0f}" for stage in stages)
+    return f"{(time.perf_counter() - begin) * 1000:.0f} ({parts})"
+
+
+def _write_sheet(painted: Sequence[Exhibit], path: Path) -> None:
+    """One picture a prompt first, then a row of variations a prompt; a picture that failed leaves no gap."""
+    first = [exhibit for exhibit in painted if exhibit.seed == SEED]
+    rows = [first[start : start + COLUMNS] for start in range(0, len(first), COLUMNS)]
+    rows += [[each for each in painted if each.prompt == prompt] for prompt in VARIED_PROMPTS]
+    try:
+        sheet = contact_sheet([[decode_png(each.path.read_bytes()) for each in row] for row in rows if row])
+    except ValueError as error:
+        raise InternalError(f"a painted picture cannot be read: {error}") from error
+    write_picture(path, encode_png(sheet))
+
+
+def _table(exhibits: Sequence[Exhibit]) -> Table:
+    table = Table("prompt", "seed", "file", "captions", "labels", "painted, ms", "described, ms", box=SIMPLE_HEAD)
+    table.caption = "ms: painted (text, generation); described, the second language (classification, captioning)"
+    for each in exhibits:
+        captions = Text(each.error, "red") if each.error else Text("\n".join(each.captions))
+        seed = "" if each.seed is None else str(each.seed)
+        table.add_row(each.prompt, seed, each.path.name, captions, each.labels, each.painted, each.described)
+    return table

@@ -1,0 +1,153 @@
+"""All of Diptych on this machine: the model services and the gateway as child processes on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from gateway.health import ServerStatus, wait_until_serving
+from gateway.processes import Program, ServerProcess
+from gateway.settings import SERVICES
+from shared.errors import ConfigurationError
+
+T = TypeVar("T")
+HOST = "127.0.0.1"
+GATEWAY = "gateway"
+SERVER_NAMES = (*SERVICES, GATEWAY)
+MODULES: Mapping[str, tuple[str, ...]] = {
+    **{service: (f"services.{service}",) for service in SERVICES},
+    GATEWAY: ("gateway",),
+}
+"""Module, and arguments, of each server."""
+SERVICE_OFFSET = 10
+METRICS_OFFSET = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """The ports of one server."""
+
+    grpc: int
+    metrics: int
+
+
+def choose_ports(base: int) -> dict[str, Ports]:
+    """Ports by server: the gateway at `base`, the services from 10 above, metrics 100 above each; all free ones for 0.
+
+    Raises:
+        ConfigurationError: one of them is taken.
+    """
+    numbers = {GATEWAY: base, **{service: base + SERVICE_OFFSET + index for index, service in enumerate(SERVICES)}}
+    with ExitStack() as stack:  # all are held until the last is chosen, so that none is chosen twice
+        return {
+            name: Ports(
+                grpc=_claim(stack, name, number if base else 0),
+                metrics=_claim(stack, name, number + METRICS_OFFSET if base else 0),
+            )
+            for name, number in numbers.items()
+        }
+
+
+def _claim(stack: ExitStack, name: str, port: int) -> int:
+    listener = stack.enter_context(socket.socket())
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(
+            f"port {port} for {name} cannot be used ({error}); choose others with --port"
+        ) from None
+    return int(listener.getsockname()[1])
+
+
+class LocalPlatform:
+    """The five servers as processes; inside `async with` they run, and are started again when they die.
+
+    Args:
+        ports: by server name.
+        log_directory: gets a file a server; exists.
+        environment: further variables for every server, such as DIPTYCH_DEVICE.
+        on_line: gets each line that a server writes, with its name.
+        modules: what to run, by server name.
+    """
+
+    def __init__(
+        self,
+        *,
+        ports: Mapping[str, Ports],
+        log_directory: Path,
+        environment: Mapping[str, str],
+        on_line: Callable[[str, str], None],
+        modules: Mapping[str, tuple[str, ...]] = MODULES,
+    ) -> None:
+        self.addresses = {name: f"{HOST}:{ports[name].grpc}" for name in SERVER_NAMES}
+        self.metrics = {name: f"http://{HOST}:{ports[name].metrics}/metrics" for name in SERVER_NAMES}
+        targets = {f"DIPTYCH_{service}_TARGETS".upper(): self.addresses[service] for service in SERVICES}
+        self.processes = {
+            name: ServerProcess(
+                Program(
+                    name=name,
+                    module=modules[name][0],
+                    arguments=modules[name][1:],
+                    environment={
+                        **environment,
+                        **(targets if name == GATEWAY else {}),
+                        "DIPTYCH_HOST": HOST,
+                        "DIPTYCH_PORT": str(ports[name].grpc),
+                        "DIPTYCH_METRICS_PORT": str(ports[name].metrics),
+                    },
+                    log_file=log_directory / f"{name}.log",
+                ),
+                on_line,
+            )
+            for name in SERVER_NAMES
+        }
+        self._supervisors: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._supervisors = [asyncio.create_task(process.supervise()) for process in self.processes.values()]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops the gateway, which drains, and then the services; a cancel meanwhile kills them."""
+        try:
+            await self.processes[GATEWAY].stop()
+            await asyncio.gather(*(self.processes[service].stop() for service in SERVICES))
+        finally:
+            for process in self.processes.values():
+                process.kill()
+            for supervisor in self._supervisors:
+                supervisor.cancel()
+            await asyncio.gather(*self._supervisors, return_exceptions=True)
+
+    async def run(self, work: Awaitable[T]) -> T:
+        """The result of `work`, unless a server cannot be kept running before that.
+
+        Raises:
+            ProcessFailedError: a server is configured wrongly or dies again and again.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([task, *self._supervisors], return_when=asyncio.FIRST_COMPLETED)
+            for supervisor in self._supervisors:
+                if supervisor.done():
+                    supervisor.result()
+            return await task
+        finally:
+            task.cancel()
+
+    async def wait_until_serving(self, on_serving: Callable[[str, ServerStatus], None]) -> None:
+        """Returns once every server serves; `on_serving` is told of each."""
+
+        async def wait(name: str) -> None:
+            on_serving(name, await wait_until_serving(self.addresses[name]))
+
+        await asyncio.gather(*(wait(name) for name in SERVER_NAMES))
