@@ -127,26 +127,48 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class WatchInterceptor(grpc.aio.ServerInterceptor):
-    """Sends the model's identity ahead of a Health.Watch stream, by which a gateway learns whom it watches."""
+    """Health.Watch streams: the model's identity goes ahead of each, and a drain ends them.
+
+    By the identity a gateway learns whom it watches. Streams that a stopping server cuts off instead of ending
+    would make gRPC tear the connection down with an error under the calls that share it.
+    """
 
     METHOD = "/grpc.health.v1.Health/Watch"
 
     def __init__(self, identity: Metadata) -> None:
         self._identity = identity
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._ending = False
 
     async def intercept_service(
         self, continuation: Callable[[Details], Awaitable[Any]], handler_call_details: Details
     ) -> Handler:
-        """Health.Watch with initial metadata; all else as it is."""
+        """Health.Watch wrapped; all else as it is."""
         handler = await continuation(handler_call_details)
         if handler_call_details.method != self.METHOD or handler is None:
             return handler
 
         async def watch(request: Any, context: Context) -> Any:
             await context.send_initial_metadata(self._identity)
-            return await handler.unary_stream(request, context)
+            stream = asyncio.ensure_future(handler.unary_stream(request, context))
+            self._streams.add(stream)
+            try:
+                return await stream
+            except asyncio.CancelledError:
+                if self._ending:
+                    await context.abort(status_code(Code.UNAVAILABLE), "this server is shutting down")
+                stream.cancel()
+                raise
+            finally:
+                self._streams.discard(stream)
 
         return grpc.unary_stream_rpc_method_handler(watch, handler.request_deserializer, handler.response_serializer)
+
+    def end_streams(self) -> None:
+        """Ends every stream with UNAVAILABLE."""
+        self._ending = True
+        for stream in self._streams:
+            stream.cancel()
 
 
 def _parse(handler: Handler, raw: bytes) -> Any:

@@ -24,6 +24,9 @@ from shared.settings import ServerSettings
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
+_STOP_SECONDS = 0.5
+"""For the ends of streams to leave, once no call is under way."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +55,7 @@ class Server:
         self._services = ("", *services)
         self._calls = CallsInFlight()
         self._health = HealthServicer()
+        self._watches = WatchInterceptor(watch_metadata)
         self._draining = False
         self._stop = asyncio.Event()
         self.port = 0
@@ -61,7 +65,7 @@ class Server:
         self.grpc = grpc.aio.server(
             interceptors=[
                 CallInterceptor(self._calls, RpcMetrics(registry), trailing),
-                WatchInterceptor(watch_metadata),
+                self._watches,
             ],
             options=[
                 *message_limits(settings.max_message_bytes),
@@ -109,7 +113,8 @@ class Server:
     ) -> None:
         """Drains and stops listening."""
         await self._drain()
-        await self.grpc.stop(grace=0)  # cancels what is left: Health.Watch streams, and calls past the drain timeout
+        self._watches.end_streams()
+        await self.grpc.stop(grace=_STOP_SECONDS)  # and calls past the drain timeout are cancelled
         await asyncio.to_thread(self._metrics_server.shutdown)  # blocks for up to half a second
         self._metrics_server.server_close()
 

@@ -61,6 +61,15 @@ async def test_watch_sends_the_identity_first_and_then_each_change() -> None:
         assert (await watch.read()).status == NOT_SERVING
 
 
+async def test_a_drain_ends_watches_with_not_serving_and_unavailable() -> None:
+    async with serving() as (server, channel):
+        watch = health_stub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=10)
+        assert (await watch.read()).status == SERVING
+        await server.__aexit__(None, None, None)
+        assert (await watch.read()).status == NOT_SERVING
+        assert await watch.code() is grpc.StatusCode.UNAVAILABLE
+
+
 async def test_sigterm_finishes_calls_under_way_and_refuses_new_ones() -> None:
     gate = Gate()
     async with serving(gate) as (server, channel):
