@@ -111,9 +111,10 @@ async def _paint(gateway: RemoteGateway, prompt: str, seeds: Sequence[int], fold
         for exhibit in exhibits:
             exhibit.error = one_line(error)
         return exhibits
+    told_time = _told_time(begin, answer.stages)
     for exhibit, painted in zip(exhibits, answer.images, strict=True):
         write_picture(exhibit.path, painted.image.data)
-        exhibit.painted = _told_time(begin, answer.stages)
+        exhibit.painted = told_time
     return exhibits
 
 

@@ -93,6 +93,8 @@ class ServerProcess:
             # A session of its own: Ctrl-C at the terminal comes to us alone, and a kill takes its children along.
             start_new_session=True,
         )
+        if self._stopping:  # `stop` came while it was being started
+            self.kill()
         try:
             assert process.stdout is not None
             copying = asyncio.create_task(self._copy_output(process.stdout))

@@ -253,12 +253,17 @@ class FakeReplica:
         assert self._server is not None
         await self._server.set_serving(serving)
 
+    async def stop(self) -> None:
+        """Drains and stops, as on SIGTERM."""
+        if self._server is not None:
+            await self._server.__aexit__(None, None, None)
+            self._server = None
+
     async def kill(self) -> None:
         """Falls over: calls under way are cut off."""
         if self._server is not None:
             await self._server.grpc.stop(grace=None)
-            await self._server.__aexit__(None, None, None)
-            self._server = None
+            await self.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()

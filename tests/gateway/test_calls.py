@@ -8,7 +8,7 @@ import pytest
 
 from diptych.gateway.v1 import gateway_pb2
 from shared.rpc import metadata
-from tests.gateway.conftest import Platform
+from tests.gateway.fake_platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 REQUEST = gateway_pb2.TextToImageRequest(prompt="a cat")

@@ -17,7 +17,7 @@ from shared.errors import (
     UnimplementedError,
 )
 from shared.rpc.status import from_rpc_error
-from tests.gateway.conftest import Platform, running_platform
+from tests.gateway.fake_platform import Platform, running_platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

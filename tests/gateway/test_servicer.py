@@ -6,7 +6,7 @@ import pytest
 
 from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import model_pb2
-from tests.gateway.conftest import Platform
+from tests.gateway.fake_platform import Platform
 from tests.gateway.fake_services import painted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

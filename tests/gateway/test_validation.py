@@ -9,7 +9,7 @@ from diptych.gateway.v1 import gateway_pb2
 from gateway.settings import SERVICES
 from shared.errors import InvalidArgumentError
 from shared.rpc.status import from_rpc_error
-from tests.gateway.conftest import Platform
+from tests.gateway.fake_platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -1,0 +1,109 @@
+"""The whole platform as processes, with fakes for model services: it works, it heals, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gateway.local import SERVER_NAMES, LocalPlatform, choose_ports
+from gateway.processes import ProcessFailedError
+from gateway.remote import connect
+from shared.errors import ConfigurationError
+from tests.gateway.fake_platform import FAKE_MODULES
+
+
+def _platform(folder: Path, modules: dict[str, tuple[str, ...]] = FAKE_MODULES) -> LocalPlatform:
+    return LocalPlatform(
+        ports=choose_ports(0), log_directory=folder, environment={}, on_line=lambda name, line: None, modules=modules
+    )
+
+
+async def test_platform_serves_a_picture_and_leaves_no_process(tmp_path: Path) -> None:
+    serving: list[str] = []
+    async with _platform(tmp_path) as platform:
+        await platform.run(platform.wait_until_serving(lambda name, status: serving.append(name)))
+        async with connect(platform.addresses["gateway"], timeout_seconds=20) as gateway:
+            answer = await gateway.text_to_image("a cat", seeds=[7])
+        pids = [process.pid for process in platform.processes.values()]
+    assert answer.images[0].seed == 7
+    assert set(serving) == set(SERVER_NAMES)
+    assert not any(psutil.pid_exists(pid) for pid in pids if pid)
+    assert {path.name for path in tmp_path.glob("*")} == {f"{name}.log" for name in SERVER_NAMES}
+
+
+async def test_service_that_is_killed_serves_again(tmp_path: Path) -> None:
+    async with _platform(tmp_path) as platform:
+        await platform.run(platform.wait_until_serving(lambda name, status: None))
+        victim = platform.processes["text"].pid
+        assert victim is not None
+        os.kill(victim, signal.SIGKILL)
+        while platform.processes["text"].restarts == 0:
+            await asyncio.sleep(0.02)
+        await asyncio.wait_for(platform.wait_until_serving(lambda name, status: None), 20)
+        async with connect(platform.addresses["gateway"], timeout_seconds=20) as gateway:
+            assert (await gateway.text_to_image("a cat")).images
+
+
+async def test_service_that_cannot_start_ends_the_platform_with_its_reason(tmp_path: Path) -> None:
+    modules = {**FAKE_MODULES, "captioning": ("tests.gateway.fake_program", "exit", "2")}
+    with pytest.raises(ProcessFailedError, match="captioning cannot start: last words of exit 2"):
+        async with _platform(tmp_path, modules) as platform:
+            await platform.run(platform.wait_until_serving(lambda name, status: None))
+
+
+def test_free_ports_are_all_different() -> None:
+    ports = choose_ports(0)
+    assert len({number for each in ports.values() for number in (each.grpc, each.metrics)}) == 10
+
+
+def test_taken_port_is_refused_with_its_number() -> None:
+    base = min(choose_ports(0)["gateway"].grpc, 65000)
+    with (
+        socket.create_server(("127.0.0.1", base + 10)),
+        pytest.raises(ConfigurationError, match=rf"port {base + 10} for text"),
+    ):
+        choose_ports(base)
+
+
+@pytest.fixture
+def up() -> Iterator[subprocess.Popen[str]]:
+    """`diptych up` over fakes, in a process, once it serves."""
+    code = (
+        "from gateway.console import run; from gateway.up import up;"
+        "from tests.gateway.fake_platform import FAKE_MODULES; run(up(0, None, {}, FAKE_MODULES))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any("Ctrl-C stops everything" in line for line in process.stdout)
+        yield process
+        process.kill()
+
+
+def _gone(processes: list[psutil.Process]) -> bool:
+    return not [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline, "not within 15 s"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_up_takes_its_processes_along(up: subprocess.Popen[str], number: signal.Signals) -> None:
+    children = psutil.Process(up.pid).children(recursive=True)
+    assert len(children) == len(SERVER_NAMES)
+    up.send_signal(number)
+    up.wait(20)
+    _until(lambda: _gone(children))
