@@ -21,7 +21,7 @@ async def serve(settings: CaptioningSettings) -> str | None:
         server: grpc.aio.Server, batcher: DynamicBatcher[CaptionItem, tuple[ScoredCaption, ...]], info: ModelInfo
     ) -> None:
         servicer = CaptioningServicer(batcher, info, settings)
-        captioning_pb2_grpc.add_CaptioningServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+        captioning_pb2_grpc.add_CaptioningServiceServicer_to_server(servicer, server)
 
     return await serve_model(
         settings,

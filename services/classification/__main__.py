@@ -1,4 +1,4 @@
-"""Starts the classification service: `python -m services.classification`, configured by the environment (`--help` lists it)."""
+"""Starts the classification service: `python -m services.classification`, set up by the environment (see `--help`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def serve(settings: ClassificationSettings) -> str | None:
         server: grpc.aio.Server, batcher: DynamicBatcher[ImageItem, ClassifiedImage], info: ModelInfo
     ) -> None:
         servicer = ClassificationServicer(batcher, info, settings)
-        classification_pb2_grpc.add_ClassificationServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+        classification_pb2_grpc.add_ClassificationServiceServicer_to_server(servicer, server)
 
     return await serve_model(
         settings,

@@ -21,7 +21,7 @@ async def serve(settings: GenerationSettings) -> str | None:
         server: grpc.aio.Server, batcher: DynamicBatcher[PaintItem, PaintedImage], info: ModelInfo
     ) -> None:
         servicer = GenerationServicer(batcher, info, settings)
-        generation_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+        generation_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
 
     return await serve_model(
         settings,

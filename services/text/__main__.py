@@ -19,7 +19,7 @@ async def serve(settings: TextSettings) -> str | None:
 
     def add_servicer(server: grpc.aio.Server, batcher: DynamicBatcher[str, Encoding], info: ModelInfo) -> None:
         servicer = TextEncodingServicer(batcher, info, settings)
-        text_encoding_pb2_grpc.add_TextEncodingServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+        text_encoding_pb2_grpc.add_TextEncodingServiceServicer_to_server(servicer, server)
 
     return await serve_model(
         settings,

@@ -106,7 +106,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 code = _reason_of_cancel().name
                 raise
-            except Exception as error:  # the last place that can give it a code
+            except Exception as error:  # noqa: BLE001 - the last place that can give it a code
                 call_error = _as_call_error(error, method)
                 code = call_error.code.name
                 await self._abort(context, call_error)
