@@ -102,7 +102,7 @@ def _status(
 
 
 def _demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures.")] = Path("out/demo"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures.")] = Path("out"),
     image: Annotated[
         list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A picture of yours to describe; repeatable.")
     ] = None,

@@ -110,7 +110,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def contact_sheet(rows: Sequence[Sequence[Picture]], *, cell: int = 128, gap: int = 8) -> Picture:
-    """Tiles pictures on white, row by row from the left; small ones are enlarged by whole numbers up to `cell` pixels."""
+    """Tiles pictures on white, row by row from the left; small ones grow by whole numbers up to `cell` pixels."""
     scaled = [
         [_enlarge(picture, max(1, cell // max(picture.width, picture.height))) for picture in row] for row in rows
     ]

@@ -1,4 +1,4 @@
-"""`diptych demo`: starts everything, paints a dozen prompts, describes the pictures in two languages, stops everything."""
+"""`diptych demo`: starts everything, paints a dozen prompts, describes the pictures in two languages, stops."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def choose_space(services: Sequence[ModelService]) -> str | None:
     if not weights:
         served = "; ".join(f"{service.name}: {', '.join(service.spaces()) or 'none'}" for service in services)
         raise UnavailableError(f"no joint space is served by every service this call needs ({served})")
-    return random.choices(list(weights), list(weights.values()))[0]
+    return random.choices(list(weights), list(weights.values()))[0]  # noqa: S311 - no secret
 
 
 def shared_spaces(services: Sequence[ModelService]) -> dict[str, int]:
@@ -122,7 +122,7 @@ def shared_spaces(services: Sequence[ModelService]) -> dict[str, int]:
 
 @contextmanager
 def renamed_fields(names: dict[str, str]) -> Iterator[None]:
-    """Lets an InvalidArgumentError speak of the caller's fields: `{"encodings": "images"}` is for `encodings[3]` too."""
+    """Lets an InvalidArgumentError name the caller's fields: `{"encodings": "images"}` is for `encodings[3]` too."""
     try:
         yield
     except InvalidArgumentError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -77,7 +76,7 @@ class Replica(Generic[StubT]):
                 if task is not None and task.cancelling():
                     raise
                 # `doubt` cancelled the stream, not this task.
-            await asyncio.sleep(backoff * random.uniform(0.8, 1.0))
+            await asyncio.sleep(backoff)
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
     async def _follow_health(self) -> bool:

@@ -1,4 +1,4 @@
-"""From what an operator writes to addresses: `dns:///name:port` is asked again and again, `host:port` stands as it is."""
+"""From what an operator writes to addresses: `dns:///name:port` is looked up, `host:port` stands as it is."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -142,7 +141,7 @@ class _Extensions:
 
 
 @pytest.fixture
-def extensions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def extensions(monkeypatch: pytest.MonkeyPatch) -> None:
     """One entry point that works and one whose package is not installed."""
     found = EntryPoints(
         [
@@ -151,7 +150,6 @@ def extensions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ]
     )
     monkeypatch.setattr(cli, "entry_points", lambda group: found.select(group=group))
-    yield
 
 
 @pytest.mark.usefixtures("extensions")

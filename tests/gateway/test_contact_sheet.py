@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from gateway.contact_sheet import SIGNATURE, Picture, contact_sheet, decode_png, encode_png
 
-Image = pytest.importorskip("PIL.Image")
+
+@pytest.fixture(scope="module")
+def pillow() -> Any:
+    """Pillow's Image module; where only the gateway's packages are installed there is none."""
+    return pytest.importorskip("PIL.Image")
 
 
 @st.composite
@@ -33,36 +38,36 @@ def _png(width: int, height: int, colour: int, lines: list[bytes]) -> bytes:
 
 
 @settings(max_examples=50, deadline=None)
-@given(pixels(3))
-def test_pillow_reads_what_is_written(drawn: tuple[int, int, bytes]) -> None:
+@given(drawn=pixels(3))
+def test_pillow_reads_what_is_written(pillow: Any, drawn: tuple[int, int, bytes]) -> None:
     width, height, data = drawn
     rows = [data[start : start + 3 * width] for start in range(0, len(data), 3 * width)]
-    image = Image.open(io.BytesIO(encode_png(Picture(width=width, height=height, rows=rows))))
+    image = pillow.open(io.BytesIO(encode_png(Picture(width=width, height=height, rows=rows))))
     assert (image.mode, image.size, image.tobytes()) == ("RGB", (width, height), data)
 
 
 @settings(max_examples=50, deadline=None)
-@given(pixels(3))
-def test_what_pillow_writes_is_read(drawn: tuple[int, int, bytes]) -> None:
+@given(drawn=pixels(3))
+def test_what_pillow_writes_is_read(pillow: Any, drawn: tuple[int, int, bytes]) -> None:
     width, height, data = drawn
     file = io.BytesIO()
-    Image.frombytes("RGB", (width, height), data).save(file, "PNG")
+    pillow.frombytes("RGB", (width, height), data).save(file, "PNG")
     assert b"".join(decode_png(file.getvalue()).rows) == data
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.data(), st.sampled_from([2, 6]))
-def test_every_filter_is_undone_as_pillow_does(data: st.DataObject, colour: int) -> None:
+@given(data=st.data(), colour=st.sampled_from([2, 6]))
+def test_every_filter_is_undone_as_pillow_does(pillow: Any, data: st.DataObject, colour: int) -> None:
     channels = {2: 3, 6: 4}[colour]
     width, height, raw = data.draw(pixels(channels))
     stride = width * channels
     filters = data.draw(st.lists(st.integers(0, 4), min_size=height, max_size=height))
     lines = [bytes([kind]) + raw[row * stride : (row + 1) * stride] for row, kind in enumerate(filters)]
     png = _png(width, height, colour, lines)
-    image = Image.open(io.BytesIO(png))
+    image = pillow.open(io.BytesIO(png))
     if colour == 6:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
+        white = pillow.new("RGBA", image.size, "white")
+        image = pillow.alpha_composite(white, image).convert("RGB")
     ours, theirs = b"".join(decode_png(png).rows), image.tobytes()
     assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) <= (
         1 if colour == 6 else 0

@@ -17,5 +17,5 @@ def test_process_ends_when_standard_input_does() -> None:
 
 
 def test_exit_code_and_arguments_are_the_modules_own() -> None:
-    process = subprocess.run([*TETHERED, "exit", "3"], stdin=subprocess.PIPE, timeout=20, check=False)
-    assert process.returncode == 3
+    with subprocess.Popen([*TETHERED, "exit", "3"], stdin=subprocess.PIPE) as process:
+        assert process.wait(20) == 3
