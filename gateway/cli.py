@@ -24,6 +24,14 @@ Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an 
 Device = Annotated[str | None, typer.Option(help="Device of the models: auto, cpu, cuda or cuda:N (DIPTYCH_DEVICE).")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16 (DIPTYCH_PRECISION).")]
 Threads = Annotated[int | None, typer.Option(min=0, help="CPU threads of each model, 0 for all (DIPTYCH_THREADS).")]
+Models = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        help="Folder with model directories of yours, named text, classification, generation, captioning.",
+    ),
+]
 PictureFiles = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE...")]
 
 
@@ -58,12 +66,14 @@ def _up(
     log_directory: Annotated[
         Path | None, typer.Option(help="Folder for a log file a server; a new one if absent.")
     ] = None,
+    models: Models = None,
     device: Device = None,
     precision: Precision = None,
     threads: Threads = None,
 ) -> None:
     """Run all of Diptych on this machine until Ctrl-C."""
-    run(up.up(port, log_directory, up.model_environment(device, precision, threads)))
+    environment = up.model_environment(device, precision, threads)
+    run(up.up(port, log_directory=log_directory, environment=environment, models=models))
 
 
 def _text_to_image(
@@ -106,12 +116,14 @@ def _demo(
     image: Annotated[
         list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A picture of yours to describe; repeatable.")
     ] = None,
+    models: Models = None,
     device: Device = None,
     precision: Precision = None,
     threads: Threads = None,
 ) -> None:
     """Start Diptych, paint a dozen prompts, and describe the pictures in English and Chinese."""
-    run(demonstration.demo(output, image or [], up.model_environment(device, precision, threads)))
+    environment = up.model_environment(device, precision, threads)
+    run(demonstration.demo(output, image or [], environment=environment, models=models))
 
 
 def _add_extension(cli: typer.Typer, entry: EntryPoint) -> None:

@@ -19,7 +19,7 @@ from gateway.contact_sheet import contact_sheet, decode_png, encode_png
 from gateway.local import GATEWAY, MODULES, LocalPlatform, choose_ports
 from gateway.pictures import file_name, make_folder, told_captions, told_labels, write_picture
 from gateway.remote import RemoteGateway, connect
-from gateway.up import show_start
+from gateway.up import model_directories, show_start
 from shared.errors import CallError, InternalError
 
 PROMPTS = (
@@ -55,7 +55,9 @@ class Exhibit:
 async def demo(
     folder: Path,
     images: Sequence[Path],
+    *,
     environment: Mapping[str, str],
+    models: Path | None = None,
     modules: Mapping[str, tuple[str, ...]] = MODULES,
 ) -> ExitCode:
     """Writes pictures and one contact sheet to `folder` and prints what Diptych says of them, and of `images`.
@@ -64,7 +66,7 @@ async def demo(
         FAILED if any picture could not be painted or described.
 
     Raises:
-        ConfigurationError: `folder` cannot be written.
+        ConfigurationError: `folder` cannot be written, or `models` holds none.
         ProcessFailedError: a server cannot be kept running.
     """
     console = output()
@@ -73,6 +75,7 @@ async def demo(
         ports=choose_ports(0),
         log_directory=logs,
         environment=environment,
+        models=model_directories(models),
         on_line=lambda name, line: None,
         modules=modules,
     )

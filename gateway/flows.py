@@ -105,7 +105,7 @@ def choose_space(services: Sequence[ModelService]) -> str | None:
     if not weights:
         served = "; ".join(f"{service.name}: {', '.join(service.spaces()) or 'none'}" for service in services)
         raise UnavailableError(f"no joint space is served by every service this call needs ({served})")
-    return random.choices(list(weights), list(weights.values()))[0]  # noqa: S311 - no secret
+    return random.choices(list(weights), list(weights.values()))[0]
 
 
 def shared_spaces(services: Sequence[ModelService]) -> dict[str, int]:

@@ -73,6 +73,7 @@ class LocalPlatform:
         ports: by server name.
         log_directory: gets a file a server; exists.
         environment: further variables for every server, such as DIPTYCH_DEVICE.
+        models: model directories by service; the embedded model for a service that is not named.
         on_line: gets each line that a server writes, with its name.
         modules: what to run, by server name.
     """
@@ -83,6 +84,7 @@ class LocalPlatform:
         ports: Mapping[str, Ports],
         log_directory: Path,
         environment: Mapping[str, str],
+        models: Mapping[str, Path],
         on_line: Callable[[str, str], None],
         modules: Mapping[str, tuple[str, ...]] = MODULES,
     ) -> None:
@@ -98,6 +100,7 @@ class LocalPlatform:
                     environment={
                         **environment,
                         **(targets if name == GATEWAY else {}),
+                        **({"DIPTYCH_MODEL_DIRECTORY": str(models[name])} if name in models else {}),
                         "DIPTYCH_HOST": HOST,
                         "DIPTYCH_PORT": str(ports[name].grpc),
                         "DIPTYCH_METRICS_PORT": str(ports[name].metrics),

@@ -21,6 +21,8 @@ QUICK_DEATH_SECONDS = 20.0
 """A process that lives shorter than this has died quickly."""
 MAX_QUICK_DEATHS = 3
 FIRST_BACKOFF_SECONDS = 0.5
+OUTPUT_SECONDS = 1.0
+"""Time for the last lines of a process that has ended."""
 STOP_SECONDS = 15.0
 """Time for a drain; after that a process is killed."""
 
@@ -95,17 +97,19 @@ class ServerProcess:
         )
         if self._stopping:  # `stop` came while it was being started
             self.kill()
+        assert process.stdout is not None
+        copying = asyncio.create_task(self._copy_output(process.stdout))
         try:
-            assert process.stdout is not None
-            copying = asyncio.create_task(self._copy_output(process.stdout))
             code = await process.wait()
             # A child of the child may hold the pipe open; what it still says is not waited for.
-            await asyncio.wait([copying], timeout=1.0)
-            copying.cancel()
+            await asyncio.wait([copying], timeout=OUTPUT_SECONDS)
             return code
         except asyncio.CancelledError:
             self.kill()
+            await process.wait()
             raise
+        finally:
+            copying.cancel()
 
     async def _copy_output(self, output: asyncio.StreamReader) -> None:
         decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode

@@ -18,6 +18,7 @@ from gateway.health import ServerStatus
 from gateway.local import GATEWAY, MODULES, SERVER_NAMES, LocalPlatform, choose_ports
 from gateway.pictures import make_folder
 from gateway.settings import DEFAULT_PORT, SERVICES
+from shared.errors import ConfigurationError
 
 COLOURS = dict(zip(SERVER_NAMES, ("cyan", "magenta", "green", "yellow", "blue"), strict=True))
 
@@ -28,16 +29,32 @@ def model_environment(device: str | None, precision: str | None, threads: int | 
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
+def model_directories(folder: Path | None) -> dict[str, Path]:
+    """The model directories in a folder, by service; none for a service whose sub-folder is absent.
+
+    Raises:
+        ConfigurationError: there is none at all.
+    """
+    if folder is None:
+        return {}
+    found = {service: folder / service for service in SERVICES if (folder / service).is_dir()}
+    if not found:
+        raise ConfigurationError(f"{folder} has no folder for a model; names are {', '.join(SERVICES)}")
+    return found
+
+
 async def up(
     port: int,
-    log_directory: Path | None,
+    *,
+    log_directory: Path | None = None,
     environment: Mapping[str, str],
+    models: Path | None = None,
     modules: Mapping[str, tuple[str, ...]] = MODULES,
 ) -> ExitCode:
     """Runs the platform until it is interrupted; OK then, for that is how it ends.
 
     Raises:
-        ConfigurationError: a port is taken.
+        ConfigurationError: a port is taken, or `models` holds none.
         ProcessFailedError: a server cannot be kept running.
     """
     console = output()
@@ -47,7 +64,12 @@ async def up(
         console.print(Text.assemble((f"{name:>14} │ ", COLOURS[name]), line), soft_wrap=True)
 
     platform = LocalPlatform(
-        ports=choose_ports(port), log_directory=logs, environment=environment, on_line=show_line, modules=modules
+        ports=choose_ports(port),
+        log_directory=logs,
+        environment=environment,
+        models=model_directories(models),
+        on_line=show_line,
+        modules=modules,
     )
     async with platform:
         await platform.run(show_start(platform, console))

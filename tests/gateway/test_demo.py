@@ -21,7 +21,7 @@ async def test_demo_paints_describes_and_stops(tmp_path: Path, capsys: pytest.Ca
     before = psutil.Process().children(recursive=True)
     own = tmp_path / "own.png"
     own.write_bytes(b"own")
-    assert await demo(tmp_path / "demo", [own], {}, FAKE_MODULES) is ExitCode.OK
+    assert await demo(tmp_path / "demo", [own], environment={}, modules=FAKE_MODULES) is ExitCode.OK
     files = sorted(path.name for path in (tmp_path / "demo").glob("*.png"))
     assert len(files) == PICTURES + 1
     sheet = decode_png((tmp_path / "demo/contact-sheet.png").read_bytes())
@@ -37,7 +37,7 @@ async def test_picture_that_cannot_be_described_is_told_and_fails_the_demo(
 ) -> None:
     empty = tmp_path / "empty.png"
     empty.touch()
-    assert await demo(tmp_path / "demo", [empty], {}, FAKE_MODULES) is ExitCode.FAILED
+    assert await demo(tmp_path / "demo", [empty], environment={}, modules=FAKE_MODULES) is ExitCode.FAILED
     told = capsys.readouterr().out
     assert "images[0] is empty" in told
     assert f"{PICTURES} of {PICTURES + 1} pictures done" in told
@@ -46,7 +46,8 @@ async def test_picture_that_cannot_be_described_is_told_and_fails_the_demo(
 def test_interrupted_demo_leaves_no_process(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from gateway.console import run; from gateway.demo import demo;"
-        "from tests.gateway.fake_platform import FAKE_MODULES; run(demo(Path(sys.argv[1]), [], {}, FAKE_MODULES))"
+        "from tests.gateway.fake_platform import FAKE_MODULES;"
+        "run(demo(Path(sys.argv[1]), [], environment={}, modules=FAKE_MODULES))"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
         while not (children := psutil.Process(process.pid).children(recursive=True)):

@@ -24,7 +24,12 @@ from tests.gateway.fake_platform import FAKE_MODULES
 
 def _platform(folder: Path, modules: dict[str, tuple[str, ...]] = FAKE_MODULES) -> LocalPlatform:
     return LocalPlatform(
-        ports=choose_ports(0), log_directory=folder, environment={}, on_line=lambda name, line: None, modules=modules
+        ports=choose_ports(0),
+        log_directory=folder,
+        environment={},
+        models={},
+        on_line=lambda name, line: None,
+        modules=modules,
     )
 
 
@@ -80,7 +85,7 @@ def up() -> Iterator[subprocess.Popen[str]]:
     """`diptych up` over fakes, in a process, once it serves."""
     code = (
         "from gateway.console import run; from gateway.up import up;"
-        "from tests.gateway.fake_platform import FAKE_MODULES; run(up(0, None, {}, FAKE_MODULES))"
+        "from tests.gateway.fake_platform import FAKE_MODULES; run(up(0, environment={}, modules=FAKE_MODULES))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
