@@ -1,7 +1,7 @@
 """Small real things that stand in for models: their answers can be checked by eye, and they run in a real process.
 
 A fake predictor answers a text with its length. Some texts are orders: `sleep 0.2`, `fail`, `raise`, `hang`, `die`,
-`break` (from then on everything raises, as after a CUDA fault).
+`break` (from then on everything raises, as after a CUDA fault); `warmups` is answered with their number.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ class LengthPredictor:
     info = FAKE_INFO
     device = "cpu fake"
     broken = False
+    warmups = 0
 
     def warmup(self) -> None:
+        self.warmups += 1
         for size in self.info.bucket_sizes:
             self.predict(["x"] * size)
 
@@ -51,6 +53,8 @@ class LengthPredictor:
             time.sleep(3600)
         elif command == "die":
             os._exit(3)
+        elif command == "warmups":
+            return self.warmups
         return len(text)
 
 

@@ -141,7 +141,7 @@ class Refusal:
 
 
 def refusal(items: int, *, seconds_left: float, load: Load, times: BatchTimes, now: float) -> Refusal | None:
-    """Why a request of so many items must be refused; None admits it. `seconds_left` until its deadline may be infinite.
+    """Why a request of so many items must be refused; None admits it. `seconds_left` may be infinite.
 
     An idle server takes whatever is not late already, however it judges its chance, since only a batch that runs
     can correct a bad estimate.

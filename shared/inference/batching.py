@@ -10,6 +10,7 @@ import asyncio
 import enum
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
@@ -264,10 +265,8 @@ class DynamicBatcher(Generic[In, Out]):
             self._lose((request for request, _ in batch), str(error))
             self._metrics.items_in_flight.set(0)
             self._running_until = now = asyncio.get_running_loop().time()
-            try:
+            with suppress(UnavailableError):  # lost for good: the next batches will be told so, one by one
                 await self._run(())
-            except UnavailableError as error:
-                self._lose(self._queue.all(), str(error))
         except BaseException:
             self._lose((request for request, _ in batch), "the service stopped before the answer was ready")
             raise

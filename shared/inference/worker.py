@@ -88,15 +88,17 @@ class _ModelProcess:
                     self._writer.writelines(frame)
                     await self._writer.drain()
                     (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
-                    return messages.decode(await self._reader.readexactly(size))
+                    answer = await self._reader.readexactly(size)
             except TimeoutError:
                 self.kill(f"the model process hung for {timeout_seconds:g} s")
-            except (EOFError, OSError):
+            except (EOFError, OSError, RuntimeError):  # the last is how uvloop says that a socket is closed
                 await self.close()
                 self.lost = await self.ended()
             except asyncio.CancelledError:
                 self.kill("the model process was stopped in the middle of a batch")
                 raise
+            else:
+                return messages.decode(answer)
             raise _LostError(self.lost)
 
     async def ended(self) -> str:
@@ -253,7 +255,7 @@ class ModelWorker(Generic[In, Out]):
                 try:
                     await self._spawn()
                     await self._warm()
-                except ConfigurationError as error:
+                except (ConfigurationError, OSError) as error:
                     reason = str(error)
                     self._failures += 1
 

@@ -1,4 +1,4 @@
-"""The model process: `python -m shared.inference.worker_process FD PARENT_PID`; a plain blocking loop, no asyncio, no gRPC.
+"""The model process, `python -m shared.inference.worker_process FD PARENT_PID`: a plain loop, no asyncio, no gRPC.
 
 It holds one predictor, answers one message after another and ends when the socket closes. The front end alone
 decides about its life, so it ignores the signals that a terminal or a supervisor sends to all.
@@ -67,6 +67,7 @@ def _serve(pipe: socket.socket) -> None:
             # this process with its traceback, and the front end starts another.
             predictor.warmup()
             raised_in_a_row = 0
+        del frame, message, answer  # up to 100 MB of pictures, and the next batch may be a while
 
 
 def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
@@ -99,7 +100,7 @@ def _predict(predictor: Predictor[Any, Any], batch: Any) -> messages.Done:
 
 def _unexpected(error: Exception, *, batch_size: int = 1) -> list[Any]:
     if batch_size > 1:
-        print(f"a batch of {batch_size} raised {type(error).__name__}: {error}", file=sys.stderr)
+        sys.stderr.write(f"a batch of {batch_size} raised {type(error).__name__}: {error}\n")
     else:
         traceback.print_exc(limit=-_TRACEBACK_FRAMES)
     return messages.encode(messages.Failed(message=f"{type(error).__name__}, see the log of the service"))

@@ -101,7 +101,7 @@ class TestStart:
     async def test_a_defect_in_loading_is_told_and_its_traceback_logged_once(
         self, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        with pytest.raises(ConfigurationError, match="tests.fakes:load_and_raise, loading: ZeroDivisionError"):
+        with pytest.raises(ConfigurationError, match=r"tests\.fakes:load_and_raise, loading: ZeroDivisionError"):
             await Front("load_and_raise", Path(), 5.0).worker.start()
         assert capfd.readouterr().err.count("Traceback") == 1
 
@@ -228,13 +228,20 @@ class TestLoss:
         assert await front.lengths("a") == [1]
         assert front.pid != pid
 
-    async def test_items_that_all_raise_do_not_cost_the_process(self, front: Front) -> None:
+    async def test_items_that_all_raise_cost_a_warmup_now_and_then_but_not_the_process(self, front: Front) -> None:
         pid = front.pid
         for _ in range(20):
             with pytest.raises(PredictError):
                 await front.lengths("raise")
-        assert await front.lengths("a") == [1]
+        assert await front.lengths("warmups") == [1 + 20 // 8]
         assert front.pid == pid
+
+    async def test_a_model_that_raises_now_and_then_is_not_checked(self, front: Front) -> None:
+        for _ in range(20):
+            with pytest.raises(PredictError):
+                await front.lengths("raise")
+            assert await front.lengths("a") == [1]
+        assert await front.lengths("warmups") == [1]
 
     async def test_the_second_failure_in_a_row_is_final(self, tmp_path: Path) -> None:
         async with serving("load_once", tmp_path) as front:

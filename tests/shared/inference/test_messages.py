@@ -1,0 +1,22 @@
+"""Frames of the pipe between a front end and its model process."""
+
+from __future__ import annotations
+
+from shared.errors import Code
+from shared.inference import messages
+from shared.inference.predictor import Failure
+
+
+def test_a_message_survives_its_frame() -> None:
+    message = messages.Done(
+        outputs=[b"png", Failure(code=Code.INTERNAL, message="NaN")], inference_seconds=0.5, gpu_memory_bytes=7
+    )
+    header, *chunks = messages.encode(message)
+    frame = b"".join(chunks)
+    assert messages.HEADER.unpack(header) == (len(frame),)
+    assert messages.decode(frame) == message
+
+
+def test_a_large_picture_is_not_copied_into_its_frame() -> None:
+    picture = bytes(1_000_000)
+    assert any(chunk is picture for chunk in messages.encode([picture]))
