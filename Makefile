@@ -1,66 +1,68 @@
-# Everything is done in .venv, which is made on first use and again when pyproject.toml or constraints.txt change.
+# Everything happens in .venv, which is made on first use and again when pyproject.toml or constraints.txt change.
+# Only Python 3.11 or later with its venv module, make and bash are needed: make PYTHON=python3.12 demo
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
-PROTOS = $(shell cd protos && find diptych -name '*.proto' | sort)
+SHELL := bash
+PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-base check format protos benchmarks clean
 
 help: ## List the targets.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.services ## Text to pictures and pictures to text: starts everything, writes out/, stops everything.
-	$(BIN)/diptych demo --output out
+demo: .venv/.services ## Start everything, paint a dozen prompts, describe the pictures, stop everything; writes out/.
+	@.venv/bin/diptych demo --output out
 
-up: $(VENV)/.services ## Start the platform on this machine, until Ctrl-C.
-	$(BIN)/diptych up
+up: .venv/.services ## Start the platform on this machine, until Ctrl-C.
+	@.venv/bin/diptych up
 
-test: $(VENV)/.dev ## Run the tests.
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev ## Run the tests; ARGS="..." goes to pytest.
+	.venv/bin/python -m pytest $(ARGS)
 
 test-base: .venv-base/.base ## Run the gateway's tests where torch, numpy and Pillow are not installed.
 	.venv-base/bin/python -m pytest tests/gateway tests/shared/rpc $(ARGS)
 
-check: $(VENV)/.dev ## Lint, types, import rules, protos.
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	PYTHONPATH=. $(BIN)/lint-imports
-	$(BIN)/buf lint protos
-	$(BIN)/buf format --diff --exit-code protos
-	@BUF=$(BIN)/buf protos/breaking.sh
-	@PYTHON=$(BIN)/python protos/generate.sh --check
+check: .venv/.dev ## Lint, format, types, import rules, protos.
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	PYTHONPATH=. .venv/bin/lint-imports --no-logo
+	.venv/bin/buf lint protos
+	.venv/bin/buf format --diff --exit-code protos
+	@BUF=.venv/bin/buf protos/breaking.sh
+	@PYTHON=.venv/bin/python protos/generate.sh --check
 
-format: $(VENV)/.dev ## Format the code.
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
-	$(BIN)/buf format -w protos
+format: .venv/.dev ## Format the code.
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+	.venv/bin/buf format -w protos
 
-protos: $(VENV)/.dev ## Generate the code beside the .proto files.
-	@PYTHON=$(BIN)/python protos/generate.sh
+protos: .venv/.dev ## Generate the code beside the .proto files.
+	@PYTHON=.venv/bin/python protos/generate.sh
 
-benchmarks: $(VENV)/.dev ## Memory of each process, and seconds to the first answer.
-	$(BIN)/python -m tests.benchmarks.memory
-	$(BIN)/python -m tests.benchmarks.first_answer
+benchmarks: .venv/.dev ## Memory of each process, and seconds to the first answer.
+	.venv/bin/python -m tests.benchmarks.memory
+	.venv/bin/python -m tests.benchmarks.first_answer
 
 clean: ## Remove the environments and what runs left behind.
 	rm -rf .venv .venv-base out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(VENV)/bin/python .venv-base/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(@D)/..
+.venv/bin/python .venv-base/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(patsubst %/bin/python,%,$@) \
+		|| { rm -rf $(patsubst %/bin/python,%,$@); echo 'error: no virtual environment; Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 
-$(VENV)/.services: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP_INSTALL) --editable '.[services]'
+.venv/.services: pyproject.toml constraints.txt | .venv/bin/python
+	@echo 'Installing Diptych and PyTorch into .venv: a minute or a few, nearly all of it downloads.'
+	@.venv/bin/python $(PIP_INSTALL) --editable '.[services]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.services
-	$(PIP_INSTALL) --editable '.[services,train,dev]'
+.venv/.dev: .venv/.services
+	@echo 'Installing the development tools into .venv: half a minute.'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,train,dev]'
 	@touch $@
 
 .venv-base/.base: pyproject.toml constraints.txt | .venv-base/bin/python
-	.venv-base/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt \
-		--editable . pytest pytest-asyncio pytest-timeout hypothesis psutil
+	@echo 'Installing the base package and pytest into .venv-base: half a minute.'
+	@.venv-base/bin/python $(PIP_INSTALL) --quiet --editable . pytest pytest-asyncio pytest-timeout hypothesis psutil
 	@touch $@

@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
-# Compares the protos with those of the last release tag, or else of main, and fails on a change that breaks a caller.
+# Fails on a change of the protos that breaks a caller. They are compared with the last release; before the first
+# release with main, or on main itself with the commit before.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-buf=${BUF:-buf}
-against=$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || git rev-parse --verify --quiet origin/main || git rev-parse --verify --quiet main || git rev-parse --verify --quiet HEAD || true)
+
+resolve() { git rev-parse --verify --quiet "$1^{commit}" 2>/dev/null || true; }
+
+against=$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || true)
+for candidate in origin/main main 'HEAD^'; do
+    if [ -z "$against" ] && [ -n "$(resolve "$candidate")" ] && [ "$(resolve "$candidate")" != "$(resolve HEAD)" ]; then
+        against=$(resolve "$candidate")
+    fi
+done
 if [ -z "$against" ] || ! git cat-file -e "$against:protos/buf.yaml" 2>/dev/null; then
-    echo "buf breaking: nothing to compare with, no earlier commit has protos"
+    echo "buf breaking: skipped, there is no earlier commit with protos to compare with"
     exit 0
 fi
-"$buf" breaking protos --against ".git#ref=$against,subdir=protos"
-echo "buf breaking: no broken caller since $against"
+old=$(mktemp -d)
+trap 'rm -rf "$old"' EXIT
+git archive "$against" protos | tar -x -C "$old"
+"${BUF:-buf}" breaking protos --against "$old/protos"
+echo "buf breaking: nothing broken since $against"

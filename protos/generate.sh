@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Generates the code beside the .proto files; with --check, compares it with what is committed instead.
+# Generates the code beside the .proto files; with --check, compares it with what is there instead.
 set -euo pipefail
-cd "$(dirname "$0")"
-python=$(cd .. && command -v "${PYTHON:-python3}")
-case $python in /*) ;; *) python="$(cd .. && pwd)/$python" ;; esac
-out=.
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+PATH="$(dirname "$(command -v "$python")"):$PATH"  # protoc looks for its mypy plugins there
+out=protos
 if [ "${1:-}" = --check ]; then
     out=$(mktemp -d)
     trap 'rm -rf "$out"' EXIT
 fi
-PATH="$(dirname "$python"):$PATH"
-mapfile -t all < <(find diptych -name '*.proto' | sort)
+mapfile -t all < <(find protos/diptych -name '*.proto' | sort)
 mapfile -t services < <(grep -l '^service ' "${all[@]}")
-"$python" -m grpc_tools.protoc -I . --python_out="$out" --mypy_out=quiet:"$out" "${all[@]}"
-"$python" -m grpc_tools.protoc -I . --grpc_python_out="$out" --mypy_grpc_out=quiet:"$out" "${services[@]}"
-if [ "$out" != . ]; then
-    while IFS= read -r made; do
-        cmp "$out/$made" "$made" || { echo "$made is not what its .proto generates; run: make protos" >&2; exit 1; }
-    done < <(cd "$out" && find diptych -type f | sort)
+"$python" -m grpc_tools.protoc -I protos --python_out="$out" --mypy_out=quiet:"$out" "${all[@]}"
+"$python" -m grpc_tools.protoc -I protos --grpc_python_out="$out" --mypy_grpc_out=quiet:"$out" "${services[@]}"
+if [ "$out" != protos ]; then
+    generated() { (cd "$1" && find diptych -name '*_pb2*.py*' -not -name '*.pyc' | sort); }
+    diff <(generated "$out") <(generated protos) || { echo "generated files are missing or left over; run: make protos" >&2; exit 1; }
+    while IFS= read -r file; do
+        cmp -s "$out/$file" "protos/$file" || { echo "protos/$file is not what its .proto generates; run: make protos" >&2; exit 1; }
+    done < <(generated "$out")
     echo "generated code is up to date"
 fi
