@@ -128,6 +128,12 @@ def test_exit_code_of_every_status_code_is_told() -> None:
     assert exit_code(ConfigurationError()) is ExitCode.USAGE
 
 
+def test_readme_lists_every_exit_code() -> None:
+    readme = (Path(cli.__file__).parent / "README.md").read_text()
+    listed = {int(line.split("|")[1]) for line in readme.splitlines() if line.startswith("|") and line[2].isdecimal()}
+    assert listed == set(ExitCode)
+
+
 class _Extensions:
     """Entry points as an installation would have them."""
 

@@ -15,7 +15,8 @@ from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from shared.errors import OverloadedError, UnavailableError
 from shared.metrics import DownstreamMetrics
 from shared.rpc.context import CallContext, enter_call
-from shared.rpc.replica_pool import DEFAULT_OPTIONS, PoolOptions, ReplicaPool, Resolve
+from shared.rpc.replica_pool import DEFAULT_OPTIONS, PoolOptions, ReplicaPool
+from shared.rpc.replica_set import Resolve
 from shared.rpc.resolver import resolve
 from tests.gateway.fake_services import Behaviour, FakeReplica
 
@@ -261,4 +262,4 @@ async def test_closing_a_pool_leaves_no_task_behind() -> None:
             await _encode(pool)
         await asyncio.sleep(0.05)
         names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}  # type: ignore[union-attr]
-        assert not {name for name in names if "Replica." in name or "ReplicaPool." in name}
+        assert not {name for name in names if name.startswith("Replica")}

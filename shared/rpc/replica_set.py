@@ -1,0 +1,121 @@
+"""Which replicas a service has at present: looked up again and again, opened when new, retired when gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import grpc
+
+from shared.metrics import DownstreamMetrics
+from shared.rpc.replica import Replica
+
+StubT = TypeVar("StubT")
+Resolve = Callable[[Sequence[str]], Awaitable[dict[str, str | None]]]
+"""What `shared.rpc.resolver.resolve` is."""
+RETIRE_SECONDS = 60.0
+"""How long calls may still run on a replica whose address is gone."""
+
+
+class ReplicaSet(Generic[StubT]):
+    """The watched replicas behind some targets; inside `async with` it is kept up to date.
+
+    Args:
+        name: the service's name in metrics.
+        targets: what to look up.
+        stub: makes the service's stub on a channel.
+        resolve: looks targets up.
+        resolve_seconds: time between two look-ups.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        targets: Sequence[str],
+        stub: Callable[[grpc.aio.Channel], StubT],
+        *,
+        metrics: DownstreamMetrics,
+        resolve: Resolve,
+        resolve_seconds: float,
+        max_message_bytes: int,
+    ) -> None:
+        self._name = name
+        self._targets = tuple(targets)
+        self._stub = stub
+        self._metrics = metrics
+        self._lookup = resolve
+        self._resolve_seconds = resolve_seconds
+        self._max_message_bytes = max_message_bytes
+        self._replicas: dict[str, Replica[StubT]] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._unresolved: dict[str, str] = {}
+        self._change = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._resolving = asyncio.create_task(self._keep_resolving())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks = [self._resolving, *self._watches.values(), *self._retiring]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(replica.close() for replica in self._replicas.values()))
+
+    def serving(self, space: str | None = None) -> list[Replica[StubT]]:
+        """The replicas that serve, of one joint space or of any."""
+        return [each for each in self._replicas.values() if each.serving and space in (None, each.space)]
+
+    async def wait_for_change(self) -> None:
+        """Returns when a replica has begun or ceased to serve."""
+        await self._change.wait()
+
+    def reasons(self) -> str:
+        """Why no replica serves, or none of a wanted space, address by address."""
+        unresolved = [f"{target}: {reason}" for target, reason in sorted(self._unresolved.items())]
+        known = [f"{each.address}: {each.reason or f'serves space {each.space}'}" for each in self._replicas.values()]
+        return ", ".join(unresolved + known) or "no address known"
+
+    async def _keep_resolving(self) -> None:
+        while True:
+            await self._resolve()
+            await asyncio.sleep(self._resolve_seconds)
+
+    async def _resolve(self) -> None:
+        found = await self._lookup(self._targets)
+        self._unresolved = {target: reason for target, reason in found.items() if reason is not None}
+        addresses = [address for address, reason in found.items() if reason is None]
+        for address in addresses:
+            if address not in self._replicas:
+                self._open(address)
+        if self._unresolved:
+            return  # a name server in trouble must not take away replicas that answer
+        for address in self._replicas.keys() - set(addresses):
+            self._retire(address)
+
+    def _open(self, address: str) -> None:
+        replica = Replica(address, self._stub, max_message_bytes=self._max_message_bytes, changed=self._note_change)
+        self._replicas[address] = replica
+        self._watches[address] = asyncio.create_task(replica.watch())
+        self._note_change()
+
+    def _retire(self, address: str) -> None:
+        replica = self._replicas.pop(address)
+        self._watches.pop(address).cancel()
+        task = asyncio.create_task(replica.close(grace_seconds=RETIRE_SECONDS))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        self._note_change()
+
+    def _note_change(self) -> None:
+        serving = len(self.serving())
+        self._metrics.replicas.labels(self._name, "serving").set(serving)
+        self._metrics.replicas.labels(self._name, "not_serving").set(len(self._replicas) - serving)
+        # Wakes every waiter once; those who come later wait for the next change.
+        self._change.set()
+        self._change = asyncio.Event()
