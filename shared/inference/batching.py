@@ -12,11 +12,11 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
 from shared.errors import Code, DeadlineExceededError, UnavailableError
 from shared.inference.admission import BatchTimes, Load, refusal
+from shared.inference.halving import run_halving
 from shared.inference.predictor import Failure
 from shared.inference.request_queue import Request, RequestQueue
 from shared.metrics import BatcherMetrics
@@ -68,8 +68,8 @@ class ItemFailedError(Exception):
 
 
 _Request: TypeAlias = Request[Priority, In, Answer[Out]]
-_Batch: TypeAlias = list[tuple[Request[Priority, In, Answer[Out]], int]]
-"""Requests with the index of the item."""
+_Place: TypeAlias = tuple[Request[Priority, In, Answer[Out]], int]
+"""A request and the index of its item."""
 
 
 class DynamicBatcher(Generic[In, Out]):
@@ -105,9 +105,7 @@ class DynamicBatcher(Generic[In, Out]):
         self._task = asyncio.create_task(self._serve(), name="batcher")
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Refuses new requests and finishes those admitted; cancelled meanwhile, it gives them up."""
         self._open = False
         self._arrival.set()
@@ -139,8 +137,6 @@ class DynamicBatcher(Generic[In, Out]):
         now = asyncio.get_running_loop().time()
         return (self._running_seconds(now) or 0.0) + self._times.work_seconds(self._queue.depth, now)
 
-    # Arrival and departure
-
     def _admit(self, items: Sequence[In], deadline: float | None, priority: Priority) -> _Request[In, Out]:
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -154,19 +150,13 @@ class DynamicBatcher(Generic[In, Out]):
             max_items=self._max_items[priority],
             running_seconds=self._running_seconds(now),
         )
-        seconds_left = math.inf if deadline is None else deadline - now
-        if (
-            refused := refusal(len(items), seconds_left=seconds_left, load=load, times=self._times, now=now)
-        ) is not None:
+        until = math.inf if deadline is None else deadline
+        refused = refusal(len(items), seconds_left=until - now, load=load, times=self._times, now=now)
+        if refused is not None:
             self._metrics.rejected.labels(refused.reason).inc()
             raise refused.error
         request: _Request[In, Out] = Request(
-            items,
-            loop.create_future(),
-            lane=priority,
-            arrived=now,
-            turn=turn,
-            deadline=math.inf if deadline is None else deadline,
+            items, loop.create_future(), lane=priority, arrived=now, turn=turn, deadline=until
         )
         if deadline is not None:
             request.timer = loop.call_at(deadline, self._expire, request)
@@ -184,16 +174,11 @@ class DynamicBatcher(Generic[In, Out]):
 
         False when it had ended before.
         """
-        if request.left:
+        if not request.end(error):
             return False
-        request.left = True
-        if request.timer is not None:
-            request.timer.cancel()
         if request.waiting:
             self._queue.take(request, request.waiting)
             self._metrics.queue_depth.set(self._queue.depth)
-        if error is not None and not request.future.done():
-            request.future.set_exception(error)
         return True
 
     def _drop(self, request: _Request[In, Out], reason: str, error: Exception | None = None) -> None:
@@ -207,8 +192,6 @@ class DynamicBatcher(Generic[In, Out]):
     def _lose(self, requests: Iterable[_Request[In, Out]], message: str) -> None:
         for request in requests:
             self._drop(request, "model_lost", UnavailableError(message))
-
-    # Batches
 
     async def _serve(self) -> None:
         """Runs batches until drained."""
@@ -224,14 +207,14 @@ class DynamicBatcher(Generic[In, Out]):
             self._open = False
             self._lose(self._queue.all(), "the service stopped before the answer was ready")
 
-    def _choose(self) -> _Batch[In, Out]:
+    def _choose(self) -> list[_Place[In, Out]]:
         """Takes the next batch out of the queue.
 
         Each member bounds the time that the batch may take, and the batch stays in the bucket that keeps to the
         tightest bound. A request that no worthwhile batch answers in time is dropped, unless it is all there is.
         """
         now = asyncio.get_running_loop().time()
-        batch: _Batch[In, Out] = []
+        batch: list[_Place[In, Out]] = []
         places = self._times.max_batch_size
         while len(batch) < places and (request := self._queue.first()) is not None:
             if request.future.done():  # cancelled in this very turn of the loop, its task has not run yet
@@ -253,18 +236,20 @@ class DynamicBatcher(Generic[In, Out]):
         self._metrics.queue_depth.set(self._queue.depth)
         return batch
 
-    async def _run_batch(self, batch: _Batch[In, Out]) -> None:
+    async def _run_batch(self, batch: list[_Place[In, Out]]) -> None:
         """Answers the members of a batch; when the model is lost, holds the queue until it is back."""
         now = asyncio.get_running_loop().time()
         self._metrics.batch_wait_seconds.observe(now - min(request.arrived for request, _ in batch))
         for request, _ in batch:
             self._metrics.queue_seconds.observe(now - request.arrived)
         try:
-            await self._run_parts(batch)
+            await run_halving(
+                batch, run=self._run_part, wanted=lambda place: not place[0].future.done(), blame=self._blame
+            )
         except UnavailableError as error:
             self._lose((request for request, _ in batch), str(error))
             self._metrics.items_in_flight.set(0)
-            self._running_until = now = asyncio.get_running_loop().time()
+            self._running_until = asyncio.get_running_loop().time()
             with suppress(UnavailableError):  # lost for good: the next batches will be told so, one by one
                 await self._run(())
         except BaseException:
@@ -274,27 +259,12 @@ class DynamicBatcher(Generic[In, Out]):
             self._running_until = None
             self._metrics.items_in_flight.set(0)
 
-    async def _run_parts(self, batch: _Batch[In, Out]) -> None:
-        """Runs a batch; one that raises is halved until the guilty item is alone and fails alone."""
-        parts = [batch]
-        while parts:
-            part = [(request, index) for request, index in parts.pop() if not request.future.done()]
-            if not part:
-                continue
-            try:
-                await self._run_part(part)
-            except UnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever a model raises, no other caller may feel it
-                if len(part) > 1:
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
-                else:
-                    [(request, index)] = part
-                    failure = Failure(code=Code.INTERNAL, message=f"the model failed on this item: {error}")
-                    self._leave(request, ItemFailedError(index, failure))
+    def _blame(self, place: _Place[In, Out], error: Exception) -> None:
+        request, index = place
+        failure = Failure(code=Code.INTERNAL, message=f"the model failed on this item: {error}")
+        self._leave(request, ItemFailedError(index, failure))
 
-    async def _run_part(self, part: _Batch[In, Out]) -> None:
+    async def _run_part(self, part: Sequence[_Place[In, Out]]) -> None:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         self._running_until = begin + self._times.batch_seconds(len(part), begin)
@@ -318,10 +288,11 @@ class DynamicBatcher(Generic[In, Out]):
             request.unanswered -= 1
             if not request.unanswered:
                 self._leave(request)
-                answer: Answer[Out] = Answer(
-                    outputs=request.outputs,
-                    queue_seconds=begin - request.arrived,
-                    inference_seconds=result.inference_seconds,
-                    batch_size=len(part),
+                request.future.set_result(
+                    Answer(
+                        outputs=request.outputs,
+                        queue_seconds=begin - request.arrived,
+                        inference_seconds=result.inference_seconds,
+                        batch_size=len(part),
+                    )
                 )
-                request.future.set_result(answer)

@@ -16,7 +16,8 @@ class Request(Generic[Lane, In, Ans]):
     """Items that arrived together; those before `taken` have been in a batch, the others wait."""
 
     __slots__ = (
-        "arrived", "deadline", "future", "items", "lane", "left", "outputs", "taken", "timer", "turn", "unanswered"
+        "_ended", "arrived", "deadline", "future", "items", "lane", "outputs",
+        "taken", "timer", "turn", "unanswered",
     )  # fmt: skip
 
     def __init__(
@@ -40,8 +41,18 @@ class Request(Generic[Lane, In, Ans]):
         self.outputs: list[Any] = [None] * len(items)
         self.unanswered = len(items)
         self.taken = 0
-        self.left = False
-        """Answered, failed or gone: nothing is owed to it any more."""
+        self._ended = False
+
+    def end(self, error: Exception | None) -> bool:
+        """Nothing is owed to it any more; one that still waits for its answer gets the error. False the second time."""
+        if self._ended:
+            return False
+        self._ended = True
+        if self.timer is not None:
+            self.timer.cancel()
+        if error is not None and not self.future.done():
+            self.future.set_exception(error)
+        return True
 
     @property
     def waiting(self) -> int:

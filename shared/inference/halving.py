@@ -1,0 +1,38 @@
+"""Finds the items that make a batch raise, so that the others get their answers; it knows no queue and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from shared.errors import UnavailableError
+
+T = TypeVar("T")
+
+
+async def run_halving(
+    batch: Sequence[T],
+    *,
+    run: Callable[[Sequence[T]], Awaitable[None]],
+    wanted: Callable[[T], bool],
+    blame: Callable[[T, Exception], None],
+) -> None:
+    """Runs a batch; one that raises is run as two halves, down to the single guilty items.
+
+    Before each run what is no longer wanted is left out. A lost model is nobody's guilt: UnavailableError is raised.
+    """
+    parts = [batch]
+    while parts:
+        part = [item for item in parts.pop() if wanted(item)]
+        if not part:
+            continue
+        try:
+            await run(part)
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a model raises, no other caller may feel it
+            if len(part) == 1:
+                blame(part[0], error)
+            else:
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]
