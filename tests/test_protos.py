@@ -1,0 +1,114 @@
+"""The protos and what must follow them: a handler for each RPC, code for each file, words for each field."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor, FileDescriptor, ServiceDescriptor
+
+from gateway.servicer import GatewayServicer
+from services.captioning.servicer import CaptioningServicer
+from services.classification.servicer import ClassificationServicer
+from services.generation.servicer import GenerationServicer
+from services.text.servicer import TextEncodingServicer
+
+PROTOS = Path(__file__).parent.parent / "protos"
+FILES = sorted(path.relative_to(PROTOS).as_posix() for path in PROTOS.rglob("*.proto"))
+SERVICERS: dict[str, type] = {
+    "diptych.text.v1.TextEncodingService": TextEncodingServicer,
+    "diptych.classification.v1.ClassificationService": ClassificationServicer,
+    "diptych.generation.v1.GenerationService": GenerationServicer,
+    "diptych.captioning.v1.CaptioningService": CaptioningServicer,
+    "diptych.gateway.v1.GatewayService": GatewayServicer,
+}
+
+
+def generated(file: str, ending: str = "_pb2") -> ModuleType:
+    """The generated module of a .proto file."""
+    return importlib.import_module(file.removesuffix(".proto").replace("/", ".") + ending)
+
+
+def descriptor(file: str) -> FileDescriptor:
+    """What the generated code knows of a .proto file."""
+    found: FileDescriptor = generated(file).DESCRIPTOR
+    return found
+
+
+def services() -> list[ServiceDescriptor]:
+    """Every service that we declare."""
+    return [service for file in FILES for service in descriptor(file).services_by_name.values()]
+
+
+each_service = pytest.mark.parametrize("service", services(), ids=lambda service: str(service.full_name))
+
+
+def test_every_service_of_the_protos_has_a_servicer() -> None:
+    assert {service.full_name for service in services()} == set(SERVICERS)
+
+
+@each_service
+def test_every_rpc_has_a_handler_of_its_own(service: ServiceDescriptor) -> None:
+    servicer = SERVICERS[service.full_name]
+    for method in service.methods:
+        handler = vars(servicer).get(method.name)  # the inherited one answers UNIMPLEMENTED
+        assert inspect.iscoroutinefunction(handler), f"{servicer.__name__} does not answer {method.name}"
+
+
+@each_service
+def test_servicer_answers_nothing_that_is_not_declared(service: ServiceDescriptor) -> None:
+    public = {name for name, each in vars(SERVICERS[service.full_name]).items() if name[0] != "_" and callable(each)}
+    assert public == {method.name for method in service.methods}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_generated_code_stands_beside_each_proto(file: str) -> None:
+    stem = PROTOS / file.removesuffix(".proto")
+    endings = ["_pb2.py", "_pb2.pyi"]
+    if descriptor(file).services_by_name:
+        endings += ["_pb2_grpc.py", "_pb2_grpc.pyi"]
+    assert [ending for ending in endings if not stem.with_name(stem.name + ending).is_file()] == []
+
+
+def test_no_generated_code_outlives_its_proto() -> None:
+    stems = {(PROTOS / file).with_suffix("") for file in FILES}
+    left_over = [
+        path.name
+        for path in PROTOS.rglob("*_pb2*.py*")
+        if "__pycache__" not in path.parts and path.with_name(path.name.split("_pb2")[0]) not in stems
+    ]
+    assert left_over == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_package_is_the_folder_and_ends_with_its_version(file: str) -> None:
+    package = descriptor(file).package
+    assert package == str(Path(file).parent).replace("/", ".")
+    assert package.endswith(".v1")
+
+
+def test_lint_demands_a_comment_on_everything() -> None:
+    """`buf lint`, which `make check` runs, then refuses a field without one."""
+    lines = [line.strip() for line in (PROTOS / "buf.yaml").read_text("utf-8").splitlines()]
+    assert {"- STANDARD", "- COMMENTS", "- FILE"} <= set(lines)
+    assert not [line for line in lines if line.startswith(("except", "ignore"))]
+
+
+@each_service
+def test_every_answer_says_which_model_gave_it(service: ServiceDescriptor) -> None:
+    for method in service.methods:
+        fields = method.output_type.fields_by_name
+        if service.full_name.startswith("diptych.gateway."):
+            assert told(fields["stages"]) == "repeated diptych.types.v1.Stage"
+        else:
+            assert told(fields["model"]) == "diptych.types.v1.Model"
+            assert told(fields["timings"]) == "diptych.types.v1.Timings"
+
+
+def told(field: FieldDescriptor) -> str:
+    """A message field's type as a .proto file writes it."""
+    assert field.message_type is not None
+    return ("repeated " if field.is_repeated else "") + field.message_type.full_name
