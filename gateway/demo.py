@@ -19,7 +19,7 @@ from gateway.contact_sheet import contact_sheet, decode_png, encode_png
 from gateway.local import GATEWAY, MODULES, LocalPlatform, choose_ports
 from gateway.pictures import file_name, make_folder, told_captions, told_labels, write_picture
 from gateway.remote import RemoteGateway, connect
-from gateway.up import model_directories, show_start
+from gateway.up import line_printer, model_directories, show_start
 from shared.errors import CallError, InternalError
 
 PROMPTS = (
@@ -77,6 +77,7 @@ async def demo(
         environment=environment,
         models=model_directories(models),
         on_line=lambda name, line: None,
+        on_event=line_printer(console),
         modules=modules,
     )
     async with platform:

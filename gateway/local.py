@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from gateway.health import ServerStatus, wait_until_serving
-from gateway.processes import Program, ServerProcess
+from gateway.processes import Program, ServerProcess, Tell
 from gateway.settings import SERVICES
 from shared.errors import ConfigurationError
 
@@ -74,7 +74,8 @@ class LocalPlatform:
         log_directory: gets a file a server; exists.
         environment: further variables for every server, such as DIPTYCH_DEVICE.
         models: model directories by service; the embedded model for a service that is not named.
-        on_line: gets each line that a server writes, with its name.
+        on_line: gets each line that a server writes.
+        on_event: gets what happens to a server's process.
         modules: what to run, by server name.
     """
 
@@ -85,7 +86,8 @@ class LocalPlatform:
         log_directory: Path,
         environment: Mapping[str, str],
         models: Mapping[str, Path],
-        on_line: Callable[[str, str], None],
+        on_line: Tell,
+        on_event: Tell,
         modules: Mapping[str, tuple[str, ...]] = MODULES,
     ) -> None:
         self.addresses = {name: f"{HOST}:{ports[name].grpc}" for name in SERVER_NAMES}
@@ -107,7 +109,8 @@ class LocalPlatform:
                     },
                     log_file=log_directory / f"{name}.log",
                 ),
-                on_line,
+                on_line=on_line,
+                on_event=on_event,
             )
             for name in SERVER_NAMES
         }

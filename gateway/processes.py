@@ -17,9 +17,9 @@ from gateway.settings import child_environment
 from shared.entrypoint import EXIT_CONFIGURATION
 from shared.errors import DiptychError
 
-QUICK_DEATH_SECONDS = 20.0
+QUICK_DEATH_SECONDS = 10.0
 """A process that lives shorter than this has died quickly."""
-MAX_QUICK_DEATHS = 3
+MAX_QUICK_DEATHS = 4
 FIRST_BACKOFF_SECONDS = 0.5
 OUTPUT_SECONDS = 1.0
 """Time for the last lines of a process that has ended."""
@@ -42,13 +42,24 @@ class Program:
     log_file: Path
 
 
-class ServerProcess:
-    """A child process with its output; `on_line(name, line)` gets each line besides the log file."""
+Tell = Callable[[str, str], None]
+"""Takes a server's name and a line about it."""
 
-    def __init__(self, program: Program, on_line: Callable[[str, str], None]) -> None:
+
+class ServerProcess:
+    """A child process with its output.
+
+    Args:
+        program: what to run.
+        on_line: gets each line that the process writes, besides the log file.
+        on_event: gets what happens to the process: that it died, that it had to be killed.
+    """
+
+    def __init__(self, program: Program, *, on_line: Tell, on_event: Tell) -> None:
         self.program = program
         self.restarts = 0
         self._on_line = on_line
+        self._on_event = on_event
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
         self._last_line = ""
@@ -77,7 +88,7 @@ class ServerProcess:
             if quick_deaths >= MAX_QUICK_DEATHS:
                 self._give_up(f"{self.program.name} died {quick_deaths} times in a row, at last with {_told(code)}")
             backoff = FIRST_BACKOFF_SECONDS * 2 ** (quick_deaths - 1)
-            self._on_line(self.program.name, f"died with {_told(code)}; starting it again in {backoff:g} s")
+            self._on_event(self.program.name, f"died with {_told(code)}; starting it again in {backoff:g} s")
             await asyncio.sleep(backoff)
             self.restarts += 1
 
@@ -131,7 +142,7 @@ class ServerProcess:
         try:
             await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
         except TimeoutError:
-            self._on_line(self.program.name, f"did not stop within {STOP_SECONDS:g} s; killed")
+            self._on_event(self.program.name, f"did not stop within {STOP_SECONDS:g} s; killed")
         finally:
             self.kill()
 

@@ -17,6 +17,7 @@ from gateway.console import ExitCode, output
 from gateway.health import ServerStatus
 from gateway.local import GATEWAY, MODULES, SERVER_NAMES, LocalPlatform, choose_ports
 from gateway.pictures import make_folder
+from gateway.processes import Tell
 from gateway.settings import DEFAULT_PORT, SERVICES
 from shared.errors import ConfigurationError
 
@@ -60,15 +61,14 @@ async def up(
     console = output()
     logs = make_folder(log_directory) if log_directory else Path(tempfile.mkdtemp(prefix="diptych-"))
 
-    def show_line(name: str, line: str) -> None:
-        console.print(Text.assemble((f"{name:>14} │ ", COLOURS[name]), line), soft_wrap=True)
-
+    show_line = line_printer(console)
     platform = LocalPlatform(
         ports=choose_ports(port),
         log_directory=logs,
         environment=environment,
         models=model_directories(models),
         on_line=show_line,
+        on_event=show_line,
         modules=modules,
     )
     async with platform:
@@ -81,6 +81,15 @@ async def up(
         except asyncio.CancelledError:
             console.print("stopping; Ctrl-C again kills")
     return ExitCode.OK
+
+
+def line_printer(console: Console) -> Tell:
+    """Prints a line after the coloured name of its server."""
+
+    def show_line(name: str, line: str) -> None:
+        console.print(Text.assemble((f"{name:>14} │ ", COLOURS[name]), line), soft_wrap=True)
+
+    return show_line
 
 
 async def show_start(platform: LocalPlatform, console: Console) -> None:

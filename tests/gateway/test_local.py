@@ -29,6 +29,7 @@ def _platform(folder: Path, modules: dict[str, tuple[str, ...]] = FAKE_MODULES) 
         environment={},
         models={},
         on_line=lambda name, line: None,
+        on_event=lambda name, line: None,
         modules=modules,
     )
 

@@ -17,7 +17,7 @@ from gateway.processes import ProcessFailedError, Program, ServerProcess
 
 @asynccontextmanager
 async def _running(folder: Path, *arguments: str) -> AsyncIterator[tuple[ServerProcess, list[str], asyncio.Task[None]]]:
-    """A supervised fake program, the lines it wrote, and its supervision."""
+    """A supervised fake program, the lines about it, and its supervision."""
     lines: list[str] = []
     program = Program(
         name="fake",
@@ -26,7 +26,9 @@ async def _running(folder: Path, *arguments: str) -> AsyncIterator[tuple[ServerP
         environment={},
         log_file=folder / "fake.log",
     )
-    process = ServerProcess(program, lambda name, line: lines.append(line))
+    process = ServerProcess(
+        program, on_line=lambda name, line: lines.append(line), on_event=lambda name, line: lines.append(line)
+    )
     supervision = asyncio.create_task(process.supervise())
     try:
         yield process, lines, supervision
@@ -70,7 +72,7 @@ async def test_process_that_dies_again_and_again_is_given_up_with_the_reason(
 ) -> None:
     monkeypatch.setattr(processes, "FIRST_BACKOFF_SECONDS", 0.01)
     async with _running(tmp_path, "exit", "1") as (_, _, supervision):
-        expected = "fake died 3 times in a row, at last with exit code 1: last words of exit 1"
+        expected = "fake died 4 times in a row, at last with exit code 1: last words of exit 1"
         with pytest.raises(ProcessFailedError, match=expected):
             await asyncio.wait_for(supervision, 10)
 
