@@ -59,6 +59,8 @@ def run(main: Coroutine[Any, Any, ExitCode]) -> NoReturn:
         code = asyncio.run(_interruptible(main))
     except DiptychError as error:
         fail(error)
+    if code is ExitCode.INTERRUPTED:
+        Console(stderr=True).print("interrupted")
     raise typer.Exit(code)
 
 

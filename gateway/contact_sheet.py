@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -34,13 +34,8 @@ def decode_png(data: bytes) -> Picture:
     """
     if not data.startswith(SIGNATURE):
         raise ValueError("not a PNG file")
-    header, compressed, offset = b"", b"", len(SIGNATURE)
-    while offset + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, offset)
-        body = data[offset + 8 : offset + 8 + length]
-        header, compressed = (body, compressed) if kind == b"IHDR" else (header, compressed)
-        compressed += body if kind == b"IDAT" else b""
-        offset += 12 + length
+    chunks = list(_chunks(data))
+    header = next((body for kind, body in chunks if kind == b"IHDR"), b"")
     if len(header) != 13:
         raise ValueError("PNG without a header")
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
@@ -50,7 +45,7 @@ def decode_png(data: bytes) -> Picture:
         )
     channels = CHANNELS[colour]
     try:
-        raw = zlib.decompress(compressed)
+        raw = zlib.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT"))
     except zlib.error as error:
         raise ValueError(f"damaged PNG: {error}") from None
     stride = width * channels
@@ -61,6 +56,15 @@ def decode_png(data: bytes) -> Picture:
         above = _unfilter(raw[start], raw[start + 1 : start + 1 + stride], above, channels)
         rows.append(above if channels == 3 else _on_white(above))
     return Picture(width=width, height=height, rows=rows)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and body of each chunk (section 5.3); checksums are left to zlib's own."""
+    offset = len(SIGNATURE)
+    while offset + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        yield kind, data[offset + 8 : offset + 8 + length]
+        offset += 12 + length  # 4 of length, 4 of kind, 4 of checksum
 
 
 def _unfilter(kind: int, line: bytes, above: bytes, step: int) -> bytes:

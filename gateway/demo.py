@@ -32,6 +32,7 @@ SEED = 1
 VARIATIONS = 3
 LANGUAGES = ("en", "zh")
 COLUMNS = 6
+SHEET = "contact-sheet.png"
 LABELS = 3
 TIMEOUT_SECONDS = 60.0
 
@@ -80,13 +81,15 @@ async def demo(
         on_event=line_printer(console),
         modules=modules,
     )
+    console.print(f"starting five servers on free ports; their logs: {logs}", highlight=False, soft_wrap=True)
     async with platform:
         await platform.run(show_start(platform, console))
         exhibits = await platform.run(_exhibit(platform.addresses[GATEWAY], folder, images, console))
         console.print("stopping")
     failed = sum(bool(exhibit.error) for exhibit in exhibits)
     console.print(_table(exhibits))
-    console.print(f"{len(exhibits) - failed} of {len(exhibits)} pictures done; logs: {logs}", highlight=False)
+    console.print(f"{len(exhibits) - failed} of {len(exhibits)} pictures done", highlight=False)
+    console.print(f"all on one sheet: {folder / SHEET}", highlight=False, soft_wrap=True)
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
@@ -97,9 +100,7 @@ async def _exhibit(address: str, folder: Path, images: Sequence[Path], console: 
     async with connect(address, timeout_seconds=TIMEOUT_SECONDS) as gateway:
         for prompt, seeds in track(wanted, "painting", console=console):
             exhibits += await _paint(gateway, prompt, seeds, folder)
-        sheet = folder / "contact-sheet.png"
-        _write_sheet([exhibit for exhibit in exhibits if not exhibit.error], sheet)
-        console.print(f"contact sheet: {sheet}", highlight=False)
+        _write_sheet([exhibit for exhibit in exhibits if not exhibit.error], folder / SHEET)
         exhibits += [Exhibit(path=path) for path in images]
         for exhibit in track([each for each in exhibits if not each.error], "describing", console=console):
             await _describe(gateway, exhibit)

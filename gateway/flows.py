@@ -86,7 +86,8 @@ async def in_one_space(run: Callable[[str | None], Awaitable[Response]], *servic
     try:
         return await run(space)
     except (FailedPreconditionError, UnavailableError) as error:
-        if isinstance(error, UnavailableError) and (space is None or space in shared_spaces(services)):
+        shared = shared_spaces(services)
+        if isinstance(error, UnavailableError) and (space in shared or not shared):
             raise
         return await run(choose_space(services))
 

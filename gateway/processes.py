@@ -103,7 +103,7 @@ class ServerProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=child_environment({"PYTHONUNBUFFERED": "1", **program.environment}),
-            # A session of its own: Ctrl-C at the terminal comes to us alone, and a kill takes its children along.
+            # A session of its own: Ctrl-C at the terminal comes to us alone, and we stop the servers in order.
             start_new_session=True,
         )
         if self._stopping:  # `stop` came while it was being started

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gateway.console import ExitCode, output
 from gateway.health import server_status
@@ -25,7 +26,7 @@ async def status(addresses: Sequence[str]) -> ExitCode:
         found = await asyncio.gather(*(server_status(address) for address in servers.values()))
     table = Table("server", "address", "health", "model", "version", "digest", "space", box=SIMPLE_HEAD)
     for name, each in zip(servers, found, strict=True):
-        health = "[green]serving[/]" if each.serving else f"[red]{each.reason}[/]"
+        health = Text("serving", "green") if each.serving else Text(each.reason, "red")
         digest = each.digest[:DIGEST_CHARACTERS]
         table.add_row(name, each.address, health, each.model, each.version, digest, each.space)
     output().print(table)

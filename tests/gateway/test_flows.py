@@ -131,6 +131,19 @@ async def test_flow_runs_once_more_when_its_space_lost_the_last_replica() -> Non
     assert generator.asked == ["old", "new"]
 
 
+async def test_flow_begun_in_the_dark_runs_once_more_with_what_it_learned() -> None:
+    encoder, generator = MemoryEncoder({}), MemoryGenerator({})
+
+    def lost() -> None:
+        if not generator.served:
+            encoder.served, generator.served = {"old": 1, "any": 1}, {"old": 1}
+            raise UnavailableError("generation: no replica of space any is serving")
+
+    generator.before = lost
+    await _seeds(encoder, generator)
+    assert generator.asked == ["any", "old"]
+
+
 async def test_space_mismatch_that_stays_ends_the_flow() -> None:
     def refuse() -> None:
         raise FailedPreconditionError("wrong space")
