@@ -46,10 +46,10 @@ def decode_square(data: bytes, side: int, limits: ImageLimits = DEFAULT_LIMITS) 
     Of an animation the first frame counts. Raises InvalidArgumentError naming the value and the limit.
     """
     with _open(data, limits) as image:
-        orientation = image.getexif().get(EXIF_ORIENTATION, 1)
         image.draft("RGB", (2 * side, 2 * side))  # a JPEG of 16 megapixels decodes at an eighth of its size
         try:
             image.load()
+            orientation = image.getexif().get(EXIF_ORIENTATION, 1)
             pixels = _on_white(image)
         except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
             raise InvalidArgumentError(f"is damaged: {image.format} data cannot be decoded ({error})") from None

@@ -29,9 +29,7 @@ PADDING, END = 0, 1
 
 PRESETS: dict[str, dict[str, int]] = {
     # 2.3 M parameters with 1,200 tokens
-    "pictograms": dict(
-        width=192, layers=3, heads=4, longest=24, memory_tokens=16, token_width=256, space_width=256
-    ),
+    "pictograms": dict(width=192, layers=3, heads=4, longest=24, memory_tokens=16, token_width=256, space_width=256),
     "tiny": dict(width=16, layers=1, heads=2, longest=8, memory_tokens=4, token_width=16, space_width=32),
 }
 """Named shapes, less the vocabulary, which the tokenizer knows."""

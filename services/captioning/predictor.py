@@ -39,9 +39,7 @@ def load(directory: Path, options: RuntimeOptions) -> CaptioningPredictor:
 class CaptioningPredictor:
     """Batches are padded with empty pictures to the next bucket size; languages mix freely in one batch."""
 
-    def __init__(
-        self, directory: ModelDirectory, model: Captioner, tokenizer: Tokenizer, runtime: Runtime
-    ) -> None:
+    def __init__(self, directory: ModelDirectory, model: Captioner, tokenizer: Tokenizer, runtime: Runtime) -> None:
         self.info = directory.info()
         self.device = str(runtime)
         self._model = model.to(runtime.device, runtime.dtype).eval()

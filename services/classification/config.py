@@ -25,9 +25,7 @@ class ImageEncoderConfig:
 
 PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
     # 4.9 M parameters, 0.20 GMAC a picture
-    "pictograms": dict(
-        pixels=64, widths=(32, 96, 192, 384), depths=(1, 2, 1), token_width=256, space_width=256
-    ),
+    "pictograms": dict(pixels=64, widths=(32, 96, 192, 384), depths=(1, 2, 1), token_width=256, space_width=256),
     # 9 k: tests only
     "tiny": dict(pixels=32, widths=(4, 8, 8, 16), depths=(1, 1, 1), token_width=16, space_width=32),
 }

@@ -52,6 +52,7 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
+        self.pixels = config.pixels
         self.stem = nn.Sequential(
             nn.Conv2d(3, config.widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(config.widths[0]), nn.ReLU()
         )

@@ -105,9 +105,7 @@ class ClassificationPredictor:
             return Failure(code=Code.INTERNAL, message="the image encoder's output is not finite")
         top = logits.softmax(dim=0).topk(min(item.top_k, len(self._labels)))
         labels = tuple(
-            LabelScore(
-                id=self._labels[index]["id"], text=self._labels[index][item.language], probability=probability
-            )
+            LabelScore(id=self._labels[index]["id"], text=self._labels[index][item.language], probability=probability)
             for probability, index in zip(top.values.tolist(), top.indices.tolist(), strict=True)
         )
         encoding = Encoding(

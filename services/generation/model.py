@@ -99,7 +99,7 @@ class Generator(nn.Module):
         return self.to_rgb(functional.silu(detail))  # type: ignore[no-any-return]
 
     def vary(self, pictures: Tensor, noise: Tensor) -> Tensor:
-        """Mirrors a picture when the first noise number after the styles is positive, and tints its ink by the next three.
+        """Mirrors a picture when the noise's first number after the styles is positive; the next three tint its ink.
 
         (B, 3, H, W) in [-1, 1] -> the same; white stays white.
         """

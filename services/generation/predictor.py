@@ -51,9 +51,7 @@ class GenerationPredictor:
     def predict(self, batch: Sequence[PaintItem], /) -> list[PaintedImage | Failure]:
         """A picture for each item; a Failure for a vector of another length or with numbers that are not finite."""
         vectors = [self._read_vector(item) for item in batch]
-        good = [
-            (vector, item.seed) for vector, item in zip(vectors, batch, strict=True) if isinstance(vector, Tensor)
-        ]
+        good = [(vector, item.seed) for vector, item in zip(vectors, batch, strict=True) if isinstance(vector, Tensor)]
 
         passes = [self._paint(good[first : first + self._rows]) for first in range(0, len(good), self._rows)]
 
@@ -78,8 +76,12 @@ class GenerationPredictor:
         return self._model(vectors, noise)[: len(inputs)].float().cpu()  # type: ignore[no-any-return]
 
     def _noise(self, seed: int) -> Tensor:
-        """(Z,) standard normal, float32, drawn on the CPU so that it is the same on every device."""
-        return torch.randn(self._model.config.noise_width, generator=torch.Generator().manual_seed(seed))
+        """(Z,) standard normal, float32, drawn on the CPU so that it is the same on every device.
+
+        NumPy's frozen generator, because torch's takes only the low 32 bits of a seed on the CPU.
+        """
+        frozen = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+        return torch.from_numpy(frozen.standard_normal(self._model.config.noise_width).astype(np.float32))
 
     def _answer(self, picture: Tensor) -> PaintedImage | Failure:
         """(3, H, W) in [-1, 1] as a file."""

@@ -35,9 +35,7 @@ def load(directory: Path, options: RuntimeOptions) -> TextPredictor:
 class TextPredictor:
     """Every forward pass has `microbatch` rows, so that a text's vector does not depend on its batch-mates."""
 
-    def __init__(
-        self, directory: ModelDirectory, model: TextEncoder, tokenizer: Tokenizer, runtime: Runtime
-    ) -> None:
+    def __init__(self, directory: ModelDirectory, model: TextEncoder, tokenizer: Tokenizer, runtime: Runtime) -> None:
         self.info = directory.info()
         self.device = str(runtime)
         self._rows = directory.microbatch or directory.bucket_sizes[-1]

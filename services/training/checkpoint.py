@@ -39,9 +39,7 @@ def save_checkpoint(
     (folder / STATE).write_text(json.dumps(asdict(progress)) + "\n", "utf-8")
 
 
-def load_checkpoint(
-    folder: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]
-) -> Progress:
+def load_checkpoint(folder: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> Progress:
     """Restores what `save_checkpoint` wrote; a fresh `Progress` where there is none."""
     if not (folder / STATE).exists():
         return Progress()

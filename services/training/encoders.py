@@ -58,7 +58,7 @@ class EncoderTrainer:
         decayed = [parameter for parameter in parameters if parameter.ndim > 1]
         plain = [parameter for parameter in parameters if parameter.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
-        self.optimisers = {"adamw": torch.optim.AdamW(groups, betas=(0.9, 0.98))}
+        self.optimisers = {"adamw": torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)}
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the losses by name."""
@@ -75,9 +75,7 @@ class EncoderTrainer:
         losses = {
             "contrast": contrastive_loss(texts, encoded.vectors, matches, self.image.log_scale.exp()),
             "picture": functional.cross_entropy(encoded.logits, batch.concept, label_smoothing=LABEL_SMOOTHING),
-            "text": functional.cross_entropy(
-                self.image.score(texts), batch.concept, label_smoothing=LABEL_SMOOTHING
-            ),
+            "text": functional.cross_entropy(self.image.score(texts), batch.concept, label_smoothing=LABEL_SMOOTHING),
             "style": functional.cross_entropy(10 * self.heads["picture_style"](encoded.vectors), batch.style)
             + functional.cross_entropy(10 * self.heads["text_style"](texts), text_style),
         }

@@ -11,21 +11,25 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from services.generation.model import Generator
 from services.text.model import TextEncoder
 from services.training.discriminator import Discriminator
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import edge_loss, gradient_penalty, multiscale_l1, relativistic_loss
+from services.training.muon import Muon
 from services.training.samples import Sampler
 
-PEAK_LEARNING_RATE = 1.2e-3
+PEAK_LEARNING_RATE = 2e-3
 DISCRIMINATOR_LEARNING_RATE = 3e-4
 EMA_DECAY = 0.998
 RECONSTRUCTION_WEIGHT = 20.0
 PENALTY_WEIGHT = 2.0
 PENALTY_EVERY = 12
 VECTOR_NOISE = 0.02
+GENERATOR_OPTIMISERS = ("generator_muon", "generator_adamw")
+SMALLEST_MATRIX = 4
 
 
 def style_noise(styles: Tensor, *, count: int, width: int) -> Tensor:
@@ -61,9 +65,14 @@ class GeneratorTrainer:
             "average": self.average,
             "discriminator": discriminator,
         }
-        self.optimisers = {
-            "generator_adamw": torch.optim.AdamW(generator.parameters(), betas=(0.9, 0.99), weight_decay=1e-4),
-            "discriminator_adamw": torch.optim.AdamW(discriminator.parameters(), betas=(0.0, 0.99), weight_decay=0.0),
+        matrices = [parameter for parameter in generator.parameters() if _is_matrix(parameter)]
+        others = [parameter for parameter in generator.parameters() if not _is_matrix(parameter)]
+        self.optimisers: Mapping[str, Optimizer] = {
+            "generator_muon": Muon(matrices),
+            "generator_adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
+            "discriminator_adamw": torch.optim.AdamW(
+                discriminator.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True
+            ),
         }
         self._steps = 0
 
@@ -71,7 +80,8 @@ class GeneratorTrainer:
         """One optimiser step of the generator, and of the discriminator in the adversarial stage."""
         self._steps += 1
         real, vectors, noise = self._draw()
-        set_learning_rate(self.optimisers["generator_adamw"], PEAK_LEARNING_RATE * cosine_schedule(share))
+        for name in GENERATOR_OPTIMISERS:
+            set_learning_rate(self.optimisers[name], PEAK_LEARNING_RATE * cosine_schedule(share))
         with torch.autocast(real.device.type, dtype=torch.bfloat16):
             painted = self.generator.paint(vectors, noise)
         painted = painted.float()
@@ -123,12 +133,19 @@ class GeneratorTrainer:
         return loss.detach()
 
     def _update(self, loss: Tensor) -> None:
-        optimiser = self.optimisers["generator_adamw"]
-        optimiser.zero_grad(set_to_none=True)
+        optimisers = [self.optimisers[name] for name in GENERATOR_OPTIMISERS]
+        for optimiser in optimisers:
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 10.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
         decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
+
+
+def _is_matrix(parameter: nn.Parameter) -> bool:
+    """Whether Muon fits: two dimensions or more, none of them as few as the colours of a picture."""
+    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) >= SMALLEST_MATRIX

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import functional
 
 from services.training.data.captions import random_caption
 from services.training.data.pack import Pack
@@ -35,17 +36,23 @@ class Batch:
 
 
 class Sampler:
-    """An endless source of batches; equal seeds give equal batches. A share of `loose` has a loosely related word only."""
+    """An endless source of batches; equal seeds give equal batches.
 
-    def __init__(self, pack: Pack, tokenizer: Tokenizer, device: torch.device, *, seed: int, loose: float) -> None:
+    Pictures are averaged down to `pixels` a side; a share of `loose` captions is only a loosely related word.
+    """
+
+    def __init__(
+        self, pack: Pack, tokenizer: Tokenizer, device: torch.device, *, seed: int, pixels: int, loose: float
+    ) -> None:
         self._pack = pack
         self._tokenizer = tokenizer
         self._device = device
         self._rng = random.Random(seed)
         self._loose = loose
         self._rows = np.flatnonzero(~pack.held_out).tolist()
-        self._pixels = torch.from_numpy(pack.pixels).permute(0, 3, 1, 2).contiguous()
-        self._alpha = torch.from_numpy(pack.alpha)[:, None]
+        factor = pack.pixels.shape[1] // pixels
+        self._pixels = functional.avg_pool2d(torch.from_numpy(pack.pixels).permute(0, 3, 1, 2).float() / 255, factor)
+        self._alpha = functional.avg_pool2d(torch.from_numpy(pack.alpha)[:, None].float() / 255, factor)
 
     def draw(self, size: int) -> Batch:
         """`size` pictures, none twice, none of the test split."""
@@ -58,8 +65,8 @@ class Sampler:
         tokens, mask = tokenize(self._tokenizer, [caption.text for caption in captions])
         index = torch.tensor(rows)
         return Batch(
-            pictures=self._pixels[index].to(self._device).float() / 255,
-            alpha=self._alpha[index].to(self._device).float() / 255,
+            pictures=self._pixels[index].to(self._device),
+            alpha=self._alpha[index].to(self._device),
             concept=torch.from_numpy(concept).to(self._device),
             style=torch.from_numpy(style).to(self._device),
             tokens=tokens.to(self._device),

@@ -27,7 +27,12 @@ from services.training.tokenizers import train_tokenizer
 
 VOCABULARY = 300
 
-_WORDS = (("a", "cat", "只", "猫"), ("a", "dog", "只", "狗"), ("a", "house", "座", "房子"), ("an", "apple", "个", "苹果"))
+_WORDS = (
+    ("a", "cat", "只", "猫"),
+    ("a", "dog", "只", "狗"),
+    ("a", "house", "座", "房子"),
+    ("an", "apple", "个", "苹果"),
+)
 
 
 def tiny_pack(*, seed: int = 0) -> Pack:
@@ -95,8 +100,6 @@ def _write_captioning(folder: Path, captions: list[str], space: str) -> Path:
     return _write(folder, "captioning", Captioner(config), config, space, [file])
 
 
-def _write(
-    folder: Path, task: str, module: torch.nn.Module, config: ModelConfig, space: str, files: list[str]
-) -> Path:
+def _write(folder: Path, task: str, module: torch.nn.Module, config: ModelConfig, space: str, files: list[str]) -> Path:
     card = Card(name=f"tiny-{task}", version="0.0.0", space=space, description="Random weights, for tests.")
     return write_model_directory(folder, task=task, module=module, config=config, card=card, files=files)

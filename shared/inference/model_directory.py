@@ -141,9 +141,7 @@ class ModelDirectory:
         )
 
 
-def _get(
-    table: Mapping[str, Any], key: str, kind: type[Value], file: Path, *, default: Value | None = None
-) -> Value:
+def _get(table: Mapping[str, Any], key: str, kind: type[Value], file: Path, *, default: Value | None = None) -> Value:
     value: Any = table
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

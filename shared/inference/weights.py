@@ -18,7 +18,7 @@ STORED = torch.float16
 def load_weights(module: nn.Module, directory: ModelDirectory) -> None:
     """Fills `module` from the directory's weights file.
 
-    Raises ModelDirectoryError, in one line naming the tensor: one is missing or unexpected, or has another shape or type.
+    Raises ModelDirectoryError, in one line naming the tensor: missing, unexpected, or of another shape or type.
     """
     file = directory.weights_path
     try:
@@ -53,6 +53,7 @@ def write_weights(module: nn.Module, file: Path) -> str:
             raise ValueError(f"tensor {name} has numbers that float16 cannot hold")
         tensors[name] = stored
     save_file(tensors, file)
+    file.chmod(0o644)  # safetensors lets only the owner read it; another user may serve it
     return sha256_of(file)
 
 

@@ -24,12 +24,14 @@ _ADJECTIVES = ("cute", "little", "nice", "beautiful", "small", "single", "lovely
 _EN_FRAMES = (
     "{}", "{}", "{}", "{}",
     "a picture of {}", "an image of {}", "a drawing of {}", "an icon of {}", "an illustration of {}", "a photo of {}",
-    "draw {}", "draw me {}", "show me {}", "please paint {}", "i want to see {}", "this is {}", "here is {}", "there is {}",
+    "draw {}", "draw me {}", "show me {}", "please paint {}", "i want to see {}", "this is {}", "here is {}",
+    "there is {}",
     "{} on a white background", "{} please", "picture: {}",
 )  # fmt: skip
 _ZH_FRAMES = (
     "{}", "{}", "{}", "{}",
-    "{}的图片", "一张{}的图片", "一幅{}的画", "画{}", "请画{}", "给我画{}", "我想看{}", "这是{}", "这里有{}", "有{}", "{}图标", "{}的照片", "白色背景上的{}",
+    "{}的图片", "一张{}的图片", "一幅{}的画", "画{}", "请画{}", "给我画{}", "我想看{}", "这是{}", "这里有{}",
+    "有{}", "{}图标", "{}的照片", "白色背景上的{}",
 )  # fmt: skip
 _ZH_ADJECTIVES = ("可爱的", "小小的", "漂亮的", "好看的", "简单的", "美丽的")
 
@@ -54,9 +56,7 @@ def label(concept: Concept, language: str) -> str:
     return concept.zh if language == "zh" else concept.en
 
 
-def random_caption(
-    concept: Concept, style: str, rng: random.Random, *, loose: float = LOOSE_SHARE
-) -> CaptionedStyle:
+def random_caption(concept: Concept, style: str, rng: random.Random, *, loose: float = LOOSE_SHARE) -> CaptionedStyle:
     """A caption in either language; a third name the style, a share of `loose` is only a loosely related word."""
     if rng.random() < loose and (tags := concept.en_tags + concept.zh_tags):
         return CaptionedStyle(text=rng.choice(tags), names_style=False)

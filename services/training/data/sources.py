@@ -38,9 +38,7 @@ class Source:
 
 
 SOURCES = (
-    Source(
-        style="fluent-3d", family="fluent", package="@lobehub/fluent-emoji-3d", author="Microsoft", licence="MIT"
-    ),
+    Source(style="fluent-3d", family="fluent", package="@lobehub/fluent-emoji-3d", author="Microsoft", licence="MIT"),
     Source(
         style="fluent-color", family="fluent", package="@iconify-json/fluent-emoji", author="Microsoft", licence="MIT"
     ),
@@ -83,9 +81,7 @@ def read_labels(node_modules: Path, language: str) -> dict[str, dict[str, Any]]:
     return {normalise_hexcode(record["hexcode"]): record for record in records}
 
 
-def read_drawings(
-    node_modules: Path, source: Source, hexcodes: Sequence[str]
-) -> Iterator[tuple[str, Image.Image]]:
+def read_drawings(node_modules: Path, source: Source, hexcodes: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
     """Yields (hexcode, RGBA picture) for those of `hexcodes` that the source draws."""
     if source.style == "fluent-3d":
         yield from _read_bitmaps(node_modules / source.package / "assets", hexcodes)
@@ -139,7 +135,5 @@ def _rasterise(icon: dict[str, Any], icon_set: dict[str, Any]) -> Image.Image:
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'width="{RASTER_PIXELS}" height="{RASTER_PIXELS}" viewBox="{box}">{icon["body"]}</svg>'
     )
-    png = resvg_py.svg_to_bytes(
-        svg_string=svg, width=RASTER_PIXELS, height=RASTER_PIXELS, skip_system_fonts=True
-    )
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=RASTER_PIXELS, height=RASTER_PIXELS, skip_system_fonts=True)
     return Image.open(io.BytesIO(bytes(png))).convert("RGBA")

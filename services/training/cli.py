@@ -1,0 +1,148 @@
+"""The commands of training: `diptych data build` and `diptych train encoders|generation|captioning`.
+
+Each training command reads the pack and the models it builds on, trains until its budget is used, resuming from its
+checkpoint, measures the result and writes a model directory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+data = typer.Typer(no_args_is_help=True, help="Build training data.")
+train = typer.Typer(no_args_is_help=True, help="Train the four models.")
+
+PACK = Path(".data/pictograms")
+MODELS = Path("out/models")
+CHECKPOINTS = Path(".checkpoints")
+
+PackOption = Annotated[Path, typer.Option("--data", help="Folder of the pack.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Model directories are written to OUT/<task>.")]
+CheckpointsOption = Annotated[Path, typer.Option("--checkpoints", help="Checkpoints are kept in a folder below.")]
+StepsOption = Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of weights and of data order.")]
+ResumeOption = Annotated[bool, typer.Option("--resume/--restart", help="Go on from the checkpoint if there is one.")]
+BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")]
+PresetOption = Annotated[str, typer.Option("--preset", help="Shape of the models: pictograms or tiny.")]
+
+
+@data.callback()
+def _data() -> None:
+    """Keeps `build` a sub-command although it is the only one."""
+
+
+@data.command("build")
+def build(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the pack.")] = PACK,
+    node_modules: Annotated[
+        Path | None, typer.Option(help="node_modules with the pinned art packages; npm installs them when not given.")
+    ] = None,
+) -> None:
+    """Build the pictogram pack from pinned art packages. Deterministic; about half a minute."""
+    from services.training.data.pack import write_pack
+    from services.training.data.pictograms import build_pack
+    from services.training.data.sources import install_packages
+
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="diptych-art-") as work, console.status("reading drawings"):
+        pack = build_pack(
+            node_modules or install_packages(Path(work)), lambda line: console.print(line, soft_wrap=True)
+        )
+    write_pack(pack, out)
+    console.print(
+        f"{len(pack.pixels)} pictures of {len(pack.concepts)} concepts in {len(pack.styles)} styles, "
+        f"{int(pack.held_out.sum())} of them held out, in {out}"
+    )
+
+
+@train.command("encoders")
+def encoders(
+    pack: PackOption = PACK,
+    out: OutOption = MODELS,
+    checkpoints: CheckpointsOption = CHECKPOINTS,
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 17,
+    steps: StepsOption = None,
+    batch: BatchOption = 128,
+    preset: PresetOption = "pictograms",
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    resume: ResumeOption = True,
+) -> None:
+    """Train the text and the image encoder together: a new joint space."""
+    from services.training.recipes import Run, train_encoders
+
+    run = Run.start("encoders", data=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps,
+                    batch=batch, preset=preset, device=device, seed=seed, resume=resume)  # fmt: skip
+    train_encoders(run)
+
+
+@train.command("generation")
+def generation(
+    pack: PackOption = PACK,
+    out: OutOption = MODELS,
+    checkpoints: CheckpointsOption = CHECKPOINTS,
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 46,
+    steps: StepsOption = None,
+    batch: BatchOption = 32,
+    preset: PresetOption = "pictograms",
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    resume: ResumeOption = True,
+) -> None:
+    """Train the generator on the encoders in OUT."""
+    from services.training.recipes import Run, train_generation
+
+    run = Run.start("generation", data=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps,
+                    batch=batch, preset=preset, device=device, seed=seed, resume=resume)  # fmt: skip
+    train_generation(run)
+
+
+@train.command("captioning")
+def captioning(
+    pack: PackOption = PACK,
+    out: OutOption = MODELS,
+    checkpoints: CheckpointsOption = CHECKPOINTS,
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 2,
+    steps: StepsOption = None,
+    batch: BatchOption = 128,
+    preset: PresetOption = "pictograms",
+    device: DeviceOption = "auto",
+    seed: SeedOption = 0,
+    resume: ResumeOption = True,
+) -> None:
+    """Train the caption decoder on the image encoder in OUT."""
+    from services.training.recipes import Run, train_captioning
+
+    run = Run.start("captioning", data=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps,
+                    batch=batch, preset=preset, device=device, seed=seed, resume=resume)  # fmt: skip
+    train_captioning(run)
+
+
+@train.command("contact-sheet")
+def contact_sheet(
+    models: Annotated[Path, typer.Option("--models", help="Folder with text/ and generation/.")] = MODELS,
+    pack: PackOption = PACK,
+    out: Annotated[Path, typer.Option("--out", help="PNG file.")] = Path("out/contact-sheet.png"),
+) -> None:
+    """Paint every concept in every style, eight concepts a row, to look at."""
+    from services.training.recipes import paint_contact_sheet
+
+    paint_contact_sheet(models, pack, out)
+    Console().print(f"painted {out}")
+
+
+def main() -> None:
+    """`python -m services.training.cli data build`, `... train encoders` and so on."""
+    app = typer.Typer(no_args_is_help=True)
+    app.add_typer(data, name="data")
+    app.add_typer(train, name="train")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Reads trained models back from their directories, to train or evaluate others on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from services.captioning.config import CaptionerConfig
+from services.captioning.model import Captioner
+from services.classification.config import ImageEncoderConfig
+from services.classification.model import ImageEncoder
+from services.generation.config import GeneratorConfig
+from services.generation.model import Generator
+from services.text.config import TextEncoderConfig
+from services.text.model import TextEncoder
+from shared.errors import ModelDirectoryError
+from shared.inference.model_directory import ModelDirectory
+from shared.inference.weights import load_weights
+
+
+def read_text_encoder(folder: Path, device: torch.device) -> tuple[TextEncoder, Tokenizer, ModelDirectory]:
+    """The text encoder of a model directory, for evaluation. Raises ModelDirectoryError."""
+    directory = _verified(folder, "text")
+    model = TextEncoder(directory.config(TextEncoderConfig))
+    load_weights(model, directory)
+    return model.to(device).eval(), Tokenizer.from_file(str(folder / "tokenizer.json")), directory
+
+
+def read_image_encoder(folder: Path, device: torch.device) -> tuple[ImageEncoder, ModelDirectory]:
+    """The image encoder of a model directory, for evaluation. Raises ModelDirectoryError."""
+    directory = _verified(folder, "classification")
+    model = ImageEncoder(directory.config(ImageEncoderConfig))
+    load_weights(model, directory)
+    return model.to(device, memory_format=torch.channels_last).eval(), directory
+
+
+def read_generator(folder: Path, device: torch.device) -> tuple[Generator, ModelDirectory]:
+    """The generator of a model directory, for evaluation. Raises ModelDirectoryError."""
+    directory = _verified(folder, "generation")
+    model = Generator(directory.config(GeneratorConfig))
+    load_weights(model, directory)
+    return model.to(device, memory_format=torch.channels_last).eval(), directory
+
+
+def read_captioner(folder: Path, device: torch.device) -> tuple[Captioner, Tokenizer, ModelDirectory]:
+    """The caption decoder of a model directory, for evaluation. Raises ModelDirectoryError."""
+    directory = _verified(folder, "captioning")
+    model = Captioner(directory.config(CaptionerConfig))
+    load_weights(model, directory)
+    return model.to(device).eval(), Tokenizer.from_file(str(folder / "tokenizer.json")), directory
+
+
+def require_same_space(*directories: ModelDirectory) -> str:
+    """The space all directories name. Raises ModelDirectoryError when they differ."""
+    spaces = {directory.space for directory in directories}
+    if len(spaces) != 1:
+        named = ", ".join(f"{directory.path}: {directory.space}" for directory in directories)
+        raise ModelDirectoryError(f"the models were not trained together ({named})")
+    return spaces.pop()
+
+
+def _verified(folder: Path, task: str) -> ModelDirectory:
+    directory = ModelDirectory.read(folder, task=task)
+    directory.verify()
+    return directory
