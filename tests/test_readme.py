@@ -146,12 +146,17 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             up.kill()
 
 
+def told(log: Path) -> str:
+    """What a log file says."""
+    return log.read_text("utf-8")
+
+
 async def all_serving(up: subprocess.Popen[bytes], ports: dict[str, Ports], log: Path) -> None:
     """Returns once every server serves."""
     async with asyncio.timeout(START_SECONDS):
         waiting = asyncio.gather(*(wait_until_serving(f"127.0.0.1:{each.grpc}") for each in ports.values()))
         while not waiting.done():
-            assert up.poll() is None, log.read_text("utf-8")
+            assert up.poll() is None, told(log)
             await asyncio.sleep(0.1)
 
 
