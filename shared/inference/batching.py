@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import math
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from shared.metrics import BatcherMetrics
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+_now = time.monotonic
+"""The event loop's clock, which uvloop reads in whole milliseconds: too coarse for what is measured here."""
 _AGEING_SECONDS = 1.0
 """A BATCH request yields to INTERACTIVE ones that arrive at most this much later, so it never starves."""
 _BATCH_SHARE = 0.75
@@ -134,12 +137,12 @@ class DynamicBatcher(Generic[In, Out]):
 
     def predicted_wait_seconds(self) -> float:
         """The work ahead of an item that arrives now."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         return (self._running_seconds(now) or 0.0) + self._times.work_seconds(self._queue.depth, now)
 
     def _admit(self, items: Sequence[In], deadline: float | None, priority: Priority) -> _Request[In, Out]:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = _now()
         if not self._open:
             self._metrics.rejected.labels("not_serving").inc()
             raise UnavailableError("the service is draining")
@@ -213,7 +216,7 @@ class DynamicBatcher(Generic[In, Out]):
         Each member bounds the time that the batch may take, and the batch stays in the bucket that keeps to the
         tightest bound. A request that no worthwhile batch answers in time is dropped, unless it is all there is.
         """
-        now = asyncio.get_running_loop().time()
+        now = _now()
         batch: list[_Place[In, Out]] = []
         places = self._times.max_batch_size
         while len(batch) < places and (request := self._queue.first()) is not None:
@@ -238,7 +241,7 @@ class DynamicBatcher(Generic[In, Out]):
 
     async def _run_batch(self, batch: list[_Place[In, Out]]) -> None:
         """Answers the members of a batch; when the model is lost, holds the queue until it is back."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         self._metrics.batch_wait_seconds.observe(now - min(request.arrived for request, _ in batch))
         for request, _ in batch:
             self._metrics.queue_seconds.observe(now - request.arrived)
@@ -249,7 +252,7 @@ class DynamicBatcher(Generic[In, Out]):
         except UnavailableError as error:
             self._lose((request for request, _ in batch), str(error))
             self._metrics.items_in_flight.set(0)
-            self._running_until = asyncio.get_running_loop().time()
+            self._running_until = _now()
             with suppress(UnavailableError):  # lost for good: the next batches will be told so, one by one
                 await self._run(())
         except BaseException:
@@ -265,14 +268,13 @@ class DynamicBatcher(Generic[In, Out]):
         self._leave(request, ItemFailedError(index, failure))
 
     async def _run_part(self, part: Sequence[_Place[In, Out]]) -> None:
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
+        begin = _now()
         self._running_until = begin + self._times.batch_seconds(len(part), begin)
         self._metrics.items_in_flight.set(len(part))
         result = await self._run([request.items[index] for request, index in part])
         if len(result.outputs) != len(part):
             raise ValueError(f"the model gave {len(result.outputs)} outputs for {len(part)} items")
-        end = loop.time()
+        end = _now()
         self._times.observe(len(part), end - begin, end)
         bucket = self._times.bucket(len(part))
         self._metrics.batch_size.observe(len(part))

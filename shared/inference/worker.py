@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -47,9 +48,10 @@ class _ModelProcess:
     """One life of the model process."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._process = process
+        self._exit: asyncio.Future[int] = asyncio.get_running_loop().run_in_executor(None, process.wait)
         self._reader = reader
         self._writer = writer
         self._turn = asyncio.Lock()
@@ -61,13 +63,11 @@ class _ModelProcess:
     async def spawn(cls) -> Self:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "shared.inference.worker_process",
-                str(theirs.fileno()),
-                str(os.getpid()),
-                stdin=asyncio.subprocess.DEVNULL,
+            # Not by the event loop: uvloop forks, and a fork of a process with gRPC's threads may crash before it
+            # comes to exec. This vforks, which takes a millisecond or two.
+            process = subprocess.Popen(  # noqa: ASYNC220
+                [sys.executable, "-m", "shared.inference.worker_process", str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
                 stdout=2,  # standard output belongs to the command that serves
                 pass_fds=[theirs.fileno()],
                 # Ctrl-C reaches the whole process group, also a child that has not come to ignore it yet.
@@ -103,7 +103,7 @@ class _ModelProcess:
 
     async def ended(self) -> str:
         """Waits for its end; a one-line reason."""
-        code = await self._process.wait()
+        code = await asyncio.shield(self._exit)
         return self.lost or f"the model process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
 
     def kill(self, reason: str) -> None:
@@ -118,10 +118,10 @@ class _ModelProcess:
         self._writer.close()
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._process.wait()
+                await asyncio.shield(self._exit)
         except TimeoutError:
             self.kill("the model process did not end when asked to")
-            await self._process.wait()
+            await asyncio.shield(self._exit)
 
 
 class ModelWorker(Generic[In, Out]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -24,8 +25,8 @@ from shared.settings import ServerSettings
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-_STOP_SECONDS = 0.5
-"""For the ends of streams to leave, once no call is under way."""
+_STOP_SECONDS = 5.0
+"""The most that a drained server waits for what is on its way through gRPC: refusals, ends of streams."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +91,9 @@ class Server:
         await self.set_serving(False)
         settings = self._settings
         try:
+            _try_address(settings.host, settings.port)
             self.port = self.grpc.add_insecure_port(f"{settings.host}:{settings.port}")
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             raise ConfigurationError(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
         try:
             self._metrics_server, _ = start_http_server(settings.metrics_port, settings.host, self._registry)
@@ -112,9 +114,9 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Drains and stops listening."""
-        await self._drain()
+        drained = await self._drain()
         self._watches.end_streams()
-        await self.grpc.stop(grace=_STOP_SECONDS)  # and calls past the drain timeout are cancelled
+        await self.grpc.stop(grace=_STOP_SECONDS if drained else 0)
         await asyncio.to_thread(self._metrics_server.shutdown)  # blocks for up to half a second
         self._metrics_server.server_close()
 
@@ -139,8 +141,11 @@ class Server:
             return failure.result()
         return None
 
-    async def _drain(self) -> None:
-        """NOT_SERVING at once, calls still taken for the delay, then refused, then all accepted finished."""
+    async def _drain(self) -> bool:
+        """NOT_SERVING at once, calls still taken for the delay, then refused, then all accepted finished.
+
+        False when they did not finish in time.
+        """
         settings = self._settings
         await self.set_serving(False)
         self._draining = True
@@ -152,3 +157,13 @@ class Server:
             await asyncio.wait_for(self._calls.wait_none(), settings.drain_timeout_seconds)
         except TimeoutError:
             _log.warning("%d calls cancelled after %g s", len(self._calls), settings.drain_timeout_seconds)
+            return False
+        return True
+
+
+def _try_address(host: str, port: int) -> None:
+    """Raises OSError when nobody could listen there; gRPC writes lines of its own about that, and not the reason."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)

@@ -299,8 +299,8 @@ class TestDeadlines:
         async with new_batcher(model, registry) as batcher:
             await batcher.submit(["learn"])
             first = await held(batcher, model)
-            hopeless, patient = await submitted(batcher, "hopeless", seconds=0.28), await submitted(batcher, "patient")
-            asyncio.get_running_loop().call_later(0.12, model.gate.set)  # the model is free after 0.22 s, not 0.1 s
+            hopeless, patient = await submitted(batcher, "hopeless", seconds=0.6), await submitted(batcher, "patient")
+            asyncio.get_running_loop().call_later(0.45, model.gate.set)  # the model is free after 0.55 s, not 0.1 s
             with pytest.raises(DeadlineExceededError):
                 await hopeless
             await asyncio.gather(first, patient)
