@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,8 @@ from services.captioning.servicer import CaptioningServicer
 from services.classification.servicer import ClassificationServicer
 from services.generation.servicer import GenerationServicer
 from services.text.servicer import TextEncodingServicer
+from shared.errors import Code
+from shared.rpc import metadata
 
 PROTOS = Path(__file__).parent.parent / "protos"
 FILES = sorted(path.relative_to(PROTOS).as_posix() for path in PROTOS.rglob("*.proto"))
@@ -112,3 +115,16 @@ def told(field: FieldDescriptor) -> str:
     """A message field's type as a .proto file writes it."""
     assert field.message_type is not None
     return ("repeated " if field.is_repeated else "") + field.message_type.full_name
+
+
+def test_page_of_the_protos_names_every_metadata_key() -> None:
+    keys = {value for name, value in vars(metadata).items() if name.isupper()}
+    page = (PROTOS / "README.md").read_text("utf-8")
+    assert len(keys) >= 8
+    assert {key for key in keys if f"| `{key}` |" not in page} == set()
+
+
+def test_page_of_the_protos_lists_only_codes_there_are() -> None:
+    page = (PROTOS / "README.md").read_text("utf-8")
+    listed = set(re.findall(r"^\| ([A-Z_]+) \|", page, re.MULTILINE))
+    assert {"INVALID_ARGUMENT", "UNAVAILABLE"} < listed <= {code.name for code in Code}
