@@ -16,11 +16,11 @@ REQUEST = gateway_pb2.TextToImageRequest(prompt="a cat")
 
 async def test_model_services_get_less_time_than_the_caller_gave(platform: Platform) -> None:
     platform.text[0].behaviour.delay_seconds = 0.2
-    await platform.stub.TextToImage(REQUEST, timeout=20)
+    await platform.stub.TextToImage(REQUEST, timeout=9)
     first, second = platform.text[0].calls[0].remaining_seconds, platform.generation[0].calls[0].remaining_seconds
     assert first is not None and second is not None
-    assert first < 20
-    assert second < first - 0.05  # gRPC rounds a deadline up, at 20 s by as much as 0.1 s
+    assert first < 9 + 0.02  # below 10 s gRPC rounds a deadline up to the next 0.01 s
+    assert second < 9 - 0.1
 
 
 async def test_call_without_deadline_gets_the_gateways_own(platform: Platform) -> None:
