@@ -5,7 +5,7 @@ SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check format protos benchmarks clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,11 +22,19 @@ test: .venv/.dev ## Run the tests; ARGS="..." goes to pytest.
 test-base: .venv-base/.base ## Run the gateway's tests where torch, numpy and Pillow are not installed.
 	.venv-base/bin/python -m pytest tests/gateway tests/shared/rpc $(ARGS)
 
-check: .venv/.dev ## Lint, format, types, import rules, protos.
+check: check-code check-types check-imports check-protos ## Lint, format, types, import rules, protos.
+
+check-code: .venv/.dev
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+
+check-types: .venv/.dev
 	.venv/bin/mypy
+
+check-imports: .venv/.dev
 	PYTHONPATH=. .venv/bin/lint-imports --no-logo
+
+check-protos: .venv/.dev
 	.venv/bin/buf lint protos
 	.venv/bin/buf format --diff --exit-code protos
 	@BUF=.venv/bin/buf protos/breaking.sh
