@@ -1,4 +1,4 @@
-"""Fixtures: tiny models, one platform of five processes for the whole run, and launchers for servers that a test harms."""
+"""Fixtures: tiny models, one platform of five processes for all tests, and launchers for servers that a test harms."""
 
 from __future__ import annotations
 

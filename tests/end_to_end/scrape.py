@@ -16,7 +16,7 @@ class Metrics:
     families: frozenset[str]
     samples: Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
-    def total(self, name: str, **labels: str) -> float:
+    def total(self, name: str, /, **labels: str) -> float:
         """The sum of the samples of that name which have these labels; 0 when there are none."""
         wanted = labels.items()
         return sum(value for (sample, found), value in self.samples.items() if sample == name and wanted <= found)

@@ -1,4 +1,4 @@
-"""A model process that is killed or hangs costs the calls in its batch, is replaced, and twice in a row ends the service."""
+"""A model process that is killed or hangs costs its batch and is replaced; twice in a row ends the service."""
 
 from __future__ import annotations
 
