@@ -75,7 +75,8 @@ async def demo(
     platform = LocalPlatform(
         ports=choose_ports(0),
         log_directory=logs,
-        environment=environment,
+        # On a busy machine a service may be slow to be seen; nobody here is helped by an early UNAVAILABLE.
+        environment={"DIPTYCH_REPLICA_WAIT_SECONDS": "10", **environment},
         models=model_directories(models),
         on_line=lambda name, line: None,
         on_event=line_printer(console),

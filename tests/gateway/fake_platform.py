@@ -30,6 +30,9 @@ FAKE_MODULES: dict[str, tuple[str, ...]] = {
 }
 """What a LocalPlatform runs instead of the real services."""
 
+PATIENT = GatewaySettings(replica_wait_seconds=20)
+"""However busy the machine, replicas that serve are found."""
+
 
 @dataclass
 class Platform:
@@ -55,7 +58,7 @@ async def running_platform(
     everyone = [fake for group in fakes.values() for fake in group]
     await asyncio.gather(*(fake.start() for fake in everyone))
     targets = {f"{service}_targets": ",".join(each.address for each in fakes[service]) for service in SERVICES}
-    settings = (settings or GatewaySettings()).model_copy(update={"port": 0, **targets})
+    settings = (settings or PATIENT).model_copy(update={"port": 0, **targets})
     registry = CollectorRegistry()
     gateway = gateway_server(settings, registry)
     server = await gateway.__aenter__()

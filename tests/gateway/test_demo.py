@@ -53,5 +53,5 @@ def test_interrupted_demo_leaves_no_process(tmp_path: Path) -> None:
         while not (children := psutil.Process(process.pid).children(recursive=True)):
             assert process.poll() is None
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=40)
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

@@ -26,7 +26,7 @@ def _platform(folder: Path, modules: dict[str, tuple[str, ...]] = FAKE_MODULES) 
     return LocalPlatform(
         ports=choose_ports(0),
         log_directory=folder,
-        environment={},
+        environment={"DIPTYCH_REPLICA_WAIT_SECONDS": "20"},
         models={},
         on_line=lambda name, line: None,
         on_event=lambda name, line: None,
@@ -100,9 +100,9 @@ def _gone(processes: list[psutil.Process]) -> bool:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, "not within 15 s"
+        assert time.monotonic() < deadline, "not within 30 s"
         time.sleep(0.05)
 
 
@@ -111,5 +111,5 @@ def test_up_takes_its_processes_along(up: subprocess.Popen[str], number: signal.
     children = psutil.Process(up.pid).children(recursive=True)
     assert len(children) == len(SERVER_NAMES)
     up.send_signal(number)
-    up.wait(20)
+    up.wait(30)
     _until(lambda: _gone(children))

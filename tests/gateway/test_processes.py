@@ -39,7 +39,7 @@ async def _running(folder: Path, *arguments: str) -> AsyncIterator[tuple[ServerP
 
 
 async def _until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.02)
 
@@ -63,7 +63,7 @@ async def test_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
 async def test_wrong_configuration_is_not_tried_again(tmp_path: Path) -> None:
     async with _running(tmp_path, "exit", "2") as (_, lines, supervision):
         with pytest.raises(ProcessFailedError, match="fake cannot start: last words of exit 2"):
-            await asyncio.wait_for(supervision, 10)
+            await asyncio.wait_for(supervision, 30)
         assert lines.count("ready") == 1
 
 
@@ -74,14 +74,14 @@ async def test_process_that_dies_again_and_again_is_given_up_with_the_reason(
     async with _running(tmp_path, "exit", "1") as (_, _, supervision):
         expected = "fake died 4 times in a row, at last with exit code 1: last words of exit 1"
         with pytest.raises(ProcessFailedError, match=expected):
-            await asyncio.wait_for(supervision, 10)
+            await asyncio.wait_for(supervision, 30)
 
 
 async def test_stopped_process_is_not_started_again(tmp_path: Path) -> None:
     async with _running(tmp_path, "sleep") as (process, lines, supervision):
         await _until(lambda: lines)
         await process.stop()
-        await asyncio.wait_for(supervision, 10)
+        await asyncio.wait_for(supervision, 30)
         assert process.pid is None
 
 
@@ -90,5 +90,5 @@ async def test_process_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch:
     async with _running(tmp_path, "stubborn") as (process, lines, supervision):
         await _until(lambda: "deaf" in lines)
         await process.stop()
-        await asyncio.wait_for(supervision, 10)
+        await asyncio.wait_for(supervision, 30)
         assert lines[-1] == "did not stop within 0.2 s; killed"

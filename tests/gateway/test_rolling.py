@@ -32,7 +32,7 @@ async def test_rolling_out_a_new_space_fails_no_call() -> None:
 
         async def caller() -> None:
             while not rolled.is_set():
-                answer = await platform.stub.TextToImage(gateway_pb2.TextToImageRequest(prompt="a cat"), timeout=20)
+                answer = await platform.stub.TextToImage(gateway_pb2.TextToImageRequest(prompt="a cat"), timeout=40)
                 assert len({stage.model.space for stage in answer.stages}) == 1
                 spaces.append(answer.stages[0].model.space)
                 await asyncio.sleep(0.01)

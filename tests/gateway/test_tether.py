@@ -13,9 +13,9 @@ def test_process_ends_when_standard_input_does() -> None:
         assert process.stdin is not None and process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.stdin.close()
-        assert process.wait(10) == -15
+        assert process.wait(30) == -15
 
 
 def test_exit_code_and_arguments_are_the_modules_own() -> None:
     with subprocess.Popen([*TETHERED, "exit", "3"], stdin=subprocess.PIPE) as process:
-        assert process.wait(20) == 3
+        assert process.wait(30) == 3
