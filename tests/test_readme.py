@@ -30,7 +30,9 @@ DIPTYCH = [sys.executable, "-c", "from gateway.cli import app; app()"]
 BLOCK_SECONDS = 300
 START_SECONDS = 300
 NOT_OF_A_SERVER = {"DIPTYCH_ADDRESS"}  # the command line's
-_BLOCK = re.compile(r"^(?:<!-- (?P<note>.*?) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"^(?:<!-- (?P<note>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +143,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     finally:
         up.send_signal(signal.SIGINT)
         try:
-            up.wait(timeout=60)
+            up.wait(timeout=120)
         finally:
             up.kill()
 
