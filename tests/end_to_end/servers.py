@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -37,6 +38,8 @@ SERVICES = {
 """The model services by the names the gateway uses."""
 GRPC_SERVICES = {**SERVICES, "gateway": "diptych.gateway.v1.GatewayService"}
 SERVERS = tuple(GRPC_SERVICES)
+MODEST: dict[str, object] = {"device": "cpu", "precision": "fp32", "threads": 1}
+"""Settings under which several services share the cores of a small machine."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -106,8 +109,8 @@ class Server:
         while time.monotonic() < give_up:
             assert self.popen.poll() is None, f"{self.name} ended with {self.popen.returncode}:\n{self.log.read_text()}"
             with suppress(grpc.RpcError), grpc.insecure_channel(self.address) as channel:
-                watch = health_pb2_grpc.HealthStub(channel).Watch
-                for answer in watch(health_pb2.HealthCheckRequest(), timeout=1.0, wait_for_ready=True):
+                stub: Any = health_pb2_grpc.HealthStub(channel)
+                for answer in stub.Watch(health_pb2.HealthCheckRequest(), timeout=1.0, wait_for_ready=True):
                     if answer.status == SERVING:
                         return
         raise AssertionError(f"{self.name} was not SERVING in {START_SECONDS:g} s:\n{self.log.read_text()}")
@@ -116,7 +119,8 @@ class Server:
         """What Health.Check says."""
         with grpc.insecure_channel(self.address) as channel:
             request = health_pb2.HealthCheckRequest(service=service)
-            return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=10.0).status)
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            return int(stub.Check(request, timeout=10.0).status)
 
     def metrics(self) -> Metrics:
         """What /metrics shows now."""
@@ -141,20 +145,25 @@ class Launcher:
     """Starts servers and ends all of them; `mark` tells this run's processes from any other's.
 
     Args:
-        models: model directories by service.
+        models: model directories by service; a service that is not named has its embedded model.
         logs: folder for the servers' output.
         mark: value of RUN_MARK.
+        defaults: settings of every server.
     """
 
-    def __init__(self, models: Mapping[str, Path], logs: Path, mark: str) -> None:
+    def __init__(
+        self, models: Mapping[str, Path], logs: Path, mark: str, defaults: Mapping[str, object] = MODEST
+    ) -> None:
         self._models = models
         self._logs = logs
         self._mark = mark
+        self._defaults = defaults
         self.servers: list[Server] = []
 
     def service(self, name: str, **settings: object) -> Server:
         """A model service with the tiny model; not awaited. Settings are variables without their prefix."""
-        return self._start(name, {"model_directory": self._models[name], **settings})
+        model = {"model_directory": self._models[name]} if name in self._models else {}
+        return self._start(name, {**model, **settings})
 
     def gateway(self, targets: Mapping[str, str], **settings: object) -> Server:
         """A gateway over replicas by service; not awaited."""
@@ -162,7 +171,7 @@ class Launcher:
 
     def _start(self, name: str, settings: Mapping[str, object]) -> Server:
         log = self._logs / f"{name}-{len(self.servers)}.log"
-        server = Server(name=name, environment=environment(self._mark, settings), log=log)
+        server = Server(name=name, environment=environment(self._mark, {**self._defaults, **settings}), log=log)
         server.start()
         self.servers.append(server)
         return server
@@ -185,10 +194,7 @@ class Launcher:
 def environment(mark: str, settings: Mapping[str, object]) -> dict[str, str]:
     """The environment of a server: ours without any setting of Diptych, and with `settings`, named without prefix."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DIPTYCH_")}
-    # One thread each: several services share the cores of a small machine.
-    defaults: dict[str, object] = {"device": "cpu", "precision": "fp32", "threads": 1}
-    chosen = {f"DIPTYCH_{name}".upper(): str(value) for name, value in {**defaults, **settings}.items()}
-    return {**inherited, RUN_MARK: mark, **chosen}
+    return {**inherited, RUN_MARK: mark, **{f"DIPTYCH_{name}".upper(): str(value) for name, value in settings.items()}}
 
 
 def new_mark() -> str:

@@ -41,7 +41,7 @@ def failed_start(name: str, mark: str, **settings: object) -> FailedStart:
     process = subprocess.Popen(
         [sys.executable, "-m", module],
         cwd=REPOSITORY,
-        env=environment(mark, {"port": port, **settings}),
+        env=environment(mark, {"port": port, "device": "cpu", **settings}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
+from typing import Any
 
 import grpc
 import pytest
@@ -45,7 +46,7 @@ async def test_calls_accepted_before_sigterm_are_answered_and_later_ones_refused
 def refused_now(address: str) -> bool:
     """Whether a server that is alive refuses calls."""
     with grpc.insecure_channel(address) as channel:
-        method = channel.unary_unary("/diptych.text.v1.TextEncodingService/EncodeText")
+        method: Any = channel.unary_unary("/diptych.text.v1.TextEncodingService/EncodeText")
         try:
             method(b"", timeout=10.0)
         except grpc.RpcError as error:

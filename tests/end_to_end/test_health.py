@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -16,9 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shared.rpc.health import watch_method
 from tests.end_to_end.calls import CALL_SECONDS, Connect, Stubs
 from tests.end_to_end.conftest import Platform
-from tests.end_to_end.servers import GRPC_SERVICES, NOT_SERVING, SERVERS, SERVICES, SERVING, Launcher, Server
-
-DRAIN_DELAY_SECONDS = 2.0
+from tests.end_to_end.servers import GRPC_SERVICES, NOT_SERVING, SERVERS, SERVICES, SERVING, Server
 
 
 @asynccontextmanager
@@ -85,7 +83,8 @@ def drain(server: Server) -> Drain:
     checked = -1
     with grpc.insecure_channel(server.address) as channel:
         request = health_pb2.HealthCheckRequest(service=GRPC_SERVICES[server.name])
-        call = health_pb2_grpc.HealthStub(channel).Watch(request, timeout=CALL_SECONDS)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        call = stub.Watch(request, timeout=CALL_SECONDS)
         try:
             for answer in call:
                 watched.append(answer.status)
@@ -98,21 +97,11 @@ def drain(server: Server) -> Drain:
         return Drain(watched=watched, watch_end=call.code(), checked=checked, exit_code=server.wait_ended())
 
 
-@pytest.fixture(scope="module")
-def drains(
-    platform: Platform, tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, run_mark: str
-) -> Iterator[dict[str, Drain]]:
-    """The drain of a server of each kind."""
-    launcher = Launcher(tiny_models, tmp_path_factory.mktemp("draining_logs"), run_mark)
-    try:
-        servers = [launcher.service(name, drain_delay_seconds=DRAIN_DELAY_SECONDS) for name in SERVICES]
-        servers.append(launcher.gateway(platform.targets(), drain_delay_seconds=DRAIN_DELAY_SECONDS))
-        for server in servers:
-            server.wait_serving()
-        with ThreadPoolExecutor(len(servers)) as pool:
-            yield dict(zip(SERVERS, pool.map(drain, servers), strict=True))
-    finally:
-        launcher.stop_all()
+@pytest.fixture(scope="session")
+def drains(platform: Platform) -> dict[str, Drain]:
+    """The end of the shared platform; `conftest` sees to it that no test comes after."""
+    with ThreadPoolExecutor(len(SERVERS)) as pool:
+        return dict(zip(SERVERS, pool.map(lambda name: drain(platform[name]), SERVERS), strict=True))
 
 
 @pytest.mark.parametrize("name", SERVERS)

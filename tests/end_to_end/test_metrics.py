@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
@@ -113,7 +114,7 @@ async def test_refused_call_is_counted_under_its_code(platform: Platform, connec
 
 async def test_request_that_is_no_message_is_counted_and_refused(platform: Platform, connect: Connect) -> None:
     before = platform.text.metrics().total("diptych_rpc_requests_total", code="INVALID_ARGUMENT")
-    call = connect(platform.text).channel.unary_unary(f"/{METHOD}")
+    call: Any = connect(platform.text).channel.unary_unary(f"/{METHOD}")
 
     end = await refusal(call(b"\xff\xff\xff\xff", timeout=30.0))
 
