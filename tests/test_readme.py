@@ -206,6 +206,13 @@ def test_every_folder_has_a_readme() -> None:
         assert (REPOSITORY / name / "README.md") in PAGES
 
 
+@pytest.mark.parametrize("folder", ["gateway", "shared"])
+def test_page_of_a_folder_names_every_file_in_it(folder: str) -> None:
+    page = (REPOSITORY / folder / "README.md").read_text("utf-8")
+    files = [path.relative_to(REPOSITORY / folder) for path in (REPOSITORY / folder).rglob("*.py")]
+    assert [file.as_posix() for file in files if file.stem != "__init__" and f"`{file.as_posix()}`" not in page] == []
+
+
 def test_tables_are_those_of_the_code() -> None:
     text = README.read_text("utf-8")
     assert sorted(documents.table_names(text)) == sorted(TABLES)
