@@ -86,7 +86,7 @@ def generation(
     pack: PackOption = PACK,
     out: OutOption = MODELS,
     checkpoints: CheckpointsOption = CHECKPOINTS,
-    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 46,
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 35,
     steps: StepsOption = None,
     batch: BatchOption = 32,
     preset: PresetOption = "pictograms",

@@ -28,7 +28,7 @@ ModelConfig = TextEncoderConfig | ImageEncoderConfig | GeneratorConfig | Caption
 SERVING: dict[str, dict[str, object]] = {
     "text": {"bucket_sizes": [1, 4, 16], "microbatch": 4},
     "classification": {"bucket_sizes": [1, 2, 4, 8, 16], "languages": ["en", "zh"]},
-    "generation": {"bucket_sizes": [1, 2, 4, 8], "microbatch": 2},
+    "generation": {"bucket_sizes": [1, 2, 4, 8], "microbatch": 4},
     "captioning": {"bucket_sizes": [1, 4, 16], "languages": ["en", "zh"]},
 }
 """`[serving]` of each task; `microbatch` keeps results independent of batch-mates."""

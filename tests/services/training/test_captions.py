@@ -1,0 +1,57 @@
+"""Captions read as people write, in both languages."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from services.training.data.captions import STYLE_WORDS, clean_caption, random_caption
+from services.training.data.contexts import random_paraphrase
+from services.training.data.pack import Concept
+from services.training.data.sources import STYLES
+
+
+def concept(**changes: str) -> Concept:
+    words = {"id": "black-cat", "article": "a", "en": "black cat", "measure": "只", "zh": "黑猫"} | changes
+    return Concept(**words, en_synonyms=(), zh_synonyms=(), en_tags=("luck",), zh_tags=("运气",))
+
+
+def test_clean_captions_have_article_and_measure_word() -> None:
+    assert clean_caption(concept(), "en") == "a black cat"
+    assert clean_caption(concept(), "zh") == "一只黑猫"
+    assert clean_caption(concept(article="", en="grapes"), "en") == "grapes"
+
+
+def test_caption_names_the_style_exactly_when_it_says_so() -> None:
+    rng = random.Random(0)
+    for style in STYLES:
+        words = [word for side in STYLE_WORDS[style] for word in side]
+        for _ in range(200):
+            caption = random_caption(concept(), style, rng, loose=0)
+            assert any(word in caption.text.lower() for word in words) == caption.names_style, caption.text
+
+
+def test_every_tight_caption_names_the_concept() -> None:
+    rng = random.Random(1)
+    captions = [random_caption(concept(), "noto", rng, loose=0).text.lower() for _ in range(300)]
+    assert all("black cat" in caption or "黑猫" in caption for caption in captions)
+
+
+def test_loose_captions_are_only_related_words() -> None:
+    rng = random.Random(2)
+    assert {random_caption(concept(), "noto", rng, loose=1).text for _ in range(50)} == {"luck", "运气"}
+
+
+def test_article_fits_the_word_after_it() -> None:
+    rng = random.Random(3)
+    captions = [random_caption(concept(article="an", en="apple"), "noto", rng, loose=0).text.lower() for _ in range(500)]
+    assert not [caption for caption in captions if "a apple" in caption or "an little" in caption]
+
+
+def test_paraphrase_keeps_its_subject_before_what_is_beside_it() -> None:
+    rng = random.Random(4)
+    other = concept(id="dog", en="dog", zh="狗")
+    order: Callable[[str], bool] = lambda text: text.index("black cat") < text.index("dog")  # noqa: E731
+    sentences = [random_paraphrase(concept(), other, rng).in_context for _ in range(400)]
+    with_both = [text for text in sentences if "black cat" in text and " dog" in text and "for my dog" not in text]
+    assert with_both and all(order(text) for text in with_both)
