@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from diptych.gateway.v1 import gateway_pb2
+from gateway.settings import GatewaySettings
 from tests.gateway.fake_platform import Platform, running_platform
 from tests.gateway.fake_services import Behaviour, FakeReplica
 
@@ -26,7 +27,9 @@ async def test_each_picture_is_made_by_services_of_one_space() -> None:
 
 
 async def test_rolling_out_a_new_space_fails_no_call() -> None:
-    async with running_platform(text=_pair(), generation=_pair()) as platform:
+    # A call whose space went away between its two steps waits this long before it begins anew in the other.
+    settings = GatewaySettings(replica_wait_seconds=2)
+    async with running_platform(settings, text=_pair(), generation=_pair()) as platform:
         spaces: list[str] = []
         rolled = asyncio.Event()
 
