@@ -74,7 +74,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
                 # Clients may ping every 5 s, and pings that piled up while this process got no CPU are no offence:
                 # gRPC's defaults, 5 min and 2 strikes, tear the connection down with all its calls.
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
                 ("grpc.http2.max_ping_strikes", 0),
                 ("grpc.keepalive_permit_without_calls", 1),
             ],

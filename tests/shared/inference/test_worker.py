@@ -9,76 +9,27 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import uvloop
-from prometheus_client import CollectorRegistry
 
 from shared.errors import ConfigurationError, ModelDirectoryError, UnavailableError
 from shared.inference.batching import DynamicBatcher
-from shared.inference.predictor import Failure, RuntimeOptions
-from shared.inference.worker import ModelWorker, PredictError
-from shared.metrics import BatcherMetrics, ProcessMemory, WorkerMetrics
+from shared.inference.predictor import Failure
+from shared.inference.worker import PredictError
+from shared.metrics import BatcherMetrics
 from tests.fakes import FAKE_INFO
+from tests.shared.inference.fronts import Front, alive, serving
 
 pytestmark = pytest.mark.timeout(30)
-
-
-class Front:
-    """What a service keeps around its worker."""
-
-    def __init__(self, load: str, directory: Path, hang_timeout_seconds: float) -> None:
-        self.registry = CollectorRegistry()
-        self.memory = ProcessMemory(self.registry)
-        self.readiness: list[bool] = []
-        self.worker: ModelWorker[object, int] = ModelWorker(
-            f"tests.fakes:{load}",
-            directory,
-            RuntimeOptions(),
-            hang_timeout_seconds=hang_timeout_seconds,
-            metrics=WorkerMetrics(self.registry),
-            memory=self.memory,
-            on_ready=self.readiness.append,
-        )
-
-    @property
-    def pid(self) -> int:
-        return int(self.memory.pids["model"])
-
-    @property
-    def restarts(self) -> float | None:
-        return self.registry.get_sample_value("diptych_model_process_restarts_total")
-
-    async def lengths(self, *texts: str) -> list[int | Failure]:
-        return list((await self.worker.run(texts)).outputs)
-
-
-@asynccontextmanager
-async def serving(
-    load: str = "load", directory: Path = Path(), *, hang_timeout_seconds: float = 5.0
-) -> AsyncIterator[Front]:
-    front = Front(load, directory, hang_timeout_seconds)
-    try:
-        await front.worker.start()
-        await front.worker.warmup()
-        yield front
-    finally:
-        await front.worker.close()
 
 
 @pytest.fixture
 async def front() -> AsyncIterator[Front]:
     async with serving() as made:
         yield made
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 class TestStart:

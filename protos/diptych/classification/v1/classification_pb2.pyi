@@ -39,7 +39,9 @@ class ClassifyImageRequest(_message.Message):
     """Whether to return the pictures' encodings."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side."""
+        """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side;
+        64 MiB the whole call.
+        """
 
     def __init__(
         self,

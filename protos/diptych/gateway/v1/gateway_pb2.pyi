@@ -129,7 +129,9 @@ class ImageToTextRequest(_message.Message):
     """Labels wanted a picture; 0 means 5."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side."""
+        """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side;
+        64 MiB the whole call.
+        """
 
     def __init__(
         self,
@@ -221,7 +223,9 @@ class ClassifyImageRequest(_message.Message):
     """BCP 47 code of the labels' language; empty means "en"."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side."""
+        """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side;
+        64 MiB the whole call.
+        """
 
     def __init__(
         self,
