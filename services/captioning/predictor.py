@@ -44,7 +44,11 @@ class CaptioningPredictor:
         self.device = str(runtime)
         self._model = model.to(runtime.device, runtime.dtype).eval()
         self._tokenizer = tokenizer
-        self._starts = {language: tokenizer.token_to_id(start_token(language)) for language in self.info.languages}
+        self._starts = {
+            language: token
+            for language in self.info.languages
+            if (token := tokenizer.token_to_id(start_token(language))) is not None  # `load` has seen to it
+        }
         self._runtime = runtime
 
     @torch.inference_mode()

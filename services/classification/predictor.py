@@ -18,7 +18,7 @@ from shared.errors import Code, InvalidArgumentError, ModelDirectoryError
 from shared.images import decode_square
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import Failure, RuntimeOptions
-from shared.inference.runtime import Runtime, resolve_runtime
+from shared.inference.runtime import Runtime, channels_last, resolve_runtime
 from shared.inference.weights import load_weights
 
 LABELS_FILE = "labels.json"
@@ -50,7 +50,7 @@ class ClassificationPredictor:
     ) -> None:
         self.info = directory.info()
         self.device = str(runtime)
-        self._model = model.to(runtime.device, runtime.dtype, memory_format=torch.channels_last).eval()
+        self._model = channels_last(model.to(runtime.device, runtime.dtype)).eval()
         self._labels = labels
         self._pixels = pixels
         self._runtime = runtime

@@ -25,7 +25,7 @@ class GeneratorConfig:
     @property
     def pixels(self) -> int:
         """Side of the picture."""
-        return 4 * 2 ** len(self.widths)
+        return 4 << len(self.widths)
 
 
 PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {

@@ -16,7 +16,7 @@ from shared.errors import Code
 from shared.images import encode_png
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import Failure, RuntimeOptions
-from shared.inference.runtime import Runtime, resolve_runtime
+from shared.inference.runtime import Runtime, channels_last, resolve_runtime
 from shared.inference.weights import load_weights
 
 
@@ -37,7 +37,7 @@ class GenerationPredictor:
         self.info = directory.info()
         self.device = str(runtime)
         self._rows = directory.microbatch or directory.bucket_sizes[-1]
-        self._model = model.to(runtime.device, runtime.dtype, memory_format=torch.channels_last).eval()
+        self._model = channels_last(model.to(runtime.device, runtime.dtype)).eval()
         self._runtime = runtime
 
     def warmup(self) -> None:

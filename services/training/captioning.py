@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from services.captioning.config import END, PADDING, start_token
 from services.captioning.model import Captioner
@@ -80,7 +81,7 @@ class CaptionerTrainer:
             views.tokens.device
         )  # (languages, concepts, longest)
         self.modules: Mapping[str, nn.Module] = {"captioner": captioner}
-        self.optimisers = {
+        self.optimisers: Mapping[str, Optimizer] = {
             "adamw": torch.optim.AdamW(captioner.parameters(), betas=(0.9, 0.98), weight_decay=0.02, fused=True)
         }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,7 +23,7 @@ class Down(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         hidden = functional.leaky_relu(self.conv1(functional.leaky_relu(features, 0.2)), 0.2)
         hidden = self.conv2(functional.avg_pool2d(hidden, 2))
-        return (hidden + self.shortcut(functional.avg_pool2d(features, 2))) * 0.5**0.5
+        return (hidden + self.shortcut(functional.avg_pool2d(features, 2))) * 0.5**0.5  # type: ignore[no-any-return]
 
 
 class Discriminator(nn.Module):
@@ -43,4 +42,4 @@ class Discriminator(nn.Module):
         hidden = self.stages(self.stem(functional.pixel_unshuffle(pictures, 2)))  # (B, C, H/16, W/16)
         hidden = functional.leaky_relu(self.hidden(functional.leaky_relu(hidden, 0.2).flatten(1)), 0.2)  # (B, V)
         fit = (hidden * self.condition(vectors * vectors.shape[1] ** 0.5)).mean(dim=1)
-        return self.unconditional(hidden)[:, 0].float() + torch.as_tensor(fit).float()
+        return self.unconditional(hidden)[:, 0].float() + fit.float()  # type: ignore[no-any-return]

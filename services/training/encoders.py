@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from services.classification.model import ImageEncoder
 from services.text.model import TextEncoder
@@ -58,7 +59,7 @@ class EncoderTrainer:
         decayed = [parameter for parameter in parameters if parameter.ndim > 1]
         plain = [parameter for parameter in parameters if parameter.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
-        self.optimisers = {"adamw": torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)}
+        self.optimisers: Mapping[str, Optimizer] = {"adamw": torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)}
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the losses by name."""

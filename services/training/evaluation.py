@@ -51,7 +51,7 @@ def evaluate_captioner(captioner: Captioner, image: ImageEncoder, tokenizer: Tok
     encoded = encode_pictures(image, pack.pixels)
     metrics: Metrics = {}
     for language in LANGUAGES:
-        start = torch.full((CHUNK,), tokenizer.token_to_id(start_token(language)), device=encoded.vectors.device)
+        start = torch.tensor([tokenizer.token_to_id(start_token(language))] * CHUNK, device=encoded.vectors.device)
         written: list[str] = []
         for tokens, vectors in zip(encoded.tokens.split(CHUNK), encoded.vectors.split(CHUNK), strict=True):
             words, _ = captioner.write(tokens, vectors, start[: len(tokens)])

@@ -17,6 +17,7 @@ from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 from shared.errors import ModelDirectoryError
 from shared.inference.model_directory import ModelDirectory
+from shared.inference.runtime import channels_last
 from shared.inference.weights import load_weights
 
 
@@ -33,7 +34,7 @@ def read_image_encoder(folder: Path, device: torch.device) -> tuple[ImageEncoder
     directory = _verified(folder, "classification")
     model = ImageEncoder(directory.config(ImageEncoderConfig))
     load_weights(model, directory)
-    return model.to(device, memory_format=torch.channels_last).eval(), directory
+    return channels_last(model.to(device)).eval(), directory
 
 
 def read_generator(folder: Path, device: torch.device) -> tuple[Generator, ModelDirectory]:
@@ -41,7 +42,7 @@ def read_generator(folder: Path, device: torch.device) -> tuple[Generator, Model
     directory = _verified(folder, "generation")
     model = Generator(directory.config(GeneratorConfig))
     load_weights(model, directory)
-    return model.to(device, memory_format=torch.channels_last).eval(), directory
+    return channels_last(model.to(device)).eval(), directory
 
 
 def read_captioner(folder: Path, device: torch.device) -> tuple[Captioner, Tokenizer, ModelDirectory]:

@@ -26,7 +26,7 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = wide @ wide.T
         wide = a * wide + (b * gram + c * gram @ gram) @ wide
-    return (wide if matrix.shape[0] <= matrix.shape[1] else wide.T).to(matrix.dtype)
+    return (wide if matrix.shape[0] <= matrix.shape[1] else wide.T).to(matrix.dtype)  # type: ignore[no-any-return]
 
 
 class Muon(Optimizer):

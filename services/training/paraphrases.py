@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from services.text.model import TextEncoder
 from services.training.data.captions import random_caption
@@ -33,7 +34,7 @@ class ParaphraseTrainer:
         self._pack, self._tokenizer, self._rng = pack, tokenizer, random.Random(seed)
         self.pictures_a_step = batch
         self.modules: Mapping[str, nn.Module] = {"text": text, "teacher": self._teacher}
-        self.optimisers = {
+        self.optimisers: Mapping[str, Optimizer] = {
             "adamw": torch.optim.AdamW(text.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
         }
 

@@ -47,7 +47,7 @@ from services.training.models import read_generator, read_image_encoder, read_te
 from services.training.paraphrases import ParaphraseTrainer
 from services.training.samples import Sampler
 from shared.inference.predictor import RuntimeOptions
-from shared.inference.runtime import resolve_runtime
+from shared.inference.runtime import channels_last, resolve_runtime
 
 VERSION = "1.0.0"
 PARAPHRASE_SHARE = 0.2
@@ -118,7 +118,7 @@ def train_encoders(run: Run) -> None:
     text_config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS[run.preset])
     image_config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS[run.preset])  # type: ignore[arg-type]
     text = TextEncoder(text_config).to(device)
-    image = ImageEncoder(image_config).to(device, memory_format=torch.channels_last)
+    image = channels_last(ImageEncoder(image_config).to(device))
 
     sampler = Sampler(pack, tokenizer, device, seed=run.seed + 1, pixels=image_config.pixels, loose=0.03)
     trainer = EncoderTrainer(
@@ -166,8 +166,8 @@ def train_generation(run: Run) -> None:
     image, image_directory = read_image_encoder(run.out / "classification", run.device)
     space = require_same_space(text_directory, image_directory)
     config = GeneratorConfig(**GENERATOR_PRESETS[run.preset])  # type: ignore[arg-type]
-    generator = Generator(config).to(run.device, memory_format=torch.channels_last)
-    discriminator = Discriminator(config.space_width, config.pixels).to(run.device, memory_format=torch.channels_last)
+    generator = channels_last(Generator(config).to(run.device))
+    discriminator = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
     sampler = Sampler(run.pack, tokenizer, run.device, seed=run.seed + 1, pixels=config.pixels, loose=0.0)
     trainer = GeneratorTrainer(
         generator, discriminator, text, sampler, batch=run.batch, adversarial_from=ADVERSARIAL_FROM

@@ -150,4 +150,4 @@ def _get(table: Mapping[str, Any], key: str, kind: type[Value], file: Path, *, d
     if type(value) is not kind:
         found = "nothing" if value is None else repr(value)
         raise ModelDirectoryError(f"{file}: {key}: expected {kind.__name__}, found {found}")
-    return value  # type: ignore[no-any-return]  # its type was just compared
+    return value

@@ -67,7 +67,7 @@ def read_pack(folder: Path) -> Pack:
     """
     words = json.loads((folder / "pack.json").read_text("utf-8"))
     concepts = tuple(
-        Concept(**{key: tuple(value) if isinstance(value, list) else value for key, value in concept.items()})
+        Concept(**{key: tuple(value) if isinstance(value, list) else value for key, value in concept.items()})  # type: ignore[arg-type]
         for concept in words["concepts"]
     )
     with np.load(folder / "pack.npz", allow_pickle=False) as arrays:

@@ -72,7 +72,9 @@ def test_language_is_the_callers(predictor: CaptioningPredictor) -> None:
         ),
     ],
 )
-def test_bad_encoding_fails_alone(predictor: CaptioningPredictor, item: CaptionItem, code: Code, complaint: str) -> None:
+def test_bad_encoding_fails_alone(
+    predictor: CaptioningPredictor, item: CaptionItem, code: Code, complaint: str
+) -> None:
     good = CaptionItem(encoding=encoding(), language="zh")
     first, bad, last = predictor.predict([good, item, good])
     assert isinstance(bad, Failure)

@@ -43,9 +43,7 @@ def test_probabilities_fall_and_add_up_to_one(predictor: ClassificationPredictor
 
 
 def test_labels_speak_the_language_asked_for(predictor: ClassificationPredictor) -> None:
-    english, chinese = (
-        answered(answer) for answer in predictor.predict([item(top_k=4), item(top_k=4, language="zh")])
-    )
+    english, chinese = (answered(answer) for answer in predictor.predict([item(top_k=4), item(top_k=4, language="zh")]))
     assert {label.text for label in english.labels} == {"cat", "dog", "house", "apple"}
     assert {label.text for label in chinese.labels} == {"猫", "狗", "房子", "苹果"}
     assert [label.id for label in english.labels] == [label.id for label in chinese.labels]

@@ -44,7 +44,9 @@ def test_loose_captions_are_only_related_words() -> None:
 
 def test_article_fits_the_word_after_it() -> None:
     rng = random.Random(3)
-    captions = [random_caption(concept(article="an", en="apple"), "noto", rng, loose=0).text.lower() for _ in range(500)]
+    captions = [
+        random_caption(concept(article="an", en="apple"), "noto", rng, loose=0).text.lower() for _ in range(500)
+    ]
     assert not [caption for caption in captions if "a apple" in caption or "an little" in caption]
 
 

@@ -111,7 +111,7 @@ def test_sampler_never_shows_a_held_out_picture() -> None:
     for _ in range(20):
         batch = sampler.draw(8)
         assert not held_out & set(zip(batch.concept.tolist(), batch.style.tolist(), strict=True))
-        assert batch.pictures.shape == (8, 3, 32, 32) and 0 <= batch.pictures.min() and batch.pictures.max() <= 1
+        assert batch.pictures.shape == (8, 3, 32, 32) and batch.pictures.min() >= 0 and batch.pictures.max() <= 1
 
 
 def test_equal_seeds_draw_equal_batches() -> None:
