@@ -129,7 +129,7 @@ def contact_sheet(
     pack: PackOption = PACK,
     out: Annotated[Path, typer.Option("--out", help="PNG file.")] = Path("out/contact-sheet.png"),
 ) -> None:
-    """Paint every concept in every style, eight concepts a row, to look at."""
+    """Paint every concept in every style, four concepts a row, to look at."""
     from services.training.recipes import paint_contact_sheet
 
     paint_contact_sheet(models, pack, out)
