@@ -12,7 +12,7 @@ import psutil
 
 from tests.end_to_end.calls import Connect, encode, refusal, until
 from tests.end_to_end.frozen import admitted
-from tests.end_to_end.servers import NOT_SERVING, SERVING, Launcher, Server
+from tests.end_to_end.servers import NOT_SERVING, SERVING, Launcher, Server, wait_until
 
 RESTARTS = "diptych_model_process_restarts_total"
 
@@ -110,3 +110,14 @@ def test_model_process_ends_with_a_service_that_is_killed(launcher: Launcher) ->
     server.kill()
 
     assert psutil.wait_procs([model], timeout=10.0) == ([model], [])
+
+
+def test_model_process_ends_with_a_service_that_is_killed_while_the_model_loads(launcher: Launcher) -> None:
+    server = launcher.service("text")
+    parent = psutil.Process(server.pid)
+    wait_until(parent.children, "the model process is spawned")
+    [model] = parent.children()
+
+    server.kill()
+
+    assert psutil.wait_procs([model], timeout=20.0) == ([model], [])
