@@ -36,7 +36,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         check_count(len(request.seeds), field="seeds", limit=self._settings.max_seeds)
         encoding = encoding_of_space(request.encoding, self._info)
         items = [PaintItem(vector=encoding.vector, seed=seed) for seed in request.seeds]
-        answer = await submit_call(self._batcher, items, field="seeds")
+        answer = await submit_call(self._batcher, items, field="encoding", repeated=False)
         return generation_pb2.GenerateImageResponse(
             images=[
                 generation_pb2.GeneratedImage(image=_image(output), seed=seed)

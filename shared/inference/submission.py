@@ -18,13 +18,16 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-async def submit_call(batcher: DynamicBatcher[In, Out], items: Sequence[In], *, field: str) -> Answer[Out]:
+async def submit_call(
+    batcher: DynamicBatcher[In, Out], items: Sequence[In], *, field: str, repeated: bool = True
+) -> Answer[Out]:
     """Submits the items of the current call under its deadline and priority.
 
     Args:
         batcher: the queue.
         items: one for each element of the request's repeated field.
-        field: that field's name; an item that fails is named `field[i]`.
+        field: the name of the field at fault when an item cannot be answered.
+        repeated: whether each item has an element of that field, so that the fault is named `field[i]`.
 
     Raises:
         CallError: refused, expired, or an item failed.
@@ -33,7 +36,7 @@ async def submit_call(batcher: DynamicBatcher[In, Out], items: Sequence[In], *, 
     try:
         return await batcher.submit(items, deadline=call.deadline, priority=Priority[call.priority.upper()])
     except ItemFailedError as error:
-        path = f"{field}[{error.index}]"
+        path = f"{field}[{error.index}]" if repeated else field
         if error.failure.code is Code.INVALID_ARGUMENT:
             raise InvalidArgumentError(f"{path}: {error.failure.message}", field=path) from None
         raise InternalError(f"{path}: {error.failure.message}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
@@ -30,6 +31,9 @@ Details = grpc.HandlerCallDetails
 Handler = Any  # the stubs type a handler's behaviour for grpc's threaded servers only
 Context = Any
 
+_QUIET_SECONDS = 0.1
+_MOST_QUIET_WAIT_SECONDS = 2.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +43,7 @@ class CallsInFlight:
     def __init__(self) -> None:
         self.refusing = False
         """Set while draining: new calls end with UNAVAILABLE."""
+        self._last_arrival = -math.inf
         self._count = 0
         self._none = asyncio.Event()
         self._none.set()
@@ -48,6 +53,7 @@ class CallsInFlight:
 
     def enter(self, context: Context) -> None:
         """Counts a call until gRPC has sent its status."""
+        self._last_arrival = time.monotonic()
         if self.refusing:
             raise UnavailableError("this server is shutting down")
         self._count += 1
@@ -62,6 +68,18 @@ class CallsInFlight:
     async def wait_none(self) -> None:
         """Returns once no call is under way."""
         await self._none.wait()
+
+    async def wait_quiet(self) -> None:
+        """Returns once no call arrives for a moment, or when they do not cease.
+
+        A call that has reached gRPC but not us yet is reset when the server stops, and its caller reads CANCELLED
+        where UNAVAILABLE would have sent it to another replica.
+        """
+        begin = time.monotonic()
+        while (now := time.monotonic()) - begin < _MOST_QUIET_WAIT_SECONDS:  # noqa: ASYNC110 - silence is no event
+            if now - max(begin, self._last_arrival) >= _QUIET_SECONDS:
+                return
+            await asyncio.sleep(_QUIET_SECONDS / 5)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):

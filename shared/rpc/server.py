@@ -118,6 +118,7 @@ class Server:
         """Drains and stops listening."""
         drained = await self._drain()
         self._watches.end_streams()
+        await self._calls.wait_quiet()
         await self.grpc.stop(grace=_STOP_SECONDS if drained else 0)
         await asyncio.to_thread(self._metrics_server.shutdown)  # blocks for up to half a second
         self._metrics_server.server_close()
