@@ -76,7 +76,7 @@ class CallsInFlight:
         where UNAVAILABLE would have sent it to another replica.
         """
         begin = time.monotonic()
-        while (now := time.monotonic()) - begin < _MOST_QUIET_WAIT_SECONDS:  # noqa: ASYNC110 - silence is no event
+        while (now := time.monotonic()) - begin < _MOST_QUIET_WAIT_SECONDS:
             if now - max(begin, self._last_arrival) >= _QUIET_SECONDS:
                 return
             await asyncio.sleep(_QUIET_SECONDS / 5)
