@@ -130,7 +130,7 @@ class ServerProcess:
                 log.write(chunk)
                 *lines, rest = (rest + decode(chunk)).split("\n")
                 for line in lines:
-                    self._last_line = line.strip() or self._last_line
+                    self._last_line = line.strip().removeprefix("error: ") or self._last_line
                     self._on_line(self.program.name, line)
 
     async def stop(self) -> None:

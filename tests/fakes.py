@@ -7,6 +7,7 @@ A fake predictor answers a text with its length. Some texts are orders: `sleep 0
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import time
@@ -80,6 +81,12 @@ def load_once(directory: Path, options: RuntimeOptions) -> LengthPredictor:
 def load_and_raise(directory: Path, options: RuntimeOptions) -> LengthPredictor:
     """A LoadPredictor with a defect."""
     raise ZeroDivisionError("division by zero")
+
+
+def load_without_library(directory: Path, options: RuntimeOptions) -> LengthPredictor:
+    """Imports what is not installed."""
+    importlib.import_module("library_of_nobody")
+    return load(directory, options)
 
 
 def load_and_die(directory: Path, options: RuntimeOptions) -> LengthPredictor:

@@ -83,6 +83,9 @@ def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
         answer = messages.encode(messages.Loaded(info=predictor.info, device=predictor.device))
     except ConfigurationError as error:  # the operator's to mend: one line, no traceback
         answer = messages.encode(messages.Failed(message=str(error), configuration=type(error)))
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed; model services need: pip install 'diptych[services]'"
+        answer = messages.encode(messages.Failed(message=message, configuration=ConfigurationError))
     except Exception as error:  # noqa: BLE001 - whatever it is, the front end is told
         answer = _unexpected(error)
     pipe.sendall(b"".join(answer))

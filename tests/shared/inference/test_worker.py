@@ -49,6 +49,13 @@ class TestStart:
             await Front("load_without_model", Path("/models/text"), 5.0).worker.start()
         assert capfd.readouterr().err == ""
 
+    async def test_a_library_that_is_not_installed_is_one_line_that_says_how_to_get_it(
+        self, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(ConfigurationError, match=r"^library_of_nobody is not installed; .*diptych\[services\]"):
+            await Front("load_without_library", Path(), 5.0).worker.start()
+        assert capfd.readouterr().err == ""
+
     async def test_a_defect_in_loading_is_told_and_its_traceback_logged_once(
         self, capfd: pytest.CaptureFixture[str]
     ) -> None:
