@@ -81,7 +81,6 @@ class Run:
         console = Console()
         runtime = resolve_runtime(RuntimeOptions(device=device))
         torch.manual_seed(seed)
-        torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
         pack = read_pack(data)
         console.print(f"{name}: {len(pack.pixels)} pictures, {runtime}, seed {seed}")
         return Run(name=name, pack=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps, batch=batch,
@@ -91,7 +90,11 @@ class Run:
         """Trains for `share` of the budget, with a checkpoint folder of its own."""
         steps = None if self.steps is None else max(1, round(self.steps * share))
         budget = Budget(steps=steps, minutes=self.minutes * share)
-        return train(trainer, budget, self.checkpoints / stage, self.console, resume=self.resume)
+        torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
+        try:
+            return train(trainer, budget, self.checkpoints / stage, self.console, resume=self.resume)
+        finally:
+            torch.set_flush_denormal(False)  # it is the thread's, and so also of whoever called
 
     def card(self, task: str, description: str, space: str, metrics: Metrics, *progress: Progress) -> Card:
         """What model.toml says of a model that this run trained."""

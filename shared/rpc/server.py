@@ -117,8 +117,8 @@ class Server:
     ) -> None:
         """Drains and stops listening."""
         drained = await self._drain()
-        self._watches.end_streams()
         await self._calls.wait_quiet()
+        self._watches.end_streams()  # last, so that each has told its NOT_SERVING
         await self.grpc.stop(grace=_STOP_SECONDS if drained else 0)
         await asyncio.to_thread(self._metrics_server.shutdown)  # blocks for up to half a second
         self._metrics_server.server_close()
