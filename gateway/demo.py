@@ -82,7 +82,7 @@ async def demo(
         on_event=line_printer(console),
         modules=modules,
     )
-    console.print(f"starting five servers on free ports; their logs: {logs}", highlight=False, soft_wrap=True)
+    console.print(Text(f"starting five servers on free ports; their logs: {logs}"), soft_wrap=True)
     async with platform:
         await platform.run(show_start(platform, console))
         exhibits = await platform.run(_exhibit(platform.addresses[GATEWAY], folder, images, console))
@@ -90,7 +90,7 @@ async def demo(
     failed = sum(bool(exhibit.error) for exhibit in exhibits)
     console.print(_table(exhibits))
     console.print(f"{len(exhibits) - failed} of {len(exhibits)} pictures done", highlight=False)
-    console.print(f"all on one sheet: {folder / SHEET}", highlight=False, soft_wrap=True)
+    console.print(Text(f"all on one sheet: {folder / SHEET}"), soft_wrap=True)
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
@@ -161,5 +161,6 @@ def _table(exhibits: Sequence[Exhibit]) -> Table:
     for each in exhibits:
         captions = Text(each.error, "red") if each.error else Text("\n".join(each.captions))
         seed = "" if each.seed is None else str(each.seed)
-        table.add_row(each.prompt, seed, each.path.name, captions, each.labels, each.painted, each.described)
+        cells = (each.prompt, seed, each.path.name, captions, each.labels, each.painted, each.described)
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
     return table

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from diptych.gateway.v1 import gateway_pb2
 from gateway.console import ExitCode
@@ -33,12 +34,13 @@ async def text_to_image(
     if single and len(prompts) * number > 1:
         raise ConfigurationError(f"{output} is one file for {len(prompts) * number} pictures; name a folder")
     seeds = [] if seed is None else [(seed + index) % 2**64 for index in range(number)]
+    written: set[Path] = set()
     async with connect(address, timeout_seconds=timeout_seconds) as gateway:
         for prompt in prompts:
-            with Console(stderr=True).status(f"painting {prompt}"):
+            with Console(stderr=True).status(Text(f"painting {prompt}")):
                 answer = await gateway.text_to_image(prompt, seeds=seeds, image_count=0 if seeds else number)
             for painted in answer.images:
-                path = output if single else output / file_name(prompt, painted.seed)
+                path = output if single else _unused(output / file_name(prompt, painted.seed), written)
                 write_picture(path, painted.image.data)
                 typer.echo(f"{path}  seed {painted.seed}")
     return ExitCode.OK
@@ -80,6 +82,16 @@ def file_name(prompt: str, seed: int) -> str:
     """`a-black-cat-7.png` for "A black cat!" and seed 7; letters of every language stay."""
     words = "".join(char.lower() if char.isalnum() else " " for char in prompt).split()
     return f"{'-'.join(words)[:NAME_CHARACTERS] or 'picture'}-{seed}.png"
+
+
+def _unused(path: Path, written: set[Path]) -> Path:
+    """The path, numbered if this run has written it: prompts may differ only in what a file name leaves out."""
+    free, number = path, 1
+    while free in written:
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    written.add(free)
+    return free
 
 
 def make_folder(path: Path) -> Path:

@@ -28,7 +28,8 @@ async def status(addresses: Sequence[str]) -> ExitCode:
     for name, each in zip(servers, found, strict=True):
         health = Text("serving", "green") if each.serving else Text(each.reason, "red")
         digest = each.digest[:DIGEST_CHARACTERS]
-        table.add_row(name, each.address, health, each.model, each.version, digest, each.space)
+        words = (each.model, each.version, digest, each.space)
+        table.add_row(name, each.address, health, *(Text(word) for word in words))
     output().print(table)
     return ExitCode.OK if all(each.serving for each in found) else ExitCode.UNAVAILABLE
 

@@ -35,6 +35,8 @@ class ImageLimits:
     file_bytes: int = 8 * 1024 * 1024
     side: int = 8192
     pixels: int = 16_000_000
+    jpeg_scans: int = 100
+    """Encoders write about ten; each may cost a pass over all pixels, and takes as few as 32 bytes."""
 
 
 DEFAULT_LIMITS = ImageLimits()
@@ -70,6 +72,9 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
     """Reads the header only."""
     if len(data) > limits.file_bytes:
         raise InvalidArgumentError(f"has {len(data)} bytes; the limit is {limits.file_bytes}")
+    # Coded data has no FF DA, since FF is stuffed: all are starts of scans, but for chance in metadata.
+    if data.startswith(b"\xff\xd8") and (scans := data.count(b"\xff\xda")) > limits.jpeg_scans:
+        raise InvalidArgumentError(f"has {scans} JPEG scans; the limit is {limits.jpeg_scans}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits below are far stricter
         try:

@@ -7,6 +7,7 @@ A fake predictor answers a text with its length. Some texts are orders: `sleep 0
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib
 import os
 import signal
@@ -76,6 +77,13 @@ def load_once(directory: Path, options: RuntimeOptions) -> LengthPredictor:
         raise ModelDirectoryError(f"{directory / 'model.toml'}: gone")
     mark.touch()
     return LengthPredictor()
+
+
+def load_as_named(directory: Path, options: RuntimeOptions) -> LengthPredictor:
+    """A LoadPredictor whose model is what the directory's file `name` says."""
+    predictor = LengthPredictor()
+    predictor.info = dataclasses.replace(FAKE_INFO, name=(directory / "name").read_text())
+    return predictor
 
 
 def load_and_raise(directory: Path, options: RuntimeOptions) -> LengthPredictor:

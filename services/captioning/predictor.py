@@ -29,7 +29,7 @@ def load(directory: Path, options: RuntimeOptions) -> CaptioningPredictor:
     model_directory.verify()
     model = Captioner(model_directory.config(CaptionerConfig))
     load_weights(model, model_directory)
-    tokenizer = Tokenizer.from_file(str(directory / TOKENIZER_FILE))
+    tokenizer = Tokenizer.from_file(str(model_directory.file(TOKENIZER_FILE)))
     for language in model_directory.languages:
         if tokenizer.token_to_id(start_token(language)) is None:
             raise ModelDirectoryError(f"{directory / TOKENIZER_FILE}: token {start_token(language)} is missing")

@@ -33,7 +33,7 @@ def load(directory: Path, options: RuntimeOptions) -> ClassificationPredictor:
     model_directory = ModelDirectory.read(directory, task="classification")
     model_directory.verify()
     config = model_directory.config(ImageEncoderConfig)
-    labels: Labels = json.loads((directory / LABELS_FILE).read_text("utf-8"))
+    labels: Labels = json.loads(model_directory.file(LABELS_FILE).read_text("utf-8"))
     if len(labels) != config.concepts:
         message = f"{directory / LABELS_FILE}: expected {config.concepts} labels, found {len(labels)}"
         raise ModelDirectoryError(message)

@@ -28,7 +28,7 @@ def load(directory: Path, options: RuntimeOptions) -> TextPredictor:
     model_directory.verify()
     model = TextEncoder(model_directory.config(TextEncoderConfig))
     load_weights(model, model_directory)
-    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(model_directory.file("tokenizer.json")))
     return TextPredictor(model_directory, model, tokenizer, runtime)
 
 

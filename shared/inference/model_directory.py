@@ -87,6 +87,8 @@ class ModelDirectory:
             languages=tuple(_get(table, "serving.languages", list, file, default=[])),
         )
         directory._check_buckets(file)
+        if directory.microbatch < 0:
+            raise ModelDirectoryError(f"{file}: serving.microbatch: expected at least 0, found {directory.microbatch}")
         return directory
 
     def _check_buckets(self, file: Path) -> None:
@@ -101,6 +103,12 @@ class ModelDirectory:
     def weights_path(self) -> Path:
         """The safetensors file."""
         return self.path / self.weights_file
+
+    def file(self, name: str) -> Path:
+        """One of the further files. Raises ModelDirectoryError unless model.toml names it, and so its SHA-256."""
+        if name not in self.files:
+            raise ModelDirectoryError(f"{self.path / FILE_NAME}: files: {name} is missing; the model needs it")
+        return self.path / name
 
     def verify(self) -> None:
         """Hashes the weights and all files. Raises ModelDirectoryError naming the file, the expected and the found."""

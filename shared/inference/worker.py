@@ -149,6 +149,7 @@ class ModelWorker(Generic[In, Out]):
         self._unavailable = "the model is not loaded"
         self._given_up = asyncio.Event()
         self._failures = 0
+        self._info: ModelInfo | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> ModelInfo:
@@ -166,7 +167,11 @@ class ModelWorker(Generic[In, Out]):
         Raises:
             ConfigurationError: the model is loaded but does not run.
         """
-        await self._warm()
+        try:
+            await self._warm()
+        except BaseException as error:  # a cancelled warm-up is the service that stops
+            self._abandon(str(error) or "the service is stopping")
+            raise
         self._supervisor = asyncio.create_task(self._supervise(), name="model-supervisor")
 
     async def run(self, batch: Sequence[In]) -> BatchResult[Out]:
@@ -217,8 +222,13 @@ class ModelWorker(Generic[In, Out]):
         process = self._process = await _ModelProcess.spawn()
         self._memory.pids["model"] = process.pid
         loaded = await self._ask_in_start(process, self._load)
-        self._metrics.set_model(loaded.info, loaded.device)
-        return cast(ModelInfo, loaded.info)
+        info = cast(ModelInfo, loaded.info)
+        if self._info not in (None, info):  # what callers and gateways were told of this service would be wrong
+            process.kill("the model directory has another model now")
+            raise ConfigurationError(f"{self._load.directory}: has another model than at the start; start again")
+        self._info = info
+        self._metrics.set_model(info, loaded.device)
+        return info
 
     async def _warm(self) -> None:
         if self._process is None:
@@ -270,8 +280,14 @@ class ModelWorker(Generic[In, Out]):
 
     def _give_up(self, reason: str) -> None:
         _logger.critical("the model process failed %d times in a row: %s", self._failures, reason)
-        self._process = None
+        self._abandon(reason)
+        self._given_up.set()
+
+    def _abandon(self, reason: str) -> None:
+        """There is no model any more: whoever waits for it is told so, and nobody waits for ever."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill(reason)
         self._memory.pids.pop("model", None)
         self._unavailable = reason
         self._settled.set()
-        self._given_up.set()

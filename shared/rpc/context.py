@@ -62,8 +62,16 @@ def outgoing_metadata() -> tuple[tuple[str, str], ...]:
     return tuple(entries)
 
 
+def requested_id(entries: Iterable[tuple[str, str | bytes]]) -> str:
+    """The id that an arriving call brings; a new one when it brings none, or none that `read_call` accepts."""
+    for key, value in entries:
+        if key == metadata.REQUEST_ID and isinstance(value, str) and 0 < len(value) <= MAX_VALUE_CHARACTERS:
+            return value
+    return uuid.uuid4().hex
+
+
 def read_call(entries: Iterable[tuple[str, str | bytes]], time_remaining: float | None) -> CallContext:
-    """The context of an arriving call.
+    """The context of an arriving call, whose id may be that of the context entered before.
 
     Args:
         entries: its invocation metadata.
@@ -86,7 +94,7 @@ def read_call(entries: Iterable[tuple[str, str | bytes]], time_remaining: float 
             field=metadata.PRIORITY,
         )
     return CallContext(
-        request_id=known[metadata.REQUEST_ID] or uuid.uuid4().hex,
+        request_id=known[metadata.REQUEST_ID] or current_request_id(),
         caller=known[metadata.CALLER],
         priority=known[metadata.PRIORITY],
         deadline=None if time_remaining is None else asyncio.get_running_loop().time() + time_remaining,

@@ -23,7 +23,7 @@ from shared.errors import (
 )
 from shared.metrics import RpcMetrics
 from shared.rpc import metadata
-from shared.rpc.context import current_call, enter_call, read_call, remaining_seconds
+from shared.rpc.context import CallContext, current_call, enter_call, read_call, remaining_seconds, requested_id
 from shared.rpc.status import details_trailer, status_code
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -116,8 +116,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             code = "OK"
             in_flight.inc()
             try:
+                entries = tuple(context.invocation_metadata() or ())
+                enter_call(CallContext(request_id=requested_id(entries)))  # so that refusals carry it too
                 self._calls.enter(context)
-                enter_call(read_call(context.invocation_metadata() or (), context.time_remaining()))
+                enter_call(read_call(entries, context.time_remaining()))
                 response = await handler.unary_unary(_parse(handler, raw), context)
                 context.set_trailing_metadata(self._trailers())
                 return response

@@ -37,8 +37,8 @@ async def resolve(targets: Sequence[str]) -> dict[str, str | None]:
         name, _, port = target.removeprefix(DNS_SCHEME).rpartition(":")
         try:
             entries = await asyncio.get_running_loop().getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
-        except OSError as error:
-            found[target] = (error.strerror or str(error)).lower()
+        except (OSError, UnicodeError) as error:  # the second is a name that no name can be, such as `a..b`
+            found[target] = (getattr(error, "strerror", None) or str(error)).lower()
             continue
         for family, _, _, _, address in entries:
             found[f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}"] = None

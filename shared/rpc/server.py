@@ -94,7 +94,8 @@ class Server:
         settings = self._settings
         try:
             _try_address(settings.host, settings.port)
-            self.port = self.grpc.add_insecure_port(f"{settings.host}:{settings.port}")
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            self.port = self.grpc.add_insecure_port(f"{host}:{settings.port}")
         except (OSError, RuntimeError) as error:
             raise ConfigurationError(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
         try:

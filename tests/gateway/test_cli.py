@@ -44,6 +44,12 @@ def test_text_to_image_paints_each_prompt(gateway_address: str, tmp_path: Path) 
     assert {path.name for path in tmp_path.iterdir()} == {"a-cat-1.png", "一只黑猫-1.png"}
 
 
+def test_prompts_with_markup_and_alike_in_file_names_get_a_file_each(gateway_address: str, tmp_path: Path) -> None:
+    result = _diptych("text-to-image", "[/b] C", "C", "C++", "--seed", 7, "-o", tmp_path, "--address", gateway_address)
+    assert result.exit_code == ExitCode.OK
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b-c-7.png", "c-7-2.png", "c-7.png"]
+
+
 def test_text_to_image_writes_one_picture_to_a_named_file(gateway_address: str, tmp_path: Path) -> None:
     result = _diptych("text-to-image", "a cat", "-o", tmp_path / "cat.png", "--address", gateway_address)
     assert result.exit_code == ExitCode.OK

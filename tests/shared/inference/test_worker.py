@@ -56,6 +56,17 @@ class TestStart:
             await Front("load_without_library", Path(), 5.0).worker.start()
         assert capfd.readouterr().err == ""
 
+    async def test_a_warm_up_that_is_given_up_tells_those_who_wait(self) -> None:
+        front = Front("load", Path(), 5.0)
+        await front.worker.start()
+        os.kill(front.pid, signal.SIGSTOP)  # so that the warm-up does not end
+        warming, waiting = asyncio.create_task(front.worker.warmup()), asyncio.create_task(front.lengths("a"))
+        await asyncio.sleep(0.05)
+        warming.cancel()
+        with pytest.raises(UnavailableError, match="stopping"):
+            await asyncio.wait_for(waiting, 5)
+        await front.worker.close()
+
     async def test_a_defect_in_loading_is_told_and_its_traceback_logged_once(
         self, capfd: pytest.CaptureFixture[str]
     ) -> None:
@@ -210,6 +221,15 @@ class TestLoss:
                 await front.lengths("a")
             assert front.readiness == [True, False]
             assert front.restarts == 1
+
+
+class TestAnotherModel:
+    async def test_a_directory_whose_model_changed_ends_the_service_at_the_next_restart(self, tmp_path: Path) -> None:
+        (tmp_path / "name").write_text("first")
+        async with serving("load_as_named", tmp_path) as front:
+            (tmp_path / "name").write_text("second")
+            os.kill(front.pid, signal.SIGKILL)
+            assert "has another model than at the start" in await asyncio.wait_for(front.worker.failed(), 20)
 
 
 class TestEnd:

@@ -95,6 +95,14 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument() -> None:
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_a_refusal_carries_the_request_id_too() -> None:
+    async with serving() as (_, channel):
+        entries = [(metadata.PRIORITY, "urgent"), (metadata.REQUEST_ID, "r3")]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub(channel).EncodeText(request("a"), timeout=5, metadata=entries)
+    assert caught.value.trailing_metadata()[metadata.REQUEST_ID] == "r3"
+
+
 async def test_unknown_priority_is_refused_by_name() -> None:
     async with serving() as (_, channel):
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -26,6 +26,12 @@ async def test_name_stands_for_its_addresses() -> None:
     assert "127.0.0.1:1" in await resolve(["dns:///localhost:1"])
 
 
+async def test_a_name_that_no_name_can_be_comes_with_a_reason_and_harms_no_other() -> None:
+    found = await resolve(["127.0.0.1:1", "dns:///a..b:80"])
+    assert found["127.0.0.1:1"] is None
+    assert found["dns:///a..b:80"]
+
+
 async def test_unknown_name_comes_with_a_reason() -> None:
     found = await resolve(["dns:///no-such-host.invalid:1"])
     assert found["dns:///no-such-host.invalid:1"]

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -118,6 +119,12 @@ async def test_a_fault_ends_run_with_its_reason() -> None:
 
     async with serving() as (server, _):
         assert await server.run(fault()) == "the model process died twice"
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").is_file(), reason="this machine has no IPv6")
+async def test_an_ipv6_address_is_listened_on() -> None:
+    async with Server(ServerSettings(host="::1"), CollectorRegistry(), services=[]) as server:
+        assert server.port
 
 
 async def test_a_taken_port_is_a_configuration_error() -> None:

@@ -1,0 +1,78 @@
+"""The models of this repository: one release, and what the README promises of them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.captioning.items import CaptionItem
+from services.classification.items import ImageItem
+from services.generation.items import PaintItem
+from shared.inference.model_directory import ModelDirectory
+from shared.inference.predictor import RuntimeOptions
+
+TASKS = ("text", "classification", "generation", "captioning")
+ROOT = Path(__file__).parents[2] / "services"
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, Any]:
+    """All four predictors, in fp32, which every machine has."""
+    options = RuntimeOptions(precision="fp32")
+    return {task: importlib.import_module(f"services.{task}.predictor").load(ROOT / task / "weights", options)
+            for task in TASKS}  # fmt: skip
+
+
+def paint(models: dict[str, Any], prompt: str, *seeds: int) -> list[bytes]:
+    (encoding,) = models["text"].predict([prompt])
+    return [
+        painted.png
+        for painted in models["generation"].predict([PaintItem(vector=encoding.vector, seed=seed) for seed in seeds])
+    ]
+
+
+def describe(models: dict[str, Any], picture: bytes, language: str) -> tuple[str, str]:
+    """Label and caption."""
+    item = ImageItem(image=picture, top_k=1, language=language, include_encoding=True)
+    (seen,) = models["classification"].predict([item])
+    ((caption, *_),) = models["captioning"].predict([CaptionItem(encoding=seen.encoding, language=language)])
+    return seen.labels[0].text, caption.text
+
+
+def test_they_share_a_space_and_stay_within_the_size_limits() -> None:
+    directories = [ModelDirectory.read(ROOT / task / "weights", task=task) for task in TASKS]
+    assert len({directory.space for directory in directories}) == 1
+    sizes = [directory.weights_path.stat().st_size for directory in directories]
+    assert max(sizes) <= 15 * 2**20
+    assert sum(sizes) <= 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("prompt", "english", "chinese"),
+    [
+        ("strawberry", ("strawberry", "a strawberry"), ("草莓", "一颗草莓")),
+        ("a black cat", ("black cat", "a black cat"), ("黑猫", "一只黑猫")),
+        ("一只黑猫", ("black cat", "a black cat"), ("黑猫", "一只黑猫")),
+        ("a red apple", ("apple", "an apple"), ("苹果", "一个苹果")),
+        ("太阳", ("sun", "the sun"), ("太阳", "一个太阳")),
+        ("a fish", ("fish", "a fish"), ("鱼", "一条鱼")),
+    ],
+)
+def test_a_painted_prompt_comes_back_as_its_words(
+    models: dict[str, Any], prompt: str, english: tuple[str, str], chinese: tuple[str, str]
+) -> None:
+    (picture,) = paint(models, prompt, 1)
+    assert describe(models, picture, "en") == english
+    assert describe(models, picture, "zh") == chinese
+
+
+def test_a_seed_is_the_same_file_alone_and_at_each_place_of_each_bucket(models: dict[str, Any]) -> None:
+    (alone,) = paint(models, "a dog", 7)
+    for size in models["generation"].info.bucket_sizes:
+        for place in range(size):
+            seeds = [100 + other for other in range(size)]
+            seeds[place] = 7
+            assert paint(models, "a dog", *seeds)[place] == alone
