@@ -13,7 +13,7 @@ from gateway import pictures, up
 from gateway import status as health_report
 from gateway.console import fail, run
 from gateway.settings import DEFAULT_PORT
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, DiptychError
 
 EXTENSIONS = "diptych.commands"
 """Entry points of this group become sub-commands; each is a `typer.Typer`."""
@@ -139,4 +139,7 @@ def _add_extension(cli: typer.Typer, entry: EntryPoint) -> None:
         except ImportError as error:
             extras = f"diptych[{','.join(entry.extras) or 'services,train'}]"
             fail(ConfigurationError(f"`diptych {entry.name}` cannot run: {error}; pip install '{extras}'"))
-        command(args=context.args, prog_name=context.command_path)
+        try:
+            command(args=context.args, prog_name=context.command_path)
+        except DiptychError as error:
+            fail(error)

@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from shared.errors import ConfigurationError
+
 TENSORS = "checkpoint.safetensors"
 STATE = "checkpoint.json"
 
@@ -26,29 +28,46 @@ class Progress:
 
 
 def save_checkpoint(
-    folder: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], progress: Progress
+    folder: Path,
+    modules: Mapping[str, nn.Module],
+    optimisers: Mapping[str, Optimizer],
+    progress: Progress,
+    *,
+    space: str = "",
 ) -> None:
-    """Writes all tensors, then the small file that makes them count; a crash between leaves the older step."""
+    """Writes all tensors, then how far they are; a crash between leaves newer tensors under the older step.
+
+    `space` is the joint space that the modules are trained for, empty where they make their own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
         tensors |= {f"{name}.{key}": value for key, value in _moments(optimiser).items()}
-    part = folder / f"{TENSORS}.part"
+    part, state = folder / f"{TENSORS}.part", folder / f"{STATE}.part"
     save_file({key: value.detach().contiguous().clone() for key, value in tensors.items()}, part)
     os.replace(part, folder / TENSORS)
-    (folder / STATE).write_text(json.dumps(asdict(progress)) + "\n", "utf-8")
+    state.write_text(json.dumps({**asdict(progress), "space": space}) + "\n", "utf-8")
+    os.replace(state, folder / STATE)
 
 
-def load_checkpoint(folder: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> Progress:
-    """Restores what `save_checkpoint` wrote; a fresh `Progress` where there is none."""
+def load_checkpoint(
+    folder: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], *, space: str = ""
+) -> Progress:
+    """Restores what `save_checkpoint` wrote; a fresh `Progress` where there is none.
+
+    Raises ConfigurationError when it is of another joint space: its weights would be sold as what they are not.
+    """
     if not (folder / STATE).exists():
         return Progress()
+    state = json.loads((folder / STATE).read_text("utf-8"))
+    if (found := state.pop("space", "")) != space:
+        raise ConfigurationError(f"{folder}: is of space {found!r}, the encoders of {space!r}; start with --restart")
     tensors = load_file(folder / TENSORS)
     for name, module in modules.items():
         module.load_state_dict(_part(tensors, name))
     for name, optimiser in optimisers.items():
         _restore_moments(optimiser, _part(tensors, name))
-    return Progress(**json.loads((folder / STATE).read_text("utf-8")))
+    return Progress(**state)
 
 
 def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

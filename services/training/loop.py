@@ -58,9 +58,14 @@ def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def train(trainer: Trainer, budget: Budget, folder: Path, console: Console, *, resume: bool = True) -> Progress:
-    """Runs `trainer` until the budget is used, from the checkpoint in `folder` when there is one and `resume`."""
-    progress = load_checkpoint(folder, trainer.modules, trainer.optimisers) if resume else Progress()
+def train(
+    trainer: Trainer, budget: Budget, folder: Path, console: Console, *, resume: bool = True, space: str = ""
+) -> Progress:
+    """Runs `trainer` until the budget is used, from the checkpoint in `folder` when there is one and `resume`.
+
+    `space` is the joint space that it is trained for; a checkpoint of another raises ConfigurationError.
+    """
+    progress = load_checkpoint(folder, trainer.modules, trainer.optimisers, space=space) if resume else Progress()
     if progress.step:
         console.print(f"resumed at step {progress.step} after {progress.seconds / 60:.1f} min")
     start = last_report = last_save = time.monotonic()
@@ -74,9 +79,9 @@ def train(trainer: Trainer, budget: Budget, folder: Path, console: Console, *, r
             console.print(_line(progress, share, rate, losses))
             last_report = now
         if now - last_save > CHECKPOINT_SECONDS:
-            save_checkpoint(folder, trainer.modules, trainer.optimisers, progress)
+            save_checkpoint(folder, trainer.modules, trainer.optimisers, progress, space=space)
             last_save = now
-    save_checkpoint(folder, trainer.modules, trainer.optimisers, progress)
+    save_checkpoint(folder, trainer.modules, trainer.optimisers, progress, space=space)
     return progress
 
 

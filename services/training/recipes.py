@@ -86,13 +86,13 @@ class Run:
         return Run(name=name, pack=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps, batch=batch,
                    preset=preset, device=runtime.device, seed=seed, resume=resume, console=console)  # fmt: skip
 
-    def train(self, trainer: Trainer, *, stage: str, share: float = 1.0) -> Progress:
-        """Trains for `share` of the budget, with a checkpoint folder of its own."""
+    def train(self, trainer: Trainer, *, stage: str, share: float = 1.0, space: str = "") -> Progress:
+        """Trains for `share` of the budget, with a checkpoint folder of its own, for a joint space if it has one."""
         steps = None if self.steps is None else max(1, round(self.steps * share))
         budget = Budget(steps=steps, minutes=self.minutes * share)
         torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
         try:
-            return train(trainer, budget, self.checkpoints / stage, self.console, resume=self.resume)
+            return train(trainer, budget, self.checkpoints / stage, self.console, resume=self.resume, space=space)
         finally:
             torch.set_flush_denormal(False)  # it is the thread's, and so also of whoever called
 
@@ -176,7 +176,7 @@ def train_generation(run: Run) -> None:
     trainer = GeneratorTrainer(
         generator, discriminator, text, sampler, batch=run.batch, adversarial_from=ADVERSARIAL_FROM
     )
-    progress = run.train(trainer, stage="generation")
+    progress = run.train(trainer, stage="generation", space=space)
     average = trainer.average.eval()
     metrics = evaluate_generator(average, text, image, tokenizer, run.pack, seed=run.seed)
     card = run.card("generation", "Paints pictograms from English or Chinese words.", space, metrics, progress)
@@ -191,7 +191,7 @@ def train_captioning(run: Run) -> None:
     captioner = Captioner(config).to(run.device)
     views = encode_views(image, run.pack, rounds=VIEW_ROUNDS, device=run.device)
     trainer = CaptionerTrainer(captioner, views, run.pack, tokenizer, batch=run.batch, seed=run.seed + 1)
-    progress = run.train(trainer, stage="captioning")
+    progress = run.train(trainer, stage="captioning", space=directory.space)
     metrics = evaluate_captioner(captioner.eval(), image, tokenizer, run.pack)
     card = run.card("captioning", "Describes pictograms in English or Chinese.", directory.space, metrics, progress)
     write_model_directory(

@@ -22,6 +22,7 @@ from services.training.muon import orthogonalise
 from services.training.samples import Sampler, tokenize
 from services.training.tiny import tiny_pack, write_tiny_models
 from services.training.tokenizers import train_tokenizer
+from shared.errors import ConfigurationError
 from shared.inference.predictor import RuntimeOptions
 
 
@@ -83,6 +84,13 @@ def test_checkpoint_restores_weights_and_moments(tmp_path: Path) -> None:
     assert torch.equal(other.weight, module.weight)
     for one, two in zip(optimiser.state_dict()["state"].values(), restored.state_dict()["state"].values(), strict=True):
         assert all(torch.equal(torch.as_tensor(one[key]), torch.as_tensor(two[key])) for key in one)
+
+
+def test_a_checkpoint_of_another_space_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {}, {}, Progress(step=5), space="first")
+    assert load_checkpoint(tmp_path, {}, {}, space="first").step == 5
+    with pytest.raises(ConfigurationError, match=r"is of space 'first', the encoders of 'second'.*--restart"):
+        load_checkpoint(tmp_path, {}, {}, space="second")
 
 
 def test_folder_without_a_checkpoint_starts_from_zero(tmp_path: Path) -> None:
