@@ -62,12 +62,12 @@ clean: ## Remove the environments and what runs left behind.
 
 .venv/.services: pyproject.toml constraints.txt | .venv/bin/python
 	@echo 'Installing Diptych and PyTorch into .venv: a minute or a few, nearly all of it downloads.'
-	@.venv/bin/python $(PIP_INSTALL) --editable '.[services]'
+	@.venv/bin/python $(PIP_INSTALL) --editable '.[services,web]'
 	@touch $@
 
 .venv/.dev: .venv/.services
 	@echo 'Installing the development tools into .venv: half a minute.'
-	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,train,dev]'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,train,dev]'
 	@touch $@
 
 .venv-base/.base: pyproject.toml constraints.txt | .venv-base/bin/python

@@ -15,7 +15,8 @@ from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from diptych.types.v1 import encoding_pb2, model_pb2
 from gateway.ports import Answer
-from shared.errors import Code, InternalError, UnavailableError
+from shared.codes import Code
+from shared.errors import InternalError, UnavailableError
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.status import from_rpc_error
 

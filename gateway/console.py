@@ -13,7 +13,8 @@ from rich.console import Console
 
 from gateway.processes import ProcessFailedError
 from gateway.remote import GatewayUnreachableError
-from shared.errors import Code, ConfigurationError, DiptychError, OverloadedError
+from shared.codes import Code
+from shared.errors import ConfigurationError, DiptychError, OverloadedError
 
 
 class ExitCode(enum.IntEnum):

@@ -13,8 +13,9 @@ mapfile -t all < <(find protos/diptych -name '*.proto' | sort)
 mapfile -t services < <(grep -l '^service ' "${all[@]}")
 "$python" -m grpc_tools.protoc -I protos --python_out="$out" --mypy_out=quiet:"$out" "${all[@]}"
 "$python" -m grpc_tools.protoc -I protos --grpc_python_out="$out" --mypy_grpc_out=quiet:"$out" "${services[@]}"
+"$python" -m grpc_tools.protoc -I protos --connectrpc_out="$out" --connectrpc_opt=protobuf=google protos/diptych/gateway/v1/gateway.proto
 if [ "$out" != protos ]; then
-    generated() { (cd "$1" && find diptych -name '*_pb2*.py*' -not -name '*.pyc' | sort); }
+    generated() { (cd "$1" && find diptych -name '*_pb2*.py' -o -name '*_pb2*.pyi' -o -name '*_connect.py' | sort); }
     diff <(generated "$out") <(generated protos) || { echo "generated files are missing or left over; run: make protos" >&2; exit 1; }
     while IFS= read -r file; do
         cmp -s "$out/$file" "protos/$file" || { echo "protos/$file is not what its .proto generates; run: make protos" >&2; exit 1; }

@@ -14,34 +14,14 @@
         InternalError             a defect of ours, the model's NaN outputs among them
         ... and one class for each further code, for what others send us
 
-`shared/rpc/status.py` maps `Code` to and from the wire.
+Those raised on purpose carry a `Reason`; `shared/codes.py` explains each.
 """
 
 from __future__ import annotations
 
-import enum
 from typing import ClassVar
 
-
-class Code(enum.Enum):
-    """The status codes a call can fail with: those of gRPC less OK, by name."""
-
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
+from shared.codes import Code, Reason
 
 
 class DiptychError(Exception):
@@ -57,9 +37,13 @@ class ModelDirectoryError(ConfigurationError):
 
 
 class CallError(DiptychError):
-    """A call's end other than OK."""
+    """A call's end other than OK; `reason` is None where another program named none."""
 
     code: ClassVar[Code] = Code.UNKNOWN
+
+    def __init__(self, message: str, *, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class InvalidArgumentError(CallError):
@@ -67,8 +51,8 @@ class InvalidArgumentError(CallError):
 
     code = Code.INVALID_ARGUMENT
 
-    def __init__(self, message: str, *, field: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, reason: Reason | None = None, field: str = "") -> None:
+        super().__init__(message, reason=reason)
         self.field = field
 
 
@@ -82,7 +66,8 @@ class SpaceMismatchError(FailedPreconditionError):
     """An encoding of one space for a model of another."""
 
     def __init__(self, *, got: str, served: str) -> None:
-        super().__init__(f"the encoding is of space {got!r}; this model works in space {served!r}")
+        message = f"the encoding is of space {got!r}; this model works in space {served!r}"
+        super().__init__(message, reason=Reason.SPACE_MISMATCH)
 
 
 class OverloadedError(CallError):
@@ -90,8 +75,8 @@ class OverloadedError(CallError):
 
     code = Code.RESOURCE_EXHAUSTED
 
-    def __init__(self, message: str, *, retry_after_seconds: float = 0.0) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, reason: Reason | None = None, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(message, reason=reason)
         self.retry_after_seconds = retry_after_seconds
 
 

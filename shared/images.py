@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
+from shared.codes import Reason
 from shared.errors import InvalidArgumentError
 
 assert WebPImagePlugin  # imported to register: Pillow registers the other formats when it opens its first file
@@ -54,7 +55,9 @@ def decode_square(data: bytes, side: int, limits: ImageLimits = DEFAULT_LIMITS) 
             orientation = image.getexif().get(EXIF_ORIENTATION, 1)
             pixels = _on_white(image)
         except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-            raise InvalidArgumentError(f"is damaged: {image.format} data cannot be decoded ({error})") from None
+            raise InvalidArgumentError(
+                f"is damaged: {image.format} data cannot be decoded ({error})", reason=Reason.IMAGE_DAMAGED
+            ) from None
     pixels.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     pixels = ImageOps.pad(pixels, (side, side), Image.Resampling.LANCZOS, color="white")
     turn = _UPRIGHT.get(orientation)
@@ -71,25 +74,40 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 def _open(data: bytes, limits: ImageLimits) -> Image.Image:
     """Reads the header only."""
     if len(data) > limits.file_bytes:
-        raise InvalidArgumentError(f"has {len(data)} bytes; the limit is {limits.file_bytes}")
+        raise InvalidArgumentError(
+            f"has {len(data)} bytes; the limit is {limits.file_bytes}", reason=Reason.IMAGE_TOO_LARGE
+        )
     # Coded data has no FF DA, since FF is stuffed: all are starts of scans, but for chance in metadata.
     if data.startswith(b"\xff\xd8") and (scans := data.count(b"\xff\xda")) > limits.jpeg_scans:
-        raise InvalidArgumentError(f"has {scans} JPEG scans; the limit is {limits.jpeg_scans}")
+        raise InvalidArgumentError(
+            f"has {scans} JPEG scans; the limit is {limits.jpeg_scans}", reason=Reason.IMAGE_TOO_LARGE
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits below are far stricter
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         except UnidentifiedImageError:
-            raise InvalidArgumentError(f"is not a picture of a known format ({', '.join(FORMATS)})") from None
+            raise InvalidArgumentError(
+                f"is not a picture of a known format ({', '.join(FORMATS)})", reason=Reason.IMAGE_UNREADABLE
+            ) from None
         except Image.DecompressionBombError:
-            raise InvalidArgumentError(f"has too many pixels; the limit is {limits.pixels}") from None
+            raise InvalidArgumentError(
+                f"has too many pixels; the limit is {limits.pixels}", reason=Reason.IMAGE_TOO_LARGE
+            ) from None
         except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
-            raise InvalidArgumentError(f"is damaged: its header cannot be read ({error})") from None
+            raise InvalidArgumentError(
+                f"is damaged: its header cannot be read ({error})", reason=Reason.IMAGE_DAMAGED
+            ) from None
     width, height = image.size
     if max(width, height) > limits.side:
-        raise InvalidArgumentError(f"is {width} x {height} pixels; the limit is {limits.side} a side")
+        raise InvalidArgumentError(
+            f"is {width} x {height} pixels; the limit is {limits.side} a side", reason=Reason.IMAGE_TOO_LARGE
+        )
     if width * height > limits.pixels:
-        raise InvalidArgumentError(f"is {width} x {height} = {width * height} pixels; the limit is {limits.pixels}")
+        raise InvalidArgumentError(
+            f"is {width} x {height} = {width * height} pixels; the limit is {limits.pixels}",
+            reason=Reason.IMAGE_TOO_LARGE,
+        )
     return image
 
 

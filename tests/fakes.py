@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from shared.errors import Code, ModelDirectoryError, UnavailableError
+from shared.codes import Reason
+from shared.errors import ModelDirectoryError, UnavailableError
 from shared.inference.batching import BatchResult
 from shared.inference.predictor import Failure, ModelInfo, RuntimeOptions
 
@@ -48,7 +49,7 @@ class LengthPredictor:
         if command == "sleep":
             time.sleep(float(argument))
         elif command == "fail":
-            return Failure(code=Code.INVALID_ARGUMENT, message="fail is not a text")
+            return Failure(reason=Reason.FIELD_INVALID, message="fail is not a text")
         elif command == "raise":
             raise ArithmeticError("raise was asked for")
         elif command == "hang":

@@ -16,7 +16,7 @@ from services.captioning.servicer import CaptioningServicer
 from services.classification.servicer import ClassificationServicer
 from services.generation.servicer import GenerationServicer
 from services.text.servicer import TextEncodingServicer
-from shared.errors import Code
+from shared.codes import Code
 from shared.rpc import metadata
 
 PROTOS = Path(__file__).parent.parent / "protos"

@@ -13,7 +13,8 @@ from torch import Tensor
 from services.captioning.config import END, PADDING, CaptionerConfig, start_token
 from services.captioning.items import CaptionItem, ScoredCaption
 from services.captioning.model import Captioner
-from shared.errors import Code, ModelDirectoryError
+from shared.codes import Reason
+from shared.errors import ModelDirectoryError
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import Failure, RuntimeOptions
 from shared.inference.runtime import Runtime, resolve_runtime
@@ -76,22 +77,22 @@ class CaptioningPredictor:
         config, encoding = self._model.config, item.encoding
         if encoding.space != self.info.space:
             message = f"the encoding is of space {encoding.space!r}; the model works in space {self.info.space!r}"
-            return Failure(code=Code.FAILED_PRECONDITION, message=message)
+            return Failure(reason=Reason.SPACE_MISMATCH, message=message)
         if item.language not in self._starts:
             message = f"language is {item.language!r}; the model writes {', '.join(self._starts)}"
-            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+            return Failure(reason=Reason.LANGUAGE_UNKNOWN, message=message)
         expected, found = 2 * config.memory_tokens * config.token_width, len(encoding.tokens)
         if found != expected or encoding.token_width != config.token_width:
             message = f"tokens have {found} bytes of width {encoding.token_width}; "
             message += f"the model needs {expected} bytes of width {config.token_width}"
-            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+            return Failure(reason=Reason.ENCODING_INVALID, message=message)
         if len(encoding.vector) != 4 * config.space_width:
             message = f"vector has {len(encoding.vector) / 4:g} numbers; the model's space has {config.space_width}"
-            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+            return Failure(reason=Reason.ENCODING_INVALID, message=message)
         tokens = torch.from_numpy(np.frombuffer(encoding.tokens, "<f2").astype(np.float32))
         vector = torch.from_numpy(np.frombuffer(encoding.vector, "<f4").astype(np.float32))
         if not (torch.isfinite(tokens).all() and torch.isfinite(vector).all()):
-            return Failure(code=Code.INVALID_ARGUMENT, message="the encoding has numbers that are not finite")
+            return Failure(reason=Reason.ENCODING_INVALID, message="the encoding has numbers that are not finite")
         return tokens.view(config.memory_tokens, config.token_width), vector
 
     def _write(self, encodings: list[tuple[Tensor, Tensor]], starts: list[int]) -> list[tuple[list[int], float]]:
@@ -106,6 +107,6 @@ class CaptioningPredictor:
 
     def _answer(self, words: list[int], score: float) -> tuple[ScoredCaption, ...] | Failure:
         if score != score or score == float("-inf"):
-            return Failure(code=Code.INTERNAL, message="the caption decoder's output is not finite")
+            return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the caption decoder's output is not finite")
         text = self._tokenizer.decode([word for word in words if word not in (PADDING, END)])
         return (ScoredCaption(text=" ".join(text.split()), score=score),)

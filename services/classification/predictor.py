@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from services.classification.config import ImageEncoderConfig
 from services.classification.items import ClassifiedImage, ImageItem, LabelScore
 from services.classification.model import EncodedImages, ImageEncoder
+from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import Code, InvalidArgumentError, ModelDirectoryError
+from shared.errors import InvalidArgumentError, ModelDirectoryError
 from shared.images import decode_square
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import Failure, RuntimeOptions
@@ -82,11 +83,11 @@ class ClassificationPredictor:
     def _decode(self, item: ImageItem) -> NDArray[np.uint8] | Failure:
         if item.language not in self.info.languages:
             message = f"language is {item.language!r}; the model has labels in {', '.join(self.info.languages)}"
-            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+            return Failure(reason=Reason.LANGUAGE_UNKNOWN, message=message)
         try:
             return decode_square(item.image, self._pixels)
         except InvalidArgumentError as error:
-            return Failure(code=Code.INVALID_ARGUMENT, message=str(error))
+            return Failure(reason=error.reason or Reason.IMAGE_DAMAGED, message=str(error))
 
     def _encode(self, pictures: list[NDArray[np.uint8]]) -> EncodedImages:
         """The answers as float32 on the CPU, rows of the padding included."""
@@ -102,7 +103,7 @@ class ClassificationPredictor:
     def _answer(self, item: ImageItem, encoded: EncodedImages, row: int) -> ClassifiedImage | Failure:
         vector, tokens, logits = encoded.vectors[row], encoded.tokens[row], encoded.logits[row]
         if not all(torch.isfinite(tensor).all() for tensor in (vector, tokens.half(), logits)):
-            return Failure(code=Code.INTERNAL, message="the image encoder's output is not finite")
+            return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the image encoder's output is not finite")
         top = logits.softmax(dim=0).topk(min(item.top_k, len(self._labels)))
         labels = tuple(
             LabelScore(id=self._labels[index]["id"], text=self._labels[index][item.language], probability=probability)

@@ -12,7 +12,7 @@ from torch import Tensor
 from services.generation.config import GeneratorConfig
 from services.generation.items import PaintedImage, PaintItem
 from services.generation.model import Generator
-from shared.errors import Code
+from shared.codes import Reason
 from shared.images import encode_png
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import Failure, RuntimeOptions
@@ -62,10 +62,10 @@ class GenerationPredictor:
         wanted = self._model.config.space_width
         if len(item.vector) != 4 * wanted:
             message = f"vector has {len(item.vector) / 4:g} numbers; the model's space has {wanted}"
-            return Failure(code=Code.INVALID_ARGUMENT, message=message)
+            return Failure(reason=Reason.ENCODING_INVALID, message=message)
         vector = torch.from_numpy(np.frombuffer(item.vector, "<f4").astype(np.float32))
         if not torch.isfinite(vector).all() or not vector.any():
-            return Failure(code=Code.INVALID_ARGUMENT, message="vector is zero or has numbers that are not finite")
+            return Failure(reason=Reason.ENCODING_INVALID, message="vector is zero or has numbers that are not finite")
         return torch.nn.functional.normalize(vector, dim=0)
 
     def _paint(self, inputs: list[tuple[Tensor, int]]) -> Tensor:
@@ -86,7 +86,7 @@ class GenerationPredictor:
     def _answer(self, picture: Tensor) -> PaintedImage | Failure:
         """(3, H, W) in [-1, 1] as a file."""
         if not torch.isfinite(picture).all():
-            return Failure(code=Code.INTERNAL, message="the generator's output is not finite")
+            return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the generator's output is not finite")
         pixels = (picture.permute(1, 2, 0) * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
         height, width, _ = pixels.shape
         return PaintedImage(png=encode_png(pixels), width=width, height=height)

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
+from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import Code
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import Failure, RuntimeOptions
 from shared.inference.runtime import Runtime, resolve_runtime
@@ -76,9 +76,9 @@ class TextPredictor:
 
     def _answer(self, vector: torch.Tensor | None) -> Encoding | Failure:
         if vector is None:
-            return Failure(code=Code.INVALID_ARGUMENT, message="is blank; at least one visible character is needed")
+            return Failure(reason=Reason.FIELD_MISSING, message="is blank; at least one visible character is needed")
         if not torch.isfinite(vector).all():
-            return Failure(code=Code.INTERNAL, message="the text encoder's output is not finite")
+            return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the text encoder's output is not finite")
         return Encoding(space=self.info.space, vector=vector.numpy().astype("<f4").tobytes())
 
 

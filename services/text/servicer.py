@@ -8,6 +8,7 @@ from grpc.aio import ServicerContext
 
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from services.text.settings import TextSettings
+from shared.codes import Reason
 from shared.encodings import Encoding, to_proto
 from shared.errors import InvalidArgumentError
 from shared.inference.batching import DynamicBatcher
@@ -43,6 +44,8 @@ class TextEncodingServicer(text_encoding_pb2_grpc.TextEncodingServiceServicer):
     def _check_text(self, text: str, field: str) -> None:
         limit = self._settings.max_characters
         if len(text) > limit:
-            raise InvalidArgumentError(f"{field} has {len(text)} characters; the limit is {limit}", field=field)
+            message = f"{field} has {len(text)} characters; the limit is {limit}"
+            raise InvalidArgumentError(message, reason=Reason.TEXT_TOO_LONG, field=field)
         if not text.strip():
-            raise InvalidArgumentError(f"{field} is blank; it must have 1 to {limit} characters", field=field)
+            message = f"{field} is blank; it must have 1 to {limit} characters"
+            raise InvalidArgumentError(message, reason=Reason.FIELD_MISSING, field=field)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.codes import Reason
 from shared.errors import CallError, DeadlineExceededError, OverloadedError
 
 _WEIGHT = 0.25
@@ -147,25 +148,28 @@ def refusal(items: int, *, seconds_left: float, load: Load, times: BatchTimes, n
     can correct a bad estimate.
     """
     if seconds_left <= 0:
-        return Refusal(
-            reason="hopeless_deadline", error=DeadlineExceededError("the deadline had passed when the request arrived")
-        )
+        message = "the deadline had passed when the request arrived"
+        error = DeadlineExceededError(message, reason=Reason.DEADLINE_PASSED)
+        return Refusal(reason="hopeless_deadline", error=error)
     if load.idle:
         return None
     running = load.running_seconds or 0.0
     alone = times.work_seconds(items, now)
     if alone > seconds_left:
         message = f"{items} items take about {alone:.3f} s; the deadline is in {seconds_left:.3f} s"
-        return Refusal(reason="hopeless_deadline", error=DeadlineExceededError(message))
+        error = DeadlineExceededError(message, reason=Reason.DEADLINE_TOO_SHORT)
+        return Refusal(reason="hopeless_deadline", error=error)
     if (excess := load.items_waiting + items - load.max_items) > 0:
         message = f"{load.items_waiting} items wait, and {items} more would pass the limit of {load.max_items}"
-        return Refusal(reason="queue_full", error=_overloaded(message, running + times.queue_seconds(excess, now)))
+        wait = running + times.queue_seconds(excess, now)
+        return Refusal(reason="queue_full", error=_overloaded(message, Reason.QUEUE_FULL, wait))
     end = _MARGIN * (running + times.queue_seconds(load.items_ahead + items, now))
     if end > seconds_left:
         message = f"the queue makes this about {end:.3f} s; the deadline is in {seconds_left:.3f} s"
-        return Refusal(reason="overload", error=_overloaded(message, end - seconds_left))
+        return Refusal(reason="overload", error=_overloaded(message, Reason.QUEUE_TOO_LONG, end - seconds_left))
     return None
 
 
-def _overloaded(message: str, retry_after_seconds: float) -> OverloadedError:
-    return OverloadedError(message, retry_after_seconds=max(_LEAST_RETRY_SECONDS, retry_after_seconds))
+def _overloaded(message: str, reason: Reason, retry_after_seconds: float) -> OverloadedError:
+    wait = max(_LEAST_RETRY_SECONDS, retry_after_seconds)
+    return OverloadedError(message, reason=reason, retry_after_seconds=wait)

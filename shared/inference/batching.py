@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, Self, TypeAlias, TypeVar
 
-from shared.errors import Code, DeadlineExceededError, UnavailableError
+from shared.codes import Reason
+from shared.errors import DeadlineExceededError, UnavailableError
 from shared.inference.admission import BatchTimes, Load, refusal
 from shared.inference.halving import run_halving
 from shared.inference.predictor import Failure
@@ -145,7 +146,7 @@ class DynamicBatcher(Generic[In, Out]):
         now = _now()
         if not self._open:
             self._metrics.rejected.labels("not_serving").inc()
-            raise UnavailableError("the service is draining")
+            raise UnavailableError("the service is draining", reason=Reason.NOT_SERVING)
         turn = now if priority is Priority.INTERACTIVE else now + _AGEING_SECONDS
         load = Load(
             items_ahead=self._queue.depth_before(priority, turn),
@@ -190,11 +191,12 @@ class DynamicBatcher(Generic[In, Out]):
             self._metrics.dropped.labels(reason).inc()
 
     def _expire(self, request: _Request[In, Out]) -> None:
-        self._drop(request, "expired", DeadlineExceededError("the deadline passed before the answer was ready"))
+        late = DeadlineExceededError("the deadline passed before the answer was ready", reason=Reason.DEADLINE_PASSED)
+        self._drop(request, "expired", late)
 
     def _lose(self, requests: Iterable[_Request[In, Out]], message: str) -> None:
         for request in requests:
-            self._drop(request, "model_lost", UnavailableError(message))
+            self._drop(request, "model_lost", UnavailableError(message, reason=Reason.MODEL_LOST))
 
     async def _serve(self) -> None:
         """Runs batches until drained."""
@@ -264,7 +266,8 @@ class DynamicBatcher(Generic[In, Out]):
 
     def _blame(self, place: _Place[In, Out], error: Exception) -> None:
         request, index = place
-        failure = Failure(code=Code.INTERNAL, message=f"the model failed on this item: {error}")
+        message = f"the model failed on this item: {error}"
+        failure = Failure(reason=Reason.MODEL_OUTPUT_INVALID, message=message)
         self._leave(request, ItemFailedError(index, failure))
 
     async def _run_part(self, part: Sequence[_Place[In, Out]]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from shared.errors import Code
+from shared.codes import Reason
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -26,6 +26,15 @@ class RuntimeOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelName:
+    """A class of a classifier, and what it is called."""
+
+    id: str
+    texts: Mapping[str, str]
+    """The name by BCP 47 code of the language."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """The model behind a service, as model.toml states it."""
 
@@ -39,6 +48,10 @@ class ModelInfo:
     """Batch sizes the model runs at, rising; the last is the largest batch."""
     languages: tuple[str, ...] = ()
     """BCP 47 codes of the languages it answers in; empty where it answers in none."""
+    labels: tuple[LabelName, ...] = ()
+    """The classes it knows; empty where it has none."""
+    image_side: int = 0
+    """Width and height of the pictures it paints, in pixels; 0 where it paints none."""
 
     @property
     def max_batch_size(self) -> int:
@@ -50,10 +63,12 @@ class ModelInfo:
 class Failure:
     """Why one item of a batch has no answer; its batch-mates have theirs."""
 
-    code: Code
-    """INVALID_ARGUMENT for bad input, INTERNAL for what the model got wrong."""
+    reason: Reason
+    """Its code is INVALID_ARGUMENT or FAILED_PRECONDITION for bad input, INTERNAL for what the model got wrong."""
     message: str
     """One line with value and limit."""
+    field: str = ""
+    """Path of the field at fault, where it is not the item itself."""
 
 
 class Predictor(Protocol[In, Out]):

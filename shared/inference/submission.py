@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from diptych.types.v1 import encoding_pb2, model_pb2
+from diptych.types.v1 import encoding_pb2, label_pb2, model_pb2
+from shared.codes import Code, Reason
 from shared.encodings import Encoding, from_proto
-from shared.errors import Code, InternalError, InvalidArgumentError, SpaceMismatchError
+from shared.errors import CALL_ERRORS, InvalidArgumentError, SpaceMismatchError
 from shared.inference.batching import Answer, DynamicBatcher, ItemFailedError, Priority
 from shared.inference.predictor import ModelInfo
 from shared.rpc.context import current_call
@@ -36,16 +37,20 @@ async def submit_call(
     try:
         return await batcher.submit(items, deadline=call.deadline, priority=Priority[call.priority.upper()])
     except ItemFailedError as error:
-        path = f"{field}[{error.index}]" if repeated else field
-        if error.failure.code is Code.INVALID_ARGUMENT:
-            raise InvalidArgumentError(f"{path}: {error.failure.message}", field=path) from None
-        raise InternalError(f"{path}: {error.failure.message}") from None
+        failure = error.failure
+        path = failure.field or (f"{field}[{error.index}]" if repeated else field)
+        message = f"{path}: {failure.message}"
+        if failure.reason.code is Code.INVALID_ARGUMENT:
+            raise InvalidArgumentError(message, reason=failure.reason, field=path) from None
+        raise CALL_ERRORS[failure.reason.code](message, reason=failure.reason) from None
 
 
 def check_count(count: int, *, field: str, limit: int) -> None:
     """Raises InvalidArgumentError unless `count` elements of a repeated field are 1 to `limit`."""
     if not 1 <= count <= limit:
-        raise InvalidArgumentError(f"{field} has {count} elements; it must have 1 to {limit}", field=field)
+        reason = Reason.TOO_MANY_ITEMS if count else Reason.FIELD_MISSING
+        message = f"{field} has {count} elements; it must have 1 to {limit}"
+        raise InvalidArgumentError(message, reason=reason, field=field)
 
 
 def answer_language(requested: str, info: ModelInfo) -> str:
@@ -56,9 +61,8 @@ def answer_language(requested: str, info: ModelInfo) -> str:
     """
     language = requested or DEFAULT_LANGUAGE
     if language not in info.languages:
-        raise InvalidArgumentError(
-            f"language is {language!r}; the model knows {', '.join(info.languages)}", field="language"
-        )
+        message = f"language is {language!r}; the model knows {', '.join(info.languages)}"
+        raise InvalidArgumentError(message, reason=Reason.LANGUAGE_UNKNOWN, field="language")
     return language
 
 
@@ -76,6 +80,18 @@ def encoding_of_space(message: encoding_pb2.Encoding, info: ModelInfo) -> Encodi
 def model_message(info: ModelInfo) -> model_pb2.Model:
     """The model as answers name it."""
     return model_pb2.Model(name=info.name, version=info.version, digest=info.digest, space=info.space)
+
+
+def capabilities_message(info: ModelInfo, *, max_items: int) -> model_pb2.ModelCapabilities:
+    """What GetModel answers."""
+    return model_pb2.ModelCapabilities(
+        model=model_message(info),
+        languages=info.languages,
+        image_width=info.image_side,
+        image_height=info.image_side,
+        labels=[label_pb2.LabelName(id=label.id, texts=label.texts) for label in info.labels],
+        max_items=max_items,
+    )
 
 
 def timings_message(answer: Answer[Out]) -> model_pb2.Timings:

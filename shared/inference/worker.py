@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, cast
 
+from shared.codes import Reason
 from shared.errors import ConfigurationError, UnavailableError
 from shared.inference import messages
 from shared.inference.batching import BatchResult
@@ -184,13 +185,13 @@ class ModelWorker(Generic[In, Out]):
         await self._settled.wait()
         process = self._process
         if process is None:
-            raise UnavailableError(self._unavailable)
+            raise UnavailableError(self._unavailable, reason=Reason.NOT_SERVING)
         if not batch:
             return BatchResult(outputs=(), inference_seconds=0.0)
         try:
             answer = await process.ask(list(batch), self._hang_timeout_seconds)
         except _LostError as lost:
-            raise UnavailableError(str(lost)) from None
+            raise UnavailableError(str(lost), reason=Reason.MODEL_LOST) from None
         finally:
             if process.lost is not None:
                 self._lose(process, process.lost)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from shared.codes import Reason
 from shared.errors import InvalidArgumentError
 from shared.rpc import metadata
 
@@ -84,13 +85,13 @@ def read_call(entries: Iterable[tuple[str, str | bytes]], time_remaining: float 
     for key, value in entries:
         if key in known and isinstance(value, str):
             if len(value) > MAX_VALUE_CHARACTERS:
-                raise InvalidArgumentError(
-                    f"metadata {key} has {len(value)} characters; the limit is {MAX_VALUE_CHARACTERS}", field=key
-                )
+                message = f"metadata {key} has {len(value)} characters; the limit is {MAX_VALUE_CHARACTERS}"
+                raise InvalidArgumentError(message, reason=Reason.METADATA_INVALID, field=key)
             known[key] = value
     if known[metadata.PRIORITY] not in PRIORITIES:
         raise InvalidArgumentError(
             f"metadata {metadata.PRIORITY} is {known[metadata.PRIORITY]!r}; known are {', '.join(PRIORITIES)}",
+            reason=Reason.METADATA_INVALID,
             field=metadata.PRIORITY,
         )
     return CallContext(

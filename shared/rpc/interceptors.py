@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import DecodeError
 
+from shared.codes import Code, Reason
 from shared.errors import (
     CallCancelledError,
     CallError,
-    Code,
     DeadlineExceededError,
     InternalError,
     InvalidArgumentError,
@@ -55,7 +55,7 @@ class CallsInFlight:
         """Counts a call until gRPC has sent its status."""
         self._last_arrival = time.monotonic()
         if self.refusing:
-            raise UnavailableError("this server is shutting down")
+            raise UnavailableError("this server is shutting down", reason=Reason.NOT_SERVING)
         self._count += 1
         self._none.clear()
         context.add_done_callback(self._leave)
@@ -195,7 +195,8 @@ def _parse(handler: Handler, raw: bytes) -> Any:
     try:
         return handler.request_deserializer(raw)
     except DecodeError as error:
-        raise InvalidArgumentError(f"the request is not a message of this method: {error}") from error
+        message = f"the request is not a message of this method: {error}"
+        raise InvalidArgumentError(message, reason=Reason.MALFORMED_MESSAGE) from error
 
 
 def _reason_of_cancel() -> Code:
@@ -209,4 +210,5 @@ def _as_call_error(error: Exception, method: str) -> CallError:
             _log.error("%s: %s", method, error)
         return error
     _log.error("%s failed", method, exc_info=error)
-    return InternalError("internal error; the server's log has the details under this call's x-request-id")
+    message = "internal error; the server's log has the details under this call's x-request-id"
+    return InternalError(message, reason=Reason.DEFECT)

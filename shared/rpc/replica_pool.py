@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import grpc
 
+from shared.codes import Reason
 from shared.errors import DeadlineExceededError, UnavailableError
 from shared.metrics import DownstreamMetrics
 from shared.rpc.context import outgoing_metadata, remaining_seconds
@@ -161,7 +162,8 @@ class ReplicaPool(Generic[StubT]):
             except TimeoutError:
                 of_space = f" of space {space}" if space is not None and self.spaces() else ""
                 reasons = self._replicas.reasons()
-                raise UnavailableError(f"{self.name}: no replica{of_space} is serving ({reasons})") from None
+                message = f"{self.name}: no replica{of_space} is serving ({reasons})"
+                raise UnavailableError(message, reason=Reason.NO_REPLICA) from None
 
     async def _attempt(
         self, replica: Replica[StubT], method: Callable[[StubT], Method[Request, Response]], request: Request
@@ -170,7 +172,8 @@ class ReplicaPool(Generic[StubT]):
         if timeout is None:
             timeout = self._options.default_timeout_seconds
         elif timeout == 0.0:
-            raise DeadlineExceededError(f"{self.name}: the deadline passed before the call")
+            message = f"{self.name}: the deadline passed before the call"
+            raise DeadlineExceededError(message, reason=Reason.DEADLINE_PASSED)
         begin = time.perf_counter()
         code = grpc.StatusCode.OK
         try:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
+from google.protobuf import duration_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from shared.errors import CALL_ERRORS, CallError, Code, InvalidArgumentError, OverloadedError
+from shared.codes import Code, Reason
+from shared.errors import CALL_ERRORS, CallError, InvalidArgumentError, OverloadedError
 
+DOMAIN = "diptych"
+"""Of our reasons in google.rpc.ErrorInfo."""
 _WIRE: dict[Code, grpc.StatusCode] = {code: grpc.StatusCode[code.name] for code in Code}
 
 
@@ -18,51 +22,56 @@ def status_code(code: Code) -> grpc.StatusCode:
 
 
 def details_trailer(error: CallError) -> tuple[tuple[str, str | bytes], ...]:
-    """The `grpc-status-details-bin` entry of an error; empty where there is nothing more to say.
-
-    InvalidArgumentError carries a BadRequest field violation, OverloadedError a RetryInfo.
-    """
-    if isinstance(error, InvalidArgumentError) and error.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
-        detail = error_details_pb2.BadRequest(field_violations=[violation])
-    elif isinstance(error, OverloadedError):
-        delay = duration_pb2.Duration()
-        delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
-        detail = error_details_pb2.RetryInfo(retry_delay=delay)
-    else:
+    """The `grpc-status-details-bin` entry of an error; empty where there is nothing more to say."""
+    details = error_details(error)
+    if not details:
         return ()
-    packed = any_pb2.Any()
-    packed.Pack(detail)
-    status = status_pb2.Status(code=error.code.value, message=str(error), details=[packed])
+    status = status_pb2.Status(code=error.code.value, message=str(error))
+    for detail in details:
+        status.details.add().Pack(detail)
     return tuple(rpc_status.to_status(status).trailing_metadata)
 
 
-def from_rpc_error(error: grpc.aio.AioRpcError) -> CallError:
-    """The error a server raised, rebuilt from what arrived."""
-    return _rebuild(Code[error.code().name], error.details() or "", _details(error))
+def error_details(error: CallError) -> list[Message]:
+    """The google.rpc details of an error: its reason, and a field violation or when to come back where it has them."""
+    details: list[Message] = []
+    if error.reason is not None:
+        details.append(error_details_pb2.ErrorInfo(reason=error.reason.name, domain=DOMAIN))
+    if isinstance(error, InvalidArgumentError) and error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    elif isinstance(error, OverloadedError):
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return details
 
 
-def _details(error: grpc.aio.AioRpcError) -> status_pb2.Status:
-    for key, value in error.trailing_metadata() or ():
+def from_rpc_error(error: grpc.RpcError) -> CallError:
+    """The error a server raised, rebuilt from what arrived; of grpc.aio's errors and of those of a blocking call."""
+    call: grpc.Call = error  # type: ignore[assignment]  # what raises it is a Call as well
+    return _rebuild(Code[call.code().name], call.details() or "", _status(call))
+
+
+def _status(call: grpc.Call) -> status_pb2.Status:
+    for key, value in call.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
             return status_pb2.Status.FromString(value)
     return status_pb2.Status()
 
 
-def _rebuild(code: Code, message: str, details: status_pb2.Status) -> CallError:
-    if code is Code.INVALID_ARGUMENT:
-        bad_request = error_details_pb2.BadRequest()
-        for detail in details.details:
-            if detail.Unpack(bad_request) and bad_request.field_violations:
-                return InvalidArgumentError(message, field=bad_request.field_violations[0].field)
-        return InvalidArgumentError(message)
-    if code is Code.RESOURCE_EXHAUSTED:
+def _rebuild(code: Code, message: str, status: status_pb2.Status) -> CallError:
+    info, bad_request, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), None
+    for packed in status.details:
+        packed.Unpack(info)
+        packed.Unpack(bad_request)
         retry_info = error_details_pb2.RetryInfo()
-        for detail in details.details:
-            if detail.Unpack(retry_info):
-                seconds = retry_info.retry_delay.ToNanoseconds() / 1e9
-                return OverloadedError(message, retry_after_seconds=seconds)
-        return OverloadedError(message)
-    error = CallError.__new__(CALL_ERRORS[code])
-    Exception.__init__(error, message)
-    return error
+        retry = retry_info if packed.Unpack(retry_info) else retry
+    reason = Reason.__members__.get(info.reason) if info.domain == DOMAIN else None
+    if code is Code.INVALID_ARGUMENT:
+        violations = bad_request.field_violations
+        return InvalidArgumentError(message, reason=reason, field=violations[0].field if violations else "")
+    if code is Code.RESOURCE_EXHAUSTED:
+        seconds = retry.retry_delay.ToNanoseconds() / 1e9 if retry is not None else 0.0
+        return OverloadedError(message, reason=reason, retry_after_seconds=seconds)
+    return CALL_ERRORS[code](message, reason=reason)

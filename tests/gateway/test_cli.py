@@ -13,7 +13,8 @@ from gateway import cli
 from gateway.console import EXIT_CODES, ExitCode, exit_code
 from gateway.contact_sheet import decode_png
 from gateway.local import choose_ports
-from shared.errors import CALL_ERRORS, Code, ConfigurationError
+from shared.codes import Code
+from shared.errors import CALL_ERRORS, ConfigurationError
 
 
 @pytest.fixture

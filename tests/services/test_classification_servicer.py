@@ -11,8 +11,9 @@ from diptych.classification.v1 import classification_pb2, classification_pb2_grp
 from services.classification.items import ClassifiedImage, ImageItem, LabelScore
 from services.classification.servicer import ClassificationServicer
 from services.classification.settings import ClassificationSettings
+from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import Code, InvalidArgumentError
+from shared.errors import InvalidArgumentError
 from shared.inference.predictor import Failure
 from tests.services.serving import INFO, refused, serving
 
@@ -25,7 +26,7 @@ def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
 def echo(item: ImageItem) -> ClassifiedImage | Failure:
     """The model: as many labels as asked for, each named by the picture's bytes and the language."""
     if item.image == b"bad":
-        return Failure(code=Code.INVALID_ARGUMENT, message="is no picture")
+        return Failure(reason=Reason.IMAGE_UNREADABLE, message="is no picture")
     name = item.image.decode()
     encoding = Encoding(space=INFO.space, vector=b"\0\0\x80?", tokens=b"\0<", token_width=1)
     return ClassifiedImage(

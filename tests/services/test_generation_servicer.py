@@ -12,7 +12,8 @@ from diptych.types.v1 import encoding_pb2, image_pb2
 from services.generation.items import PaintedImage, PaintItem
 from services.generation.servicer import GenerationServicer
 from services.generation.settings import GenerationSettings
-from shared.errors import Code, FailedPreconditionError, InvalidArgumentError
+from shared.codes import Reason
+from shared.errors import FailedPreconditionError, InvalidArgumentError
 from shared.inference.predictor import Failure
 from tests.services.serving import refused, serving
 
@@ -25,7 +26,7 @@ def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
 def write_seed(item: PaintItem) -> PaintedImage | Failure:
     """The model: a picture that is its seed in words; it wants a vector of one number."""
     if len(item.vector) != 4:
-        return Failure(code=Code.INVALID_ARGUMENT, message="vector has not 1 number")
+        return Failure(reason=Reason.ENCODING_INVALID, message="vector has not 1 number")
     return PaintedImage(png=str(item.seed).encode(), width=3, height=2)
 
 

@@ -11,8 +11,9 @@ import pytest
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from services.text.servicer import TextEncodingServicer
 from services.text.settings import TextSettings
+from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import Code, InternalError, InvalidArgumentError
+from shared.errors import InternalError, InvalidArgumentError
 from shared.inference.predictor import Failure
 from tests.services.serving import INFO, refused, serving
 
@@ -25,9 +26,9 @@ def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
 def length(text: str) -> Encoding | Failure:
     """The model: a text's encoding is its length."""
     if text == "unreadable":
-        return Failure(code=Code.INVALID_ARGUMENT, message="cannot be read")
+        return Failure(reason=Reason.FIELD_MISSING, message="cannot be read")
     if text == "nan":
-        return Failure(code=Code.INTERNAL, message="the model answered NaN")
+        return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the model answered NaN")
     return Encoding(space=INFO.space, vector=array("f", [len(text)]).tobytes())
 
 

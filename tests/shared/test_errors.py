@@ -7,10 +7,10 @@ import inspect
 import pytest
 
 from shared import errors
+from shared.codes import Code
 from shared.errors import (
     CALL_ERRORS,
     CallError,
-    Code,
     ConfigurationError,
     DiptychError,
     FailedPreconditionError,

@@ -13,8 +13,8 @@ import torch
 from services.captioning.config import END, PADDING
 from services.captioning.items import CaptionItem, ScoredCaption
 from services.captioning.predictor import CaptioningPredictor, load
+from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import Code
 from shared.inference.predictor import Failure, RuntimeOptions
 
 
@@ -54,31 +54,39 @@ def test_language_is_the_callers(predictor: CaptioningPredictor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "code", "complaint"),
+    ("item", "reason", "complaint"),
     [
         (
             CaptionItem(encoding=replace(encoding(), space="other"), language="en"),
-            Code.FAILED_PRECONDITION,
+            Reason.SPACE_MISMATCH,
             "space 'other'",
         ),
-        (CaptionItem(encoding=encoding(), language="fr"), Code.INVALID_ARGUMENT, "the model writes en, zh"),
-        (CaptionItem(encoding=replace(encoding(), tokens=b""), language="en"), Code.INVALID_ARGUMENT, "0 bytes"),
-        (CaptionItem(encoding=replace(encoding(), token_width=8), language="en"), Code.INVALID_ARGUMENT, "of width 8"),
-        (CaptionItem(encoding=replace(encoding(), vector=b"1234"), language="en"), Code.INVALID_ARGUMENT, "1 numbers"),
+        (CaptionItem(encoding=encoding(), language="fr"), Reason.LANGUAGE_UNKNOWN, "the model writes en, zh"),
+        (CaptionItem(encoding=replace(encoding(), tokens=b""), language="en"), Reason.ENCODING_INVALID, "0 bytes"),
+        (
+            CaptionItem(encoding=replace(encoding(), token_width=8), language="en"),
+            Reason.ENCODING_INVALID,
+            "of width 8",
+        ),
+        (
+            CaptionItem(encoding=replace(encoding(), vector=b"1234"), language="en"),
+            Reason.ENCODING_INVALID,
+            "1 numbers",
+        ),
         (
             CaptionItem(encoding=replace(encoding(), tokens=b"\x00\x7e" * 64), language="en"),
-            Code.INVALID_ARGUMENT,
+            Reason.ENCODING_INVALID,
             "not finite",
         ),
     ],
 )
 def test_bad_encoding_fails_alone(
-    predictor: CaptioningPredictor, item: CaptionItem, code: Code, complaint: str
+    predictor: CaptioningPredictor, item: CaptionItem, reason: Reason, complaint: str
 ) -> None:
     good = CaptionItem(encoding=encoding(), language="zh")
     first, bad, last = predictor.predict([good, item, good])
     assert isinstance(bad, Failure)
-    assert bad.code is code and complaint in bad.message
+    assert bad.reason is reason and complaint in bad.message
     assert captions_of(first) == captions_of(last) == captions_of(predictor.predict([good])[0])
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from services.classification.items import ClassifiedImage, ImageItem
 from services.classification.predictor import ClassificationPredictor, load
-from shared.errors import Code, ModelDirectoryError
+from shared.codes import Code
+from shared.errors import ModelDirectoryError
 from shared.inference.predictor import Failure, RuntimeOptions
 
 
@@ -67,7 +68,7 @@ def test_bad_items_fail_alone_and_the_order_is_kept(predictor: ClassificationPre
     answers = predictor.predict([item(1), garbage, item(2), item(3, language="fr")])
     assert isinstance(answers[1], Failure) and "is not a picture" in answers[1].message
     assert isinstance(answers[3], Failure) and "labels in en, zh" in answers[3].message
-    assert {answers[1].code, answers[3].code} == {Code.INVALID_ARGUMENT}
+    assert {answers[1].reason.code, answers[3].reason.code} == {Code.INVALID_ARGUMENT}
     for place, seed in ((0, 1), (2, 2)):
         alone = answered(predictor.predict([item(seed)])[0])
         found = answered(answers[place])

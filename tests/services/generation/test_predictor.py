@@ -12,7 +12,7 @@ from PIL import Image
 
 from services.generation.items import PaintedImage, PaintItem
 from services.generation.predictor import GenerationPredictor, load
-from shared.errors import Code
+from shared.codes import Reason
 from shared.inference.predictor import Failure, RuntimeOptions
 
 
@@ -74,7 +74,7 @@ def test_painting_leaves_torchs_random_state_alone(predictor: GenerationPredicto
 def test_bad_vector_fails_alone(predictor: GenerationPredictor, bad: bytes, complaint: str) -> None:
     good = [PaintItem(vector=vector(1), seed=seed) for seed in range(3)]
     answers = predictor.predict([good[0], PaintItem(vector=bad, seed=1), good[1], good[2]])
-    assert isinstance(answers[1], Failure) and answers[1].code is Code.INVALID_ARGUMENT
+    assert isinstance(answers[1], Failure) and answers[1].reason is Reason.ENCODING_INVALID
     assert complaint in answers[1].message
     kept = [png_of(answers[place]) for place in (0, 2, 3)]
     assert kept == [png_of(answer) for answer in predictor.predict(good)]
@@ -84,4 +84,4 @@ def test_output_that_is_not_a_number_is_an_internal_failure(tiny_models: dict[st
     broken = load(tiny_models["generation"], RuntimeOptions(device="cpu", precision="fp32"))
     torch.nn.init.constant_(broken._model.to_rgb.weight, float("nan"))
     (answer,) = broken.predict([PaintItem(vector=vector(1), seed=1)])
-    assert isinstance(answer, Failure) and answer.code is Code.INTERNAL
+    assert isinstance(answer, Failure) and answer.reason is Reason.MODEL_OUTPUT_INVALID

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from services.text.predictor import TextPredictor, load
+from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import Code, ModelDirectoryError
+from shared.errors import ModelDirectoryError
 from shared.inference.predictor import Failure, RuntimeOptions
 
 
@@ -54,7 +55,7 @@ def test_letter_case_does_not_matter(predictor: TextPredictor) -> None:
 
 def test_blank_text_fails_alone(predictor: TextPredictor) -> None:
     first, blank, last = predictor.predict(["a cat", " \n", "a dog"])
-    assert isinstance(blank, Failure) and blank.code is Code.INVALID_ARGUMENT
+    assert isinstance(blank, Failure) and blank.reason is Reason.FIELD_MISSING
     assert encoding_of(first).vector == encoding_of(predictor.predict(["a cat"])[0]).vector
     assert encoding_of(last).vector == encoding_of(predictor.predict(["a dog"])[0]).vector
 

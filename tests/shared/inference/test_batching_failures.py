@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.errors import Code, DeadlineExceededError, UnavailableError
+from shared.codes import Reason
+from shared.errors import DeadlineExceededError, UnavailableError
 from shared.inference.batching import Answer, BatchResult, DynamicBatcher, ItemFailedError
 from shared.metrics import BatcherMetrics
 from tests.fakes import GatedModel
@@ -46,7 +47,7 @@ class TestFailures:
         results = await asyncio.gather(first, *tasks, return_exceptions=True)
         guilty = results.pop(3)
         assert isinstance(guilty, ItemFailedError)
-        assert guilty.failure.code is Code.INTERNAL
+        assert guilty.failure.reason is Reason.MODEL_OUTPUT_INVALID
         assert [answer.outputs for answer in results if isinstance(answer, Answer)] == [[4], [1], [2], [4]]
         assert [len(batch) for batch in model.batches] == [1, 4, 2, 2, 1, 1]
 

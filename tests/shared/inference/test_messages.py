@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from shared.errors import Code
+from shared.codes import Reason
 from shared.inference import messages
 from shared.inference.predictor import Failure
 
 
 def test_a_message_survives_its_frame() -> None:
     message = messages.Done(
-        outputs=[b"png", Failure(code=Code.INTERNAL, message="NaN")], inference_seconds=0.5, gpu_memory_bytes=7
+        outputs=[b"png", Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="NaN")],
+        inference_seconds=0.5,
+        gpu_memory_bytes=7,
     )
     header, *chunks = messages.encode(message)
     frame = b"".join(chunks)

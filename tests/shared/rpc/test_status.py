@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import grpc
 
-from shared.errors import CALL_ERRORS, Code
+from shared.codes import Code
+from shared.errors import CALL_ERRORS
 from shared.rpc.status import status_code
 
 

@@ -29,8 +29,11 @@ class GenerateCaptionRequest(_message.Message):
 
     ENCODINGS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
     language: _builtins.str
     """BCP 47 code of the captions' language, "en" or "zh" for the embedded model; empty means "en"."""
+    candidates: _builtins.int
+    """Different captions wanted a picture, up to 16; 0 means 1. One is written greedily, several by beam search."""
     @_builtins.property
     def encodings(self) -> _containers.RepeatedCompositeFieldContainer[_encoding_pb2.Encoding]:
         """1 to 16 encodings of pictures, with tokens, as ClassifyImage returns them."""
@@ -40,10 +43,11 @@ class GenerateCaptionRequest(_message.Message):
         *,
         encodings: _abc.Iterable[_encoding_pb2.Encoding] | None = ...,
         language: _builtins.str = ...,
+        candidates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings", b"encodings", "language", b"language"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "encodings", b"encodings", "language", b"language"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -58,7 +62,7 @@ class Captions(_message.Message):
     CAPTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def captions(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Caption]:
-        """The captions, the likeliest first; at present one."""
+        """The captions, the likeliest first; 1 to `candidates`, fewer where the model finds no further ones."""
 
     def __init__(
         self,
@@ -108,3 +112,44 @@ class GenerateCaptionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerateCaptionResponse: _TypeAlias = GenerateCaptionResponse  # noqa: Y015
+
+@_typing.final
+class GetModelRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelRequest: _TypeAlias = GetModelRequest  # noqa: Y015
+
+@_typing.final
+class GetModelResponse(_message.Message):
+    """The model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def capabilities(self) -> _model_pb2.ModelCapabilities:
+        """What is served."""
+
+    def __init__(
+        self,
+        *,
+        capabilities: _model_pb2.ModelCapabilities | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelResponse: _TypeAlias = GetModelResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class CaptioningServiceStub:
                 request_serializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GenerateCaptionRequest.SerializeToString,
                 response_deserializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GenerateCaptionResponse.FromString,
                 _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/diptych.captioning.v1.CaptioningService/GetModel',
+                request_serializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GetModelResponse.FromString,
+                _registered_method=True)
 
 
 class CaptioningServiceServicer:
@@ -47,12 +52,22 @@ class CaptioningServiceServicer:
     """
 
     def GenerateCaption(self, request, context):
-        """Writes a caption for each encoded picture.
+        """Writes captions for each encoded picture.
 
         INVALID_ARGUMENT: no encoding, too many, one without tokens, of the wrong length or with numbers
-        that are not finite (field `encodings[i]`), a language the model does not write (field `language`).
+        that are not finite (field `encodings[i]`), a language the model does not write (field `language`),
+        too many candidates (field `candidates`).
         FAILED_PRECONDITION: an encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -65,6 +80,11 @@ def add_CaptioningServiceServicer_to_server(servicer, server):
                     servicer.GenerateCaption,
                     request_deserializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GenerateCaptionRequest.FromString,
                     response_serializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GenerateCaptionResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GetModelRequest.FromString,
+                    response_serializer=diptych_dot_captioning_dot_v1_dot_captioning__pb2.GetModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -95,6 +115,33 @@ class CaptioningService:
             '/diptych.captioning.v1.CaptioningService/GenerateCaption',
             diptych_dot_captioning_dot_v1_dot_captioning__pb2.GenerateCaptionRequest.SerializeToString,
             diptych_dot_captioning_dot_v1_dot_captioning__pb2.GenerateCaptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diptych.captioning.v1.CaptioningService/GetModel',
+            diptych_dot_captioning_dot_v1_dot_captioning__pb2.GetModelRequest.SerializeToString,
+            diptych_dot_captioning_dot_v1_dot_captioning__pb2.GetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,12 +34,18 @@ class CaptioningServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CaptioningServiceAsyncStub: ...
     GenerateCaption: _grpc.UnaryUnaryMultiCallable[_captioning_pb2.GenerateCaptionRequest, _captioning_pb2.GenerateCaptionResponse]
-    """Writes a caption for each encoded picture.
+    """Writes captions for each encoded picture.
 
     INVALID_ARGUMENT: no encoding, too many, one without tokens, of the wrong length or with numbers
-    that are not finite (field `encodings[i]`), a language the model does not write (field `language`).
+    that are not finite (field `encodings[i]`), a language the model does not write (field `language`),
+    too many candidates (field `candidates`).
     FAILED_PRECONDITION: an encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+    """
+    GetModel: _grpc.UnaryUnaryMultiCallable[_captioning_pb2.GetModelRequest, _captioning_pb2.GetModelResponse]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
     """
 
 @_typing.type_check_only
@@ -48,12 +54,18 @@ class CaptioningServiceAsyncStub(CaptioningServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GenerateCaption: _aio.UnaryUnaryMultiCallable[_captioning_pb2.GenerateCaptionRequest, _captioning_pb2.GenerateCaptionResponse]  # type: ignore[assignment]
-    """Writes a caption for each encoded picture.
+    """Writes captions for each encoded picture.
 
     INVALID_ARGUMENT: no encoding, too many, one without tokens, of the wrong length or with numbers
-    that are not finite (field `encodings[i]`), a language the model does not write (field `language`).
+    that are not finite (field `encodings[i]`), a language the model does not write (field `language`),
+    too many candidates (field `candidates`).
     FAILED_PRECONDITION: an encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+    """
+    GetModel: _aio.UnaryUnaryMultiCallable[_captioning_pb2.GetModelRequest, _captioning_pb2.GetModelResponse]  # type: ignore[assignment]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
     """
 
 class CaptioningServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,12 +77,24 @@ class CaptioningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _captioning_pb2.GenerateCaptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_captioning_pb2.GenerateCaptionResponse, _abc.Awaitable[_captioning_pb2.GenerateCaptionResponse]]:
-        """Writes a caption for each encoded picture.
+        """Writes captions for each encoded picture.
 
         INVALID_ARGUMENT: no encoding, too many, one without tokens, of the wrong length or with numbers
-        that are not finite (field `encodings[i]`), a language the model does not write (field `language`).
+        that are not finite (field `encodings[i]`), a language the model does not write (field `language`),
+        too many candidates (field `candidates`).
         FAILED_PRECONDITION: an encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModel(
+        self,
+        request: _captioning_pb2.GetModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_captioning_pb2.GetModelResponse, _abc.Awaitable[_captioning_pb2.GetModelResponse]]:
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
         """
 
 def add_CaptioningServiceServicer_to_server(servicer: CaptioningServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,8 +31,9 @@ class ClassifyImageRequest(_message.Message):
     TOP_K_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     INCLUDE_ENCODINGS_FIELD_NUMBER: _builtins.int
+    LABEL_ENCODINGS_FIELD_NUMBER: _builtins.int
     top_k: _builtins.int
-    """Labels wanted a picture, the likeliest first; 0 means 5, and more than the model has means all."""
+    """Labels wanted a picture, the likeliest first; 0 means 5, and more than there are means all."""
     language: _builtins.str
     """BCP 47 code of the labels' language, "en" or "zh" for the embedded model; empty means "en"."""
     include_encodings: _builtins.bool
@@ -43,6 +44,13 @@ class ClassifyImageRequest(_message.Message):
         64 MiB the whole call.
         """
 
+    @_builtins.property
+    def label_encodings(self) -> _containers.RepeatedCompositeFieldContainer[_encoding_pb2.Encoding]:
+        """Up to 256 encodings of labels, as EncodeText of the same space makes them; their tokens are ignored. The labels
+        of the answer are then these, by their place: `id` is "0", "1" and so on, `text` is empty, and the
+        probabilities are softmax(scale x cosine), with the scale of model.toml. Empty: the model's own classes.
+        """
+
     def __init__(
         self,
         *,
@@ -50,10 +58,11 @@ class ClassifyImageRequest(_message.Message):
         top_k: _builtins.int = ...,
         language: _builtins.str = ...,
         include_encodings: _builtins.bool = ...,
+        label_encodings: _abc.Iterable[_encoding_pb2.Encoding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "include_encodings", b"include_encodings", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "include_encodings", b"include_encodings", "label_encodings", b"label_encodings", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -124,3 +133,44 @@ class ClassifyImageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClassifyImageResponse: _TypeAlias = ClassifyImageResponse  # noqa: Y015
+
+@_typing.final
+class GetModelRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelRequest: _TypeAlias = GetModelRequest  # noqa: Y015
+
+@_typing.final
+class GetModelResponse(_message.Message):
+    """The model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAPABILITIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def capabilities(self) -> _model_pb2.ModelCapabilities:
+        """What is served."""
+
+    def __init__(
+        self,
+        *,
+        capabilities: _model_pb2.ModelCapabilities | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetModelResponse: _TypeAlias = GetModelResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class ClassificationServiceStub:
                 request_serializer=diptych_dot_classification_dot_v1_dot_classification__pb2.ClassifyImageRequest.SerializeToString,
                 response_deserializer=diptych_dot_classification_dot_v1_dot_classification__pb2.ClassifyImageResponse.FromString,
                 _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/diptych.classification.v1.ClassificationService/GetModel',
+                request_serializer=diptych_dot_classification_dot_v1_dot_classification__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=diptych_dot_classification_dot_v1_dot_classification__pb2.GetModelResponse.FromString,
+                _registered_method=True)
 
 
 class ClassificationServiceServicer:
@@ -47,11 +52,23 @@ class ClassificationServiceServicer:
     """
 
     def ClassifyImage(self, request, context):
-        """Names what is on each picture, and encodes it in the same forward pass when asked.
+        """Names what is on each picture, and encodes it in the same forward pass when asked. With `label_encodings`
+        the names are the caller's (zero-shot): each picture is compared with the encodings of their words.
 
         INVALID_ARGUMENT: no image, too many, one that cannot be read or is too large (field `images[i]`),
-        a language the model has no words in (field `language`).
+        a language the model has no words in (field `language`), too many label encodings, one of the wrong length
+        or with numbers that are not finite (field `label_encodings[i]`).
+        FAILED_PRECONDITION: a label encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -64,6 +81,11 @@ def add_ClassificationServiceServicer_to_server(servicer, server):
                     servicer.ClassifyImage,
                     request_deserializer=diptych_dot_classification_dot_v1_dot_classification__pb2.ClassifyImageRequest.FromString,
                     response_serializer=diptych_dot_classification_dot_v1_dot_classification__pb2.ClassifyImageResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=diptych_dot_classification_dot_v1_dot_classification__pb2.GetModelRequest.FromString,
+                    response_serializer=diptych_dot_classification_dot_v1_dot_classification__pb2.GetModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -94,6 +116,33 @@ class ClassificationService:
             '/diptych.classification.v1.ClassificationService/ClassifyImage',
             diptych_dot_classification_dot_v1_dot_classification__pb2.ClassifyImageRequest.SerializeToString,
             diptych_dot_classification_dot_v1_dot_classification__pb2.ClassifyImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diptych.classification.v1.ClassificationService/GetModel',
+            diptych_dot_classification_dot_v1_dot_classification__pb2.GetModelRequest.SerializeToString,
+            diptych_dot_classification_dot_v1_dot_classification__pb2.GetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,11 +34,19 @@ class ClassificationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ClassificationServiceAsyncStub: ...
     ClassifyImage: _grpc.UnaryUnaryMultiCallable[_classification_pb2.ClassifyImageRequest, _classification_pb2.ClassifyImageResponse]
-    """Names what is on each picture, and encodes it in the same forward pass when asked.
+    """Names what is on each picture, and encodes it in the same forward pass when asked. With `label_encodings`
+    the names are the caller's (zero-shot): each picture is compared with the encodings of their words.
 
     INVALID_ARGUMENT: no image, too many, one that cannot be read or is too large (field `images[i]`),
-    a language the model has no words in (field `language`).
+    a language the model has no words in (field `language`), too many label encodings, one of the wrong length
+    or with numbers that are not finite (field `label_encodings[i]`).
+    FAILED_PRECONDITION: a label encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+    """
+    GetModel: _grpc.UnaryUnaryMultiCallable[_classification_pb2.GetModelRequest, _classification_pb2.GetModelResponse]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
     """
 
 @_typing.type_check_only
@@ -47,11 +55,19 @@ class ClassificationServiceAsyncStub(ClassificationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ClassifyImage: _aio.UnaryUnaryMultiCallable[_classification_pb2.ClassifyImageRequest, _classification_pb2.ClassifyImageResponse]  # type: ignore[assignment]
-    """Names what is on each picture, and encodes it in the same forward pass when asked.
+    """Names what is on each picture, and encodes it in the same forward pass when asked. With `label_encodings`
+    the names are the caller's (zero-shot): each picture is compared with the encodings of their words.
 
     INVALID_ARGUMENT: no image, too many, one that cannot be read or is too large (field `images[i]`),
-    a language the model has no words in (field `language`).
+    a language the model has no words in (field `language`), too many label encodings, one of the wrong length
+    or with numbers that are not finite (field `label_encodings[i]`).
+    FAILED_PRECONDITION: a label encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+    """
+    GetModel: _aio.UnaryUnaryMultiCallable[_classification_pb2.GetModelRequest, _classification_pb2.GetModelResponse]  # type: ignore[assignment]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
     """
 
 class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -63,11 +79,25 @@ class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _classification_pb2.ClassifyImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_classification_pb2.ClassifyImageResponse, _abc.Awaitable[_classification_pb2.ClassifyImageResponse]]:
-        """Names what is on each picture, and encodes it in the same forward pass when asked.
+        """Names what is on each picture, and encodes it in the same forward pass when asked. With `label_encodings`
+        the names are the caller's (zero-shot): each picture is compared with the encodings of their words.
 
         INVALID_ARGUMENT: no image, too many, one that cannot be read or is too large (field `images[i]`),
-        a language the model has no words in (field `language`).
+        a language the model has no words in (field `language`), too many label encodings, one of the wrong length
+        or with numbers that are not finite (field `label_encodings[i]`).
+        FAILED_PRECONDITION: a label encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModel(
+        self,
+        request: _classification_pb2.GetModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classification_pb2.GetModelResponse, _abc.Awaitable[_classification_pb2.GetModelResponse]]:
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
         """
 
 def add_ClassificationServiceServicer_to_server(servicer: ClassificationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,14 +31,33 @@ class TextToImageRequest(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     SEEDS_FIELD_NUMBER: _builtins.int
     IMAGE_COUNT_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    EMBED_PROMPT_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     """1 to 500 characters (Unicode code points), not all blank, English or Chinese for the embedded models."""
     image_count: _builtins.int
-    """Pictures wanted when `seeds` is empty, 1 to 16; 0 means 1. Must be 0 or the number of seeds otherwise."""
+    """Pictures wanted, 1 to 16. 0 means 1, or one a seed. With `seeds` and no `candidates` it must be 0 or the
+    number of seeds.
+    """
+    candidates: _builtins.int
+    """Pictures to paint and choose from, `image_count` to 16: the nearest to the prompt are returned, the nearest
+    first, each with its similarity. With `seeds` it must be their number. 0: all that is painted is returned.
+    """
+    format: _image_pb2.ImageFormat.ValueType
+    """File format; not said means PNG."""
+    quality: _builtins.int
+    """1 to 100 for JPEG and WebP; 0 means 90. PNG is lossless and takes none."""
+    embed_prompt: _builtins.bool
+    """Whether the prompt is written into files and provenance; true when not said."""
+    space: _builtins.str
+    """Works with models of this joint space only; empty: any that all services share."""
     @_builtins.property
     def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Up to 16 seeds, a picture each; the same prompt, seed and models make the same pixels. Empty:
-        the gateway draws `image_count` consecutive seeds and returns them.
+        the gateway draws consecutive seeds and returns them.
         """
 
     def __init__(
@@ -47,42 +66,107 @@ class TextToImageRequest(_message.Message):
         prompt: _builtins.str = ...,
         seeds: _abc.Iterable[_builtins.int] | None = ...,
         image_count: _builtins.int = ...,
+        candidates: _builtins.int = ...,
+        format: _image_pb2.ImageFormat.ValueType = ...,
+        quality: _builtins.int = ...,
+        embed_prompt: _builtins.bool | None = ...,
+        space: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_prompt", b"_embed_prompt", "embed_prompt", b"embed_prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_count", b"image_count", "prompt", b"prompt", "seeds", b"seeds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_prompt", b"_embed_prompt", "candidates", b"candidates", "embed_prompt", b"embed_prompt", "format", b"format", "image_count", b"image_count", "prompt", b"prompt", "quality", b"quality", "seeds", b"seeds", "space", b"space"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__embed_prompt: _TypeAlias = _typing.Literal["embed_prompt"]  # noqa: Y015
+    _WhichOneofArgType__embed_prompt: _TypeAlias = _typing.Literal["_embed_prompt", b"_embed_prompt"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__embed_prompt) -> _WhichOneofReturnType__embed_prompt | None: ...
 
 Global___TextToImageRequest: _TypeAlias = TextToImageRequest  # noqa: Y015
 
 @_typing.final
 class PaintedImage(_message.Message):
-    """A picture and the seed that makes it again."""
+    """A picture and what makes it again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     IMAGE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
     seed: _builtins.int
     """Its seed."""
+    similarity: _builtins.float
+    """Cosine similarity of picture and prompt in the joint space, -1 to 1; only with `candidates`."""
     @_builtins.property
     def image(self) -> _image_pb2.Image:
-        """The picture."""
+        """The picture. A PNG file holds the provenance as well, as JSON in an iTXt chunk with the keyword "diptych"."""
+
+    @_builtins.property
+    def provenance(self) -> Global___Provenance:
+        """Where it comes from."""
 
     def __init__(
         self,
         *,
         image: _image_pb2.Image | None = ...,
         seed: _builtins.int = ...,
+        similarity: _builtins.float | None = ...,
+        provenance: Global___Provenance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_similarity", b"_similarity", "image", b"image", "provenance", b"provenance", "similarity", b"similarity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_similarity", b"_similarity", "image", b"image", "provenance", b"provenance", "seed", b"seed", "similarity", b"similarity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
+    _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
+
+Global___PaintedImage: _TypeAlias = PaintedImage  # noqa: Y015
+
+@_typing.final
+class Provenance(_message.Message):
+    """What is needed to make a picture again, and to know that it is the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    TEXT_MODEL_FIELD_NUMBER: _builtins.int
+    GENERATION_MODEL_FIELD_NUMBER: _builtins.int
+    PIXEL_SHA256_FIELD_NUMBER: _builtins.int
+    DIPTYCH_VERSION_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    """The prompt; empty with `embed_prompt` false."""
+    seed: _builtins.int
+    """The seed."""
+    pixel_sha256: _builtins.str
+    """SHA-256 of the painted pixels, as in Image."""
+    diptych_version: _builtins.str
+    """Diptych's version, such as "0.2.0"."""
+    @_builtins.property
+    def text_model(self) -> _model_pb2.Model:
+        """The model that encoded the prompt."""
+
+    @_builtins.property
+    def generation_model(self) -> _model_pb2.Model:
+        """The model that painted."""
+
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.str = ...,
+        seed: _builtins.int = ...,
+        text_model: _model_pb2.Model | None = ...,
+        generation_model: _model_pb2.Model | None = ...,
+        pixel_sha256: _builtins.str = ...,
+        diptych_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["generation_model", b"generation_model", "text_model", b"text_model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["diptych_version", b"diptych_version", "generation_model", b"generation_model", "pixel_sha256", b"pixel_sha256", "prompt", b"prompt", "seed", b"seed", "text_model", b"text_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PaintedImage: _TypeAlias = PaintedImage  # noqa: Y015
+Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
 
 @_typing.final
 class TextToImageResponse(_message.Message):
@@ -94,7 +178,7 @@ class TextToImageResponse(_message.Message):
     STAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaintedImage]:
-        """One a seed, in order."""
+        """One a seed, in order; with `candidates` the nearest to the prompt, the nearest first."""
 
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Stage]:
@@ -115,6 +199,96 @@ class TextToImageResponse(_message.Message):
 Global___TextToImageResponse: _TypeAlias = TextToImageResponse  # noqa: Y015
 
 @_typing.final
+class StreamTextToImageRequest(_message.Message):
+    """What to paint; every field as in TextToImageRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    SEEDS_FIELD_NUMBER: _builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    EMBED_PROMPT_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    """1 to 500 characters, not all blank."""
+    image_count: _builtins.int
+    """Pictures wanted."""
+    candidates: _builtins.int
+    """Pictures to paint and choose from; 0: all that is painted is returned."""
+    format: _image_pb2.ImageFormat.ValueType
+    """File format; not said means PNG."""
+    quality: _builtins.int
+    """1 to 100 for JPEG and WebP; 0 means 90."""
+    embed_prompt: _builtins.bool
+    """Whether the prompt is written into files and provenance; true when not said."""
+    space: _builtins.str
+    """Works with models of this joint space only; empty: any that all services share."""
+    @_builtins.property
+    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Up to 16 seeds; empty: the gateway draws consecutive ones."""
+
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.str = ...,
+        seeds: _abc.Iterable[_builtins.int] | None = ...,
+        image_count: _builtins.int = ...,
+        candidates: _builtins.int = ...,
+        format: _image_pb2.ImageFormat.ValueType = ...,
+        quality: _builtins.int = ...,
+        embed_prompt: _builtins.bool | None = ...,
+        space: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_embed_prompt", b"_embed_prompt", "embed_prompt", b"embed_prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embed_prompt", b"_embed_prompt", "candidates", b"candidates", "embed_prompt", b"embed_prompt", "format", b"format", "image_count", b"image_count", "prompt", b"prompt", "quality", b"quality", "seeds", b"seeds", "space", b"space"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__embed_prompt: _TypeAlias = _typing.Literal["embed_prompt"]  # noqa: Y015
+    _WhichOneofArgType__embed_prompt: _TypeAlias = _typing.Literal["_embed_prompt", b"_embed_prompt"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__embed_prompt) -> _WhichOneofReturnType__embed_prompt | None: ...
+
+Global___StreamTextToImageRequest: _TypeAlias = StreamTextToImageRequest  # noqa: Y015
+
+@_typing.final
+class StreamTextToImageResponse(_message.Message):
+    """One of the pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Its place in the answer of TextToImage, from 0: that of its seed, or with `candidates` its rank. Pictures may
+    come in any order.
+    """
+    @_builtins.property
+    def image(self) -> Global___PaintedImage:
+        """The picture."""
+
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Stage]:
+        """The parts of the model services in this picture, in the order they ran."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        image: Global___PaintedImage | None = ...,
+        stages: _abc.Iterable[_model_pb2.Stage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "index", b"index", "stages", b"stages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamTextToImageResponse: _TypeAlias = StreamTextToImageResponse  # noqa: Y015
+
+@_typing.final
 class ImageToTextRequest(_message.Message):
     """Pictures to describe."""
 
@@ -123,10 +297,13 @@ class ImageToTextRequest(_message.Message):
     IMAGES_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
     language: _builtins.str
     """BCP 47 code of the language of captions and labels, "en" or "zh" for the embedded models; empty means "en"."""
     top_k: _builtins.int
     """Labels wanted a picture; 0 means 5."""
+    candidates: _builtins.int
+    """Different captions wanted a picture, up to 16; 0 means 1."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side;
@@ -139,10 +316,11 @@ class ImageToTextRequest(_message.Message):
         images: _abc.Iterable[_builtins.bytes] | None = ...,
         language: _builtins.str = ...,
         top_k: _builtins.int = ...,
+        candidates: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "images", b"images", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,7 +336,7 @@ class ImageDescription(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def captions(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Caption]:
-        """The captions, the likeliest first; at present one."""
+        """The captions, the likeliest first; 1 to `candidates`, fewer where the model finds no further ones."""
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Label]:
@@ -217,14 +395,21 @@ class ClassifyImageRequest(_message.Message):
     IMAGES_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
     top_k: _builtins.int
-    """Labels wanted a picture; 0 means 5, and more than the model has means all."""
+    """Labels wanted a picture. 0 means 5, or all of `labels`; more than there are means all."""
     language: _builtins.str
-    """BCP 47 code of the labels' language; empty means "en"."""
+    """BCP 47 code of the language of the model's own labels; empty means "en"."""
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side;
         64 MiB the whole call.
+        """
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Up to 256 labels of the caller's own, in any language the text encoder knows, each 1 to 500 characters and not
+        all blank (zero-shot): EncodeText, then ClassifyImage. Empty: the model's own classes.
         """
 
     def __init__(
@@ -233,10 +418,11 @@ class ClassifyImageRequest(_message.Message):
         images: _abc.Iterable[_builtins.bytes] | None = ...,
         top_k: _builtins.int = ...,
         language: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "labels", b"labels", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,7 +466,7 @@ class ClassifyImageResponse(_message.Message):
 
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Stage]:
-        """The classification service's part."""
+        """The model services' parts, in the order they ran."""
 
     def __init__(
         self,
@@ -303,6 +489,9 @@ class EncodeTextRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXTS_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    space: _builtins.str
+    """Works with models of this joint space only; empty: any. Encodings of one space alone are comparable."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """1 to 64 texts, each of 1 to 500 characters (Unicode code points), not all blank."""
@@ -311,10 +500,11 @@ class EncodeTextRequest(_message.Message):
         self,
         *,
         texts: _abc.Iterable[_builtins.str] | None = ...,
+        space: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["space", b"space", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,3 +539,274 @@ class EncodeTextResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EncodeTextResponse: _TypeAlias = EncodeTextResponse  # noqa: Y015
+
+@_typing.final
+class EncodeImageRequest(_message.Message):
+    """Pictures to encode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    INCLUDE_TOKENS_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    include_tokens: _builtins.bool
+    """Whether to return the encodings' tokens, which captioning needs and comparing does not."""
+    space: _builtins.str
+    """Works with models of this joint space only; empty: any. Encodings of one space alone are comparable."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side;
+        64 MiB the whole call.
+        """
+
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[_builtins.bytes] | None = ...,
+        include_tokens: _builtins.bool = ...,
+        space: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "include_tokens", b"include_tokens", "space", b"space"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EncodeImageRequest: _TypeAlias = EncodeImageRequest  # noqa: Y015
+
+@_typing.final
+class EncodeImageResponse(_message.Message):
+    """The pictures' encodings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENCODINGS_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def encodings(self) -> _containers.RepeatedCompositeFieldContainer[_encoding_pb2.Encoding]:
+        """One a picture, in the order of the request."""
+
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.Stage]:
+        """The classification service's part."""
+
+    def __init__(
+        self,
+        *,
+        encodings: _abc.Iterable[_encoding_pb2.Encoding] | None = ...,
+        stages: _abc.Iterable[_model_pb2.Stage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encodings", b"encodings", "stages", b"stages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EncodeImageResponse: _TypeAlias = EncodeImageResponse  # noqa: Y015
+
+@_typing.final
+class GetCapabilitiesRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCapabilitiesRequest: _TypeAlias = GetCapabilitiesRequest  # noqa: Y015
+
+@_typing.final
+class GetCapabilitiesResponse(_message.Message):
+    """What this gateway takes and offers, at this moment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIPTYCH_VERSION_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    SPACES_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    INPUT_FORMATS_FIELD_NUMBER: _builtins.int
+    OUTPUT_FORMATS_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    diptych_version: _builtins.str
+    """Diptych's version, such as "0.2.0"."""
+    @_builtins.property
+    def limits(self) -> Global___Limits:
+        """What is refused beyond these."""
+
+    @_builtins.property
+    def spaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Joint spaces in which every flow can run now: each service has a serving replica of it."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """BCP 47 codes of the languages that pictures are described in now, the same for captions and labels."""
+
+    @_builtins.property
+    def input_formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """File formats that pictures may come in, as upper-case names: "PNG", "JPEG", "WEBP", "GIF", "BMP"."""
+
+    @_builtins.property
+    def output_formats(self) -> _containers.RepeatedScalarFieldContainer[_image_pb2.ImageFormat.ValueType]:
+        """File formats that pictures can be painted in."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceCapabilities]:
+        """The model services."""
+
+    def __init__(
+        self,
+        *,
+        diptych_version: _builtins.str = ...,
+        limits: Global___Limits | None = ...,
+        spaces: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        input_formats: _abc.Iterable[_builtins.str] | None = ...,
+        output_formats: _abc.Iterable[_image_pb2.ImageFormat.ValueType] | None = ...,
+        services: _abc.Iterable[Global___ServiceCapabilities] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["diptych_version", b"diptych_version", "input_formats", b"input_formats", "languages", b"languages", "limits", b"limits", "output_formats", b"output_formats", "services", b"services", "spaces", b"spaces"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCapabilitiesResponse: _TypeAlias = GetCapabilitiesResponse  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """What a request may hold; what is beyond is refused with INVALID_ARGUMENT."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_CHARACTERS_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    CAPTION_CANDIDATES_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    IMAGE_BYTES_FIELD_NUMBER: _builtins.int
+    IMAGE_PIXELS_FIELD_NUMBER: _builtins.int
+    IMAGE_SIDE_FIELD_NUMBER: _builtins.int
+    MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    prompt_characters: _builtins.int
+    """Code points of a prompt, a text or a label."""
+    texts: _builtins.int
+    """Texts a call."""
+    images: _builtins.int
+    """Pictures a call, sent or painted; seeds and candidates as well."""
+    caption_candidates: _builtins.int
+    """Candidates of captions a picture."""
+    labels: _builtins.int
+    """Labels of the caller's own a call."""
+    image_bytes: _builtins.int
+    """Bytes of a picture file."""
+    image_pixels: _builtins.int
+    """Pixels of a picture."""
+    image_side: _builtins.int
+    """Pixels of its longer side."""
+    message_bytes: _builtins.int
+    """Bytes of a whole message."""
+    def __init__(
+        self,
+        *,
+        prompt_characters: _builtins.int = ...,
+        texts: _builtins.int = ...,
+        images: _builtins.int = ...,
+        caption_candidates: _builtins.int = ...,
+        labels: _builtins.int = ...,
+        image_bytes: _builtins.int = ...,
+        image_pixels: _builtins.int = ...,
+        image_side: _builtins.int = ...,
+        message_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caption_candidates", b"caption_candidates", "image_bytes", b"image_bytes", "image_pixels", b"image_pixels", "image_side", b"image_side", "images", b"images", "labels", b"labels", "message_bytes", b"message_bytes", "prompt_characters", b"prompt_characters", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class ServiceCapabilities(_message.Message):
+    """One model service as this gateway sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"text", "classification", "generation" or "captioning"."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelCapabilities]:
+        """The different models that its serving replicas hold: one, or two while a new one is rolled out."""
+
+    @_builtins.property
+    def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Replica]:
+        """Every known replica, serving or not, by address."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        models: _abc.Iterable[_model_pb2.ModelCapabilities] | None = ...,
+        replicas: _abc.Iterable[Global___Replica] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "name", b"name", "replicas", b"replicas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceCapabilities: _TypeAlias = ServiceCapabilities  # noqa: Y015
+
+@_typing.final
+class Replica(_message.Message):
+    """One replica of a model service."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    QUEUE_SECONDS_FIELD_NUMBER: _builtins.int
+    CALLS_IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """`host:port`."""
+    serving: _builtins.bool
+    """Whether it serves."""
+    reason: _builtins.str
+    """Why it does not; empty while it does."""
+    queue_seconds: _builtins.float
+    """Seconds that it said an item arriving now would wait; 0 when it is idle or was not asked for a while."""
+    calls_in_flight: _builtins.int
+    """Calls of this gateway under way on it."""
+    @_builtins.property
+    def model(self) -> _model_pb2.Model:
+        """Its model; absent while it never answered."""
+
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        serving: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        model: _model_pb2.Model | None = ...,
+        queue_seconds: _builtins.float = ...,
+        calls_in_flight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "calls_in_flight", b"calls_in_flight", "model", b"model", "queue_seconds", b"queue_seconds", "reason", b"reason", "serving", b"serving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Replica: _TypeAlias = Replica  # noqa: Y015

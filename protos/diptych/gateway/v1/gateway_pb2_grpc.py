@@ -26,11 +26,12 @@ if _version_not_supported:
 
 
 class GatewayServiceStub:
-    """Combines the model services into flows. Every answer names the stages behind it.
+    """Combines the model services into flows. Every answer that models made names the stages behind it.
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
-    RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back), DEADLINE_EXCEEDED, UNAVAILABLE (a model
-    service is down; the message names it), CANCELLED. protos/README.md lists all.
+    FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
+    give each cause a fixed name. protos/README.md lists all.
     """
 
     def __init__(self, channel):
@@ -43,6 +44,11 @@ class GatewayServiceStub:
                 '/diptych.gateway.v1.GatewayService/TextToImage',
                 request_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.TextToImageRequest.SerializeToString,
                 response_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.TextToImageResponse.FromString,
+                _registered_method=True)
+        self.StreamTextToImage = channel.unary_stream(
+                '/diptych.gateway.v1.GatewayService/StreamTextToImage',
+                request_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.StreamTextToImageRequest.SerializeToString,
+                response_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.StreamTextToImageResponse.FromString,
                 _registered_method=True)
         self.ImageToText = channel.unary_unary(
                 '/diptych.gateway.v1.GatewayService/ImageToText',
@@ -59,18 +65,37 @@ class GatewayServiceStub:
                 request_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeTextRequest.SerializeToString,
                 response_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeTextResponse.FromString,
                 _registered_method=True)
+        self.EncodeImage = channel.unary_unary(
+                '/diptych.gateway.v1.GatewayService/EncodeImage',
+                request_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeImageRequest.SerializeToString,
+                response_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeImageResponse.FromString,
+                _registered_method=True)
+        self.GetCapabilities = channel.unary_unary(
+                '/diptych.gateway.v1.GatewayService/GetCapabilities',
+                request_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.GetCapabilitiesRequest.SerializeToString,
+                response_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.GetCapabilitiesResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
-    """Combines the model services into flows. Every answer names the stages behind it.
+    """Combines the model services into flows. Every answer that models made names the stages behind it.
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
-    RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back), DEADLINE_EXCEEDED, UNAVAILABLE (a model
-    service is down; the message names it), CANCELLED. protos/README.md lists all.
+    FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
+    give each cause a fixed name. protos/README.md lists all.
     """
 
     def TextToImage(self, request, context):
-        """Paints pictures of a text: EncodeText, then GenerateImage.
+        """Paints pictures of a text: EncodeText, then GenerateImage, then, with `candidates`, ClassifyImage to choose.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTextToImage(self, request, context):
+        """The same, a message a picture, each as soon as it is ready; the stream ends after the last. With `candidates`
+        none can be ready before all are compared. An error ends the stream; pictures sent before it are good.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +109,7 @@ class GatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ClassifyImage(self, request, context):
-        """Names what is on pictures.
+        """Names what is on pictures, out of the model's classes or of the caller's own labels.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +122,20 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EncodeImage(self, request, context):
+        """Encodes pictures as points of the joint text-image space.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCapabilities(self, request, context):
+        """Says what this gateway takes and offers: limits, formats, languages, models, and every replica behind it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -104,6 +143,11 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.TextToImage,
                     request_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.TextToImageRequest.FromString,
                     response_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.TextToImageResponse.SerializeToString,
+            ),
+            'StreamTextToImage': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamTextToImage,
+                    request_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.StreamTextToImageRequest.FromString,
+                    response_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.StreamTextToImageResponse.SerializeToString,
             ),
             'ImageToText': grpc.unary_unary_rpc_method_handler(
                     servicer.ImageToText,
@@ -120,6 +164,16 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     request_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeTextRequest.FromString,
                     response_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeTextResponse.SerializeToString,
             ),
+            'EncodeImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.EncodeImage,
+                    request_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeImageRequest.FromString,
+                    response_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeImageResponse.SerializeToString,
+            ),
+            'GetCapabilities': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCapabilities,
+                    request_deserializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.GetCapabilitiesRequest.FromString,
+                    response_serializer=diptych_dot_gateway_dot_v1_dot_gateway__pb2.GetCapabilitiesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'diptych.gateway.v1.GatewayService', rpc_method_handlers)
@@ -129,11 +183,12 @@ def add_GatewayServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class GatewayService:
-    """Combines the model services into flows. Every answer names the stages behind it.
+    """Combines the model services into flows. Every answer that models made names the stages behind it.
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
-    RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back), DEADLINE_EXCEEDED, UNAVAILABLE (a model
-    service is down; the message names it), CANCELLED. protos/README.md lists all.
+    FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
+    give each cause a fixed name. protos/README.md lists all.
     """
 
     @staticmethod
@@ -153,6 +208,33 @@ class GatewayService:
             '/diptych.gateway.v1.GatewayService/TextToImage',
             diptych_dot_gateway_dot_v1_dot_gateway__pb2.TextToImageRequest.SerializeToString,
             diptych_dot_gateway_dot_v1_dot_gateway__pb2.TextToImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTextToImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/diptych.gateway.v1.GatewayService/StreamTextToImage',
+            diptych_dot_gateway_dot_v1_dot_gateway__pb2.StreamTextToImageRequest.SerializeToString,
+            diptych_dot_gateway_dot_v1_dot_gateway__pb2.StreamTextToImageResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -234,6 +316,60 @@ class GatewayService:
             '/diptych.gateway.v1.GatewayService/EncodeText',
             diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeTextRequest.SerializeToString,
             diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EncodeImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diptych.gateway.v1.GatewayService/EncodeImage',
+            diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeImageRequest.SerializeToString,
+            diptych_dot_gateway_dot_v1_dot_gateway__pb2.EncodeImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCapabilities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diptych.gateway.v1.GatewayService/GetCapabilities',
+            diptych_dot_gateway_dot_v1_dot_gateway__pb2.GetCapabilitiesRequest.SerializeToString,
+            diptych_dot_gateway_dot_v1_dot_gateway__pb2.GetCapabilitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,11 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class GatewayServiceStub:
-    """Combines the model services into flows. Every answer names the stages behind it.
+    """Combines the model services into flows. Every answer that models made names the stages behind it.
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
-    RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back), DEADLINE_EXCEEDED, UNAVAILABLE (a model
-    service is down; the message names it), CANCELLED. protos/README.md lists all.
+    FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
+    give each cause a fixed name. protos/README.md lists all.
     """
 
     @_typing.overload
@@ -39,39 +40,57 @@ class GatewayServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GatewayServiceAsyncStub: ...
     TextToImage: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.TextToImageRequest, _gateway_pb2.TextToImageResponse]
-    """Paints pictures of a text: EncodeText, then GenerateImage."""
+    """Paints pictures of a text: EncodeText, then GenerateImage, then, with `candidates`, ClassifyImage to choose."""
+    StreamTextToImage: _grpc.UnaryStreamMultiCallable[_gateway_pb2.StreamTextToImageRequest, _gateway_pb2.StreamTextToImageResponse]
+    """The same, a message a picture, each as soon as it is ready; the stream ends after the last. With `candidates`
+    none can be ready before all are compared. An error ends the stream; pictures sent before it are good.
+    """
     ImageToText: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ImageToTextRequest, _gateway_pb2.ImageToTextResponse]
     """Describes pictures in words: ClassifyImage, then GenerateCaption."""
     ClassifyImage: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.ClassifyImageRequest, _gateway_pb2.ClassifyImageResponse]
-    """Names what is on pictures."""
+    """Names what is on pictures, out of the model's classes or of the caller's own labels."""
     EncodeText: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.EncodeTextRequest, _gateway_pb2.EncodeTextResponse]
     """Encodes texts as points of the joint text-image space."""
+    EncodeImage: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.EncodeImageRequest, _gateway_pb2.EncodeImageResponse]
+    """Encodes pictures as points of the joint text-image space."""
+    GetCapabilities: _grpc.UnaryUnaryMultiCallable[_gateway_pb2.GetCapabilitiesRequest, _gateway_pb2.GetCapabilitiesResponse]
+    """Says what this gateway takes and offers: limits, formats, languages, models, and every replica behind it."""
 
 @_typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
-    """Combines the model services into flows. Every answer names the stages behind it.
+    """Combines the model services into flows. Every answer that models made names the stages behind it.
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
-    RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back), DEADLINE_EXCEEDED, UNAVAILABLE (a model
-    service is down; the message names it), CANCELLED. protos/README.md lists all.
+    FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
+    give each cause a fixed name. protos/README.md lists all.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     TextToImage: _aio.UnaryUnaryMultiCallable[_gateway_pb2.TextToImageRequest, _gateway_pb2.TextToImageResponse]  # type: ignore[assignment]
-    """Paints pictures of a text: EncodeText, then GenerateImage."""
+    """Paints pictures of a text: EncodeText, then GenerateImage, then, with `candidates`, ClassifyImage to choose."""
+    StreamTextToImage: _aio.UnaryStreamMultiCallable[_gateway_pb2.StreamTextToImageRequest, _gateway_pb2.StreamTextToImageResponse]  # type: ignore[assignment]
+    """The same, a message a picture, each as soon as it is ready; the stream ends after the last. With `candidates`
+    none can be ready before all are compared. An error ends the stream; pictures sent before it are good.
+    """
     ImageToText: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ImageToTextRequest, _gateway_pb2.ImageToTextResponse]  # type: ignore[assignment]
     """Describes pictures in words: ClassifyImage, then GenerateCaption."""
     ClassifyImage: _aio.UnaryUnaryMultiCallable[_gateway_pb2.ClassifyImageRequest, _gateway_pb2.ClassifyImageResponse]  # type: ignore[assignment]
-    """Names what is on pictures."""
+    """Names what is on pictures, out of the model's classes or of the caller's own labels."""
     EncodeText: _aio.UnaryUnaryMultiCallable[_gateway_pb2.EncodeTextRequest, _gateway_pb2.EncodeTextResponse]  # type: ignore[assignment]
     """Encodes texts as points of the joint text-image space."""
+    EncodeImage: _aio.UnaryUnaryMultiCallable[_gateway_pb2.EncodeImageRequest, _gateway_pb2.EncodeImageResponse]  # type: ignore[assignment]
+    """Encodes pictures as points of the joint text-image space."""
+    GetCapabilities: _aio.UnaryUnaryMultiCallable[_gateway_pb2.GetCapabilitiesRequest, _gateway_pb2.GetCapabilitiesResponse]  # type: ignore[assignment]
+    """Says what this gateway takes and offers: limits, formats, languages, models, and every replica behind it."""
 
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Combines the model services into flows. Every answer names the stages behind it.
+    """Combines the model services into flows. Every answer that models made names the stages behind it.
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
-    RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back), DEADLINE_EXCEEDED, UNAVAILABLE (a model
-    service is down; the message names it), CANCELLED. protos/README.md lists all.
+    FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
+    give each cause a fixed name. protos/README.md lists all.
     """
 
     @_abc_1.abstractmethod
@@ -80,7 +99,17 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gateway_pb2.TextToImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.TextToImageResponse, _abc.Awaitable[_gateway_pb2.TextToImageResponse]]:
-        """Paints pictures of a text: EncodeText, then GenerateImage."""
+        """Paints pictures of a text: EncodeText, then GenerateImage, then, with `candidates`, ClassifyImage to choose."""
+
+    @_abc_1.abstractmethod
+    def StreamTextToImage(
+        self,
+        request: _gateway_pb2.StreamTextToImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_gateway_pb2.StreamTextToImageResponse], _abc.AsyncIterator[_gateway_pb2.StreamTextToImageResponse]]:
+        """The same, a message a picture, each as soon as it is ready; the stream ends after the last. With `candidates`
+        none can be ready before all are compared. An error ends the stream; pictures sent before it are good.
+        """
 
     @_abc_1.abstractmethod
     def ImageToText(
@@ -96,7 +125,7 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gateway_pb2.ClassifyImageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.ClassifyImageResponse, _abc.Awaitable[_gateway_pb2.ClassifyImageResponse]]:
-        """Names what is on pictures."""
+        """Names what is on pictures, out of the model's classes or of the caller's own labels."""
 
     @_abc_1.abstractmethod
     def EncodeText(
@@ -105,5 +134,21 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_pb2.EncodeTextResponse, _abc.Awaitable[_gateway_pb2.EncodeTextResponse]]:
         """Encodes texts as points of the joint text-image space."""
+
+    @_abc_1.abstractmethod
+    def EncodeImage(
+        self,
+        request: _gateway_pb2.EncodeImageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.EncodeImageResponse, _abc.Awaitable[_gateway_pb2.EncodeImageResponse]]:
+        """Encodes pictures as points of the joint text-image space."""
+
+    @_abc_1.abstractmethod
+    def GetCapabilities(
+        self,
+        request: _gateway_pb2.GetCapabilitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_pb2.GetCapabilitiesResponse, _abc.Awaitable[_gateway_pb2.GetCapabilitiesResponse]]:
+        """Says what this gateway takes and offers: limits, formats, languages, models, and every replica behind it."""
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

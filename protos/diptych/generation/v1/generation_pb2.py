@@ -27,19 +27,23 @@ from diptych.types.v1 import image_pb2 as diptych_dot_types_dot_v1_dot_image__pb
 from diptych.types.v1 import model_pb2 as diptych_dot_types_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&diptych/generation/v1/generation.proto\x12\x15\x64iptych.generation.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/image.proto\x1a\x1c\x64iptych/types/v1/model.proto\"S\n\x14GenerateImageRequest\x12,\n\x08\x65ncoding\x18\x01 \x01(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\r\n\x05seeds\x18\x02 \x03(\x04\"F\n\x0eGeneratedImage\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x17.diptych.types.v1.Image\x12\x0c\n\x04seed\x18\x02 \x01(\x04\"\xa2\x01\n\x15GenerateImageResponse\x12\x35\n\x06images\x18\x01 \x03(\x0b\x32%.diptych.generation.v1.GeneratedImage\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings2\x81\x01\n\x11GenerationService\x12l\n\rGenerateImage\x12+.diptych.generation.v1.GenerateImageRequest\x1a,.diptych.generation.v1.GenerateImageResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&diptych/generation/v1/generation.proto\x12\x15\x64iptych.generation.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/image.proto\x1a\x1c\x64iptych/types/v1/model.proto\"\x93\x01\n\x14GenerateImageRequest\x12,\n\x08\x65ncoding\x18\x01 \x01(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\r\n\x05seeds\x18\x02 \x03(\x04\x12-\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1d.diptych.types.v1.ImageFormat\x12\x0f\n\x07quality\x18\x04 \x01(\r\"F\n\x0eGeneratedImage\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x17.diptych.types.v1.Image\x12\x0c\n\x04seed\x18\x02 \x01(\x04\"\xa2\x01\n\x15GenerateImageResponse\x12\x35\n\x06images\x18\x01 \x03(\x0b\x32%.diptych.generation.v1.GeneratedImage\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\"\x11\n\x0fGetModelRequest\"M\n\x10GetModelResponse\x12\x39\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32#.diptych.types.v1.ModelCapabilities2\xe0\x01\n\x11GenerationService\x12l\n\rGenerateImage\x12+.diptych.generation.v1.GenerateImageRequest\x1a,.diptych.generation.v1.GenerateImageResponse\"\x00\x12]\n\x08GetModel\x12&.diptych.generation.v1.GetModelRequest\x1a\'.diptych.generation.v1.GetModelResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diptych.generation.v1.generation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GENERATEIMAGEREQUEST']._serialized_start=158
-  _globals['_GENERATEIMAGEREQUEST']._serialized_end=241
-  _globals['_GENERATEDIMAGE']._serialized_start=243
-  _globals['_GENERATEDIMAGE']._serialized_end=313
-  _globals['_GENERATEIMAGERESPONSE']._serialized_start=316
-  _globals['_GENERATEIMAGERESPONSE']._serialized_end=478
-  _globals['_GENERATIONSERVICE']._serialized_start=481
-  _globals['_GENERATIONSERVICE']._serialized_end=610
+  _globals['_GENERATEIMAGEREQUEST']._serialized_start=159
+  _globals['_GENERATEIMAGEREQUEST']._serialized_end=306
+  _globals['_GENERATEDIMAGE']._serialized_start=308
+  _globals['_GENERATEDIMAGE']._serialized_end=378
+  _globals['_GENERATEIMAGERESPONSE']._serialized_start=381
+  _globals['_GENERATEIMAGERESPONSE']._serialized_end=543
+  _globals['_GETMODELREQUEST']._serialized_start=545
+  _globals['_GETMODELREQUEST']._serialized_end=562
+  _globals['_GETMODELRESPONSE']._serialized_start=564
+  _globals['_GETMODELRESPONSE']._serialized_end=641
+  _globals['_GENERATIONSERVICE']._serialized_start=644
+  _globals['_GENERATIONSERVICE']._serialized_end=868
 # @@protoc_insertion_point(module_scope)

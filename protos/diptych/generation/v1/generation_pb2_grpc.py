@@ -40,6 +40,11 @@ class GenerationServiceStub:
                 request_serializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GenerateImageRequest.SerializeToString,
                 response_deserializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GenerateImageResponse.FromString,
                 _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/diptych.generation.v1.GenerationService/GetModel',
+                request_serializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GetModelResponse.FromString,
+                _registered_method=True)
 
 
 class GenerationServiceServicer:
@@ -50,9 +55,19 @@ class GenerationServiceServicer:
         """Paints one picture a seed. A picture is a function of encoding, seed and model: alone, in any
         batch and on any replica with the same hardware, PyTorch and settings its pixels are the same.
 
-        INVALID_ARGUMENT: no seed or too many, an encoding of the wrong length or with numbers that are not finite.
+        INVALID_ARGUMENT: no seed or too many (field `seeds`), an encoding of the wrong length or with numbers that are
+        not finite (field `encoding`), an unknown `format`, a `quality` over 100 or one for PNG.
         FAILED_PRECONDITION: an encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetModel(self, request, context):
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -65,6 +80,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.GenerateImage,
                     request_deserializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GenerateImageRequest.FromString,
                     response_serializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GenerateImageResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GetModelRequest.FromString,
+                    response_serializer=diptych_dot_generation_dot_v1_dot_generation__pb2.GetModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -95,6 +115,33 @@ class GenerationService:
             '/diptych.generation.v1.GenerationService/GenerateImage',
             diptych_dot_generation_dot_v1_dot_generation__pb2.GenerateImageRequest.SerializeToString,
             diptych_dot_generation_dot_v1_dot_generation__pb2.GenerateImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diptych.generation.v1.GenerationService/GetModel',
+            diptych_dot_generation_dot_v1_dot_generation__pb2.GetModelRequest.SerializeToString,
+            diptych_dot_generation_dot_v1_dot_generation__pb2.GetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

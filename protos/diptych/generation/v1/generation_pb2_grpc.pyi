@@ -37,9 +37,15 @@ class GenerationServiceStub:
     """Paints one picture a seed. A picture is a function of encoding, seed and model: alone, in any
     batch and on any replica with the same hardware, PyTorch and settings its pixels are the same.
 
-    INVALID_ARGUMENT: no seed or too many, an encoding of the wrong length or with numbers that are not finite.
+    INVALID_ARGUMENT: no seed or too many (field `seeds`), an encoding of the wrong length or with numbers that are
+    not finite (field `encoding`), an unknown `format`, a `quality` over 100 or one for PNG.
     FAILED_PRECONDITION: an encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+    """
+    GetModel: _grpc.UnaryUnaryMultiCallable[_generation_pb2.GetModelRequest, _generation_pb2.GetModelResponse]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
     """
 
 @_typing.type_check_only
@@ -51,9 +57,15 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     """Paints one picture a seed. A picture is a function of encoding, seed and model: alone, in any
     batch and on any replica with the same hardware, PyTorch and settings its pixels are the same.
 
-    INVALID_ARGUMENT: no seed or too many, an encoding of the wrong length or with numbers that are not finite.
+    INVALID_ARGUMENT: no seed or too many (field `seeds`), an encoding of the wrong length or with numbers that are
+    not finite (field `encoding`), an unknown `format`, a `quality` over 100 or one for PNG.
     FAILED_PRECONDITION: an encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+    """
+    GetModel: _aio.UnaryUnaryMultiCallable[_generation_pb2.GetModelRequest, _generation_pb2.GetModelResponse]  # type: ignore[assignment]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
     """
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -68,9 +80,21 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Paints one picture a seed. A picture is a function of encoding, seed and model: alone, in any
         batch and on any replica with the same hardware, PyTorch and settings its pixels are the same.
 
-        INVALID_ARGUMENT: no seed or too many, an encoding of the wrong length or with numbers that are not finite.
+        INVALID_ARGUMENT: no seed or too many (field `seeds`), an encoding of the wrong length or with numbers that are
+        not finite (field `encoding`), an unknown `format`, a `quality` over 100 or one for PNG.
         FAILED_PRECONDITION: an encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModel(
+        self,
+        request: _generation_pb2.GetModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_pb2.GetModelResponse, _abc.Awaitable[_generation_pb2.GetModelResponse]]:
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
         """
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

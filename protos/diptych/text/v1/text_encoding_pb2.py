@@ -26,7 +26,7 @@ from diptych.types.v1 import encoding_pb2 as diptych_dot_types_dot_v1_dot_encodi
 from diptych.types.v1 import model_pb2 as diptych_dot_types_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#diptych/text/v1/text_encoding.proto\x12\x0f\x64iptych.text.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/model.proto\"\"\n\x11\x45ncodeTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x97\x01\n\x12\x45ncodeTextResponse\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings2n\n\x13TextEncodingService\x12W\n\nEncodeText\x12\".diptych.text.v1.EncodeTextRequest\x1a#.diptych.text.v1.EncodeTextResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#diptych/text/v1/text_encoding.proto\x12\x0f\x64iptych.text.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/model.proto\"\"\n\x11\x45ncodeTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x97\x01\n\x12\x45ncodeTextResponse\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\"\x11\n\x0fGetModelRequest\"M\n\x10GetModelResponse\x12\x39\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32#.diptych.types.v1.ModelCapabilities2\xc1\x01\n\x13TextEncodingService\x12W\n\nEncodeText\x12\".diptych.text.v1.EncodeTextRequest\x1a#.diptych.text.v1.EncodeTextResponse\"\x00\x12Q\n\x08GetModel\x12 .diptych.text.v1.GetModelRequest\x1a!.diptych.text.v1.GetModelResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCODETEXTREQUEST']._serialized_end=153
   _globals['_ENCODETEXTRESPONSE']._serialized_start=156
   _globals['_ENCODETEXTRESPONSE']._serialized_end=307
-  _globals['_TEXTENCODINGSERVICE']._serialized_start=309
-  _globals['_TEXTENCODINGSERVICE']._serialized_end=419
+  _globals['_GETMODELREQUEST']._serialized_start=309
+  _globals['_GETMODELREQUEST']._serialized_end=326
+  _globals['_GETMODELRESPONSE']._serialized_start=328
+  _globals['_GETMODELRESPONSE']._serialized_end=405
+  _globals['_TEXTENCODINGSERVICE']._serialized_start=408
+  _globals['_TEXTENCODINGSERVICE']._serialized_end=601
 # @@protoc_insertion_point(module_scope)

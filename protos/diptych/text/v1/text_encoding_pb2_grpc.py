@@ -40,6 +40,11 @@ class TextEncodingServiceStub:
                 request_serializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.EncodeTextRequest.SerializeToString,
                 response_deserializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.EncodeTextResponse.FromString,
                 _registered_method=True)
+        self.GetModel = channel.unary_unary(
+                '/diptych.text.v1.TextEncodingService/GetModel',
+                request_serializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.GetModelRequest.SerializeToString,
+                response_deserializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.GetModelResponse.FromString,
+                _registered_method=True)
 
 
 class TextEncodingServiceServicer:
@@ -56,6 +61,15 @@ class TextEncodingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetModel(self, request, context):
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TextEncodingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +77,11 @@ def add_TextEncodingServiceServicer_to_server(servicer, server):
                     servicer.EncodeText,
                     request_deserializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.EncodeTextRequest.FromString,
                     response_serializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.EncodeTextResponse.SerializeToString,
+            ),
+            'GetModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetModel,
+                    request_deserializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.GetModelRequest.FromString,
+                    response_serializer=diptych_dot_text_dot_v1_dot_text__encoding__pb2.GetModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +112,33 @@ class TextEncodingService:
             '/diptych.text.v1.TextEncodingService/EncodeText',
             diptych_dot_text_dot_v1_dot_text__encoding__pb2.EncodeTextRequest.SerializeToString,
             diptych_dot_text_dot_v1_dot_text__encoding__pb2.EncodeTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/diptych.text.v1.TextEncodingService/GetModel',
+            diptych_dot_text_dot_v1_dot_text__encoding__pb2.GetModelRequest.SerializeToString,
+            diptych_dot_text_dot_v1_dot_text__encoding__pb2.GetModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,11 @@ class TextEncodingServiceStub:
     INVALID_ARGUMENT: no text, too many, an empty or too long one (field `texts[i]`).
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
     """
+    GetModel: _grpc.UnaryUnaryMultiCallable[_text_encoding_pb2.GetModelRequest, _text_encoding_pb2.GetModelResponse]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
+    """
 
 @_typing.type_check_only
 class TextEncodingServiceAsyncStub(TextEncodingServiceStub):
@@ -50,6 +55,11 @@ class TextEncodingServiceAsyncStub(TextEncodingServiceStub):
 
     INVALID_ARGUMENT: no text, too many, an empty or too long one (field `texts[i]`).
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+    """
+    GetModel: _aio.UnaryUnaryMultiCallable[_text_encoding_pb2.GetModelRequest, _text_encoding_pb2.GetModelResponse]  # type: ignore[assignment]
+    """Says which model is served and what it can do. It never waits for the model.
+
+    UNAVAILABLE: draining.
     """
 
 class TextEncodingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -65,6 +75,17 @@ class TextEncodingServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: no text, too many, an empty or too long one (field `texts[i]`).
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
+        """
+
+    @_abc_1.abstractmethod
+    def GetModel(
+        self,
+        request: _text_encoding_pb2.GetModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_text_encoding_pb2.GetModelResponse, _abc.Awaitable[_text_encoding_pb2.GetModelResponse]]:
+        """Says which model is served and what it can do. It never waits for the model.
+
+        UNAVAILABLE: draining.
         """
 
 def add_TextEncodingServiceServicer_to_server(servicer: TextEncodingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

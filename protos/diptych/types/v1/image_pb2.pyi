@@ -27,6 +27,10 @@ class _ImageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImageForm
     """Not said."""
     IMAGE_FORMAT_PNG: _ImageFormat.ValueType  # 1
     """Portable Network Graphics, lossless."""
+    IMAGE_FORMAT_JPEG: _ImageFormat.ValueType  # 2
+    """JPEG, lossy."""
+    IMAGE_FORMAT_WEBP: _ImageFormat.ValueType  # 3
+    """WebP, lossy here."""
 
 class ImageFormat(_ImageFormat, metaclass=_ImageFormatEnumTypeWrapper):
     """File format of an encoded picture."""
@@ -35,6 +39,10 @@ IMAGE_FORMAT_UNSPECIFIED: ImageFormat.ValueType  # 0
 """Not said."""
 IMAGE_FORMAT_PNG: ImageFormat.ValueType  # 1
 """Portable Network Graphics, lossless."""
+IMAGE_FORMAT_JPEG: ImageFormat.ValueType  # 2
+"""JPEG, lossy."""
+IMAGE_FORMAT_WEBP: ImageFormat.ValueType  # 3
+"""WebP, lossy here."""
 Global___ImageFormat: _TypeAlias = ImageFormat  # noqa: Y015
 
 @_typing.final
@@ -47,6 +55,7 @@ class Image(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
+    PIXEL_SHA256_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """The file's bytes."""
     format: Global___ImageFormat.ValueType
@@ -55,6 +64,10 @@ class Image(_message.Message):
     """Width in pixels."""
     height: _builtins.int
     """Height in pixels."""
+    pixel_sha256: _builtins.str
+    """SHA-256 of the pixels as they were painted, before any lossy coding: 8-bit RGB, row by row from the top;
+    lower-case hexadecimal, 64 characters.
+    """
     def __init__(
         self,
         *,
@@ -62,10 +75,11 @@ class Image(_message.Message):
         format: Global___ImageFormat.ValueType = ...,
         width: _builtins.int = ...,
         height: _builtins.int = ...,
+        pixel_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "format", b"format", "height", b"height", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "format", b"format", "height", b"height", "pixel_sha256", b"pixel_sha256", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

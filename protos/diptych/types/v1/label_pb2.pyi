@@ -3,8 +3,10 @@
 isort:skip_file
 What is on a picture, by word and by sentence."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Label(_message.Message):
-    """One class of a classifier with its probability."""
+    """One class with its probability."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -26,11 +28,13 @@ class Label(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Stable id of the class within its model, the same in every language, such as "black-cat"."""
+    """Stable id of the class within its model, the same in every language, such as "black-cat". Of labels that the
+    caller brought: the label's place in the request, from "0".
+    """
     text: _builtins.str
-    """The class in the language of the request, such as "black cat" or "黑猫"."""
+    """The class in the language of the request, such as "black cat" or "黑猫"; or the caller's label as it came."""
     probability: _builtins.float
-    """Probability in [0, 1]; over all classes of the model they add up to 1."""
+    """Probability in [0, 1]; over all classes of the model, or all labels of the request, they add up to 1."""
     def __init__(
         self,
         *,
@@ -45,6 +49,54 @@ class Label(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Label: _TypeAlias = Label  # noqa: Y015
+
+@_typing.final
+class LabelName(_message.Message):
+    """The name of a class, in every language that its model knows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class TextsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The class, as in Label."""
+    @_builtins.property
+    def texts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Its name by BCP 47 code of the language."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        texts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabelName: _TypeAlias = LabelName  # noqa: Y015
 
 @_typing.final
 class Caption(_message.Message):

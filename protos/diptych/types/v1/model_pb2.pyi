@@ -3,8 +3,11 @@
 isort:skip_file
 Which model answered, and what the answer cost."""
 
+from collections import abc as _abc
+from diptych.types.v1 import label_pb2 as _label_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,6 +52,54 @@ class Model(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class ModelCapabilities(_message.Message):
+    """A model and what it can do; what does not apply to its task is 0 or empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    IMAGE_WIDTH_FIELD_NUMBER: _builtins.int
+    IMAGE_HEIGHT_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    image_width: _builtins.int
+    """Width of the pictures that it paints, in pixels (generation)."""
+    image_height: _builtins.int
+    """Their height."""
+    max_items: _builtins.int
+    """Most items of one call to its service: texts, images, seeds or encodings."""
+    @_builtins.property
+    def model(self) -> Global___Model:
+        """The model."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """BCP 47 codes of the languages that it answers in (classification, captioning)."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.LabelName]:
+        """The classes that it knows (classification)."""
+
+    def __init__(
+        self,
+        *,
+        model: Global___Model | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        image_width: _builtins.int = ...,
+        image_height: _builtins.int = ...,
+        labels: _abc.Iterable[_label_pb2.LabelName] | None = ...,
+        max_items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_height", b"image_height", "image_width", b"image_width", "labels", b"labels", "languages", b"languages", "max_items", b"max_items", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelCapabilities: _TypeAlias = ModelCapabilities  # noqa: Y015
 
 @_typing.final
 class Timings(_message.Message):
