@@ -14,6 +14,7 @@ from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
 from shared.inference.submission import (
     answer_language,
+    capabilities_message,
     check_count,
     encoding_of_space,
     model_message,
@@ -22,6 +23,7 @@ from shared.inference.submission import (
 )
 
 if TYPE_CHECKING:  # generic in the stubs, not at run time
+    _GetModelContext = ServicerContext[captioning_pb2.GetModelRequest, captioning_pb2.GetModelResponse]
     _Context = ServicerContext[captioning_pb2.GenerateCaptionRequest, captioning_pb2.GenerateCaptionResponse]
 
 
@@ -37,6 +39,7 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
         self._batcher = batcher
         self._info = info
         self._model = model_message(info)
+        self._capabilities = capabilities_message(info, max_items=settings.max_encodings)
         self._settings = settings
 
     async def GenerateCaption(
@@ -55,6 +58,12 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
             model=self._model,
             timings=timings_message(answer),
         )
+
+    async def GetModel(
+        self, request: captioning_pb2.GetModelRequest, context: _GetModelContext
+    ) -> captioning_pb2.GetModelResponse:
+        """What is served, without asking the model."""
+        return captioning_pb2.GetModelResponse(capabilities=self._capabilities)
 
 
 def _captions(output: tuple[ScoredCaption, ...]) -> captioning_pb2.Captions:

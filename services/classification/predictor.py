@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 
 from services.classification.config import ImageEncoderConfig
 from services.classification.items import ClassifiedImage, ImageItem, LabelScore
+from services.classification.labels import read_labels
 from services.classification.model import EncodedImages, ImageEncoder
 from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import InvalidArgumentError, ModelDirectoryError
+from shared.errors import InvalidArgumentError
 from shared.images import decode_square
 from shared.inference.model_directory import ModelDirectory
-from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.predictor import Failure, LabelName, RuntimeOptions
 from shared.inference.runtime import Runtime, channels_last, resolve_runtime
 from shared.inference.weights import load_weights
 
 LABELS_FILE = "labels.json"
-
-Labels = list[dict[str, str]]
-"""One a concept, in the order of the head: `id`, and the name by language."""
 
 
 def load(directory: Path, options: RuntimeOptions) -> ClassificationPredictor:
@@ -34,10 +32,7 @@ def load(directory: Path, options: RuntimeOptions) -> ClassificationPredictor:
     model_directory = ModelDirectory.read(directory, task="classification")
     model_directory.verify()
     config = model_directory.config(ImageEncoderConfig)
-    labels: Labels = json.loads(model_directory.file(LABELS_FILE).read_text("utf-8"))
-    if len(labels) != config.concepts:
-        message = f"{directory / LABELS_FILE}: expected {config.concepts} labels, found {len(labels)}"
-        raise ModelDirectoryError(message)
+    labels = read_labels(model_directory.file(LABELS_FILE), count=config.concepts, languages=model_directory.languages)
     model = ImageEncoder(config)
     load_weights(model, model_directory)
     return ClassificationPredictor(model_directory, model, labels, config.pixels, runtime)
@@ -47,12 +42,16 @@ class ClassificationPredictor:
     """Batches are padded with blank pictures to the next bucket size."""
 
     def __init__(
-        self, directory: ModelDirectory, model: ImageEncoder, labels: Labels, pixels: int, runtime: Runtime
+        self,
+        directory: ModelDirectory,
+        model: ImageEncoder,
+        labels: tuple[LabelName, ...],
+        pixels: int,
+        runtime: Runtime,
     ) -> None:
-        self.info = directory.info()
+        self.info = replace(directory.info(), labels=labels)
         self.device = str(runtime)
         self._model = channels_last(model.to(runtime.device, runtime.dtype)).eval()
-        self._labels = labels
         self._pixels = pixels
         self._runtime = runtime
 
@@ -104,10 +103,12 @@ class ClassificationPredictor:
         vector, tokens, logits = encoded.vectors[row], encoded.tokens[row], encoded.logits[row]
         if not all(torch.isfinite(tensor).all() for tensor in (vector, tokens.half(), logits)):
             return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the image encoder's output is not finite")
-        top = logits.softmax(dim=0).topk(min(item.top_k, len(self._labels)))
+        top = logits.softmax(dim=0).topk(min(item.top_k, len(self.info.labels)))
         labels = tuple(
-            LabelScore(id=self._labels[index]["id"], text=self._labels[index][item.language], probability=probability)
-            for probability, index in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+            LabelScore(id=label.id, text=label.texts[item.language], probability=probability)
+            for probability, label in zip(
+                top.values.tolist(), (self.info.labels[index] for index in top.indices.tolist()), strict=True
+            )
         )
         encoding = Encoding(
             space=self.info.space,

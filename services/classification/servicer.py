@@ -13,11 +13,19 @@ from services.classification.settings import ClassificationSettings
 from shared.encodings import to_proto
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
-from shared.inference.submission import answer_language, check_count, model_message, submit_call, timings_message
+from shared.inference.submission import (
+    answer_language,
+    capabilities_message,
+    check_count,
+    model_message,
+    submit_call,
+    timings_message,
+)
 
 DEFAULT_TOP_K = 5
 
 if TYPE_CHECKING:  # generic in the stubs, not at run time
+    _GetModelContext = ServicerContext[classification_pb2.GetModelRequest, classification_pb2.GetModelResponse]
     _Context = ServicerContext[classification_pb2.ClassifyImageRequest, classification_pb2.ClassifyImageResponse]
 
 
@@ -30,6 +38,7 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
         self._batcher = batcher
         self._info = info
         self._model = model_message(info)
+        self._capabilities = capabilities_message(info, max_items=settings.max_images)
         self._settings = settings
 
     async def ClassifyImage(
@@ -53,6 +62,12 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
             model=self._model,
             timings=timings_message(answer),
         )
+
+    async def GetModel(
+        self, request: classification_pb2.GetModelRequest, context: _GetModelContext
+    ) -> classification_pb2.GetModelResponse:
+        """What is served, without asking the model."""
+        return classification_pb2.GetModelResponse(capabilities=self._capabilities)
 
 
 def _classification(output: ClassifiedImage) -> classification_pb2.Classification:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ class GenerationPredictor:
     """Every forward pass has `microbatch` rows: the same seed gives the same pixels in any batch."""
 
     def __init__(self, directory: ModelDirectory, model: Generator, runtime: Runtime) -> None:
-        self.info = directory.info()
+        self.info = replace(directory.info(), image_side=model.config.pixels)
         self.device = str(runtime)
         self._rows = directory.microbatch or directory.bucket_sizes[-1]
         self._model = channels_last(model.to(runtime.device, runtime.dtype)).eval()

@@ -12,9 +12,17 @@ from services.generation.items import PaintedImage, PaintItem
 from services.generation.settings import GenerationSettings
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
-from shared.inference.submission import check_count, encoding_of_space, model_message, submit_call, timings_message
+from shared.inference.submission import (
+    capabilities_message,
+    check_count,
+    encoding_of_space,
+    model_message,
+    submit_call,
+    timings_message,
+)
 
 if TYPE_CHECKING:  # generic in the stubs, not at run time
+    _GetModelContext = ServicerContext[generation_pb2.GetModelRequest, generation_pb2.GetModelResponse]
     _Context = ServicerContext[generation_pb2.GenerateImageRequest, generation_pb2.GenerateImageResponse]
 
 
@@ -27,6 +35,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self._batcher = batcher
         self._info = info
         self._model = model_message(info)
+        self._capabilities = capabilities_message(info, max_items=settings.max_seeds)
         self._settings = settings
 
     async def GenerateImage(
@@ -45,6 +54,12 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             model=self._model,
             timings=timings_message(answer),
         )
+
+    async def GetModel(
+        self, request: generation_pb2.GetModelRequest, context: _GetModelContext
+    ) -> generation_pb2.GetModelResponse:
+        """What is served, without asking the model."""
+        return generation_pb2.GetModelResponse(capabilities=self._capabilities)
 
 
 def _image(output: PaintedImage) -> image_pb2.Image:

@@ -13,9 +13,10 @@ from shared.encodings import Encoding, to_proto
 from shared.errors import InvalidArgumentError
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
-from shared.inference.submission import check_count, model_message, submit_call, timings_message
+from shared.inference.submission import capabilities_message, check_count, model_message, submit_call, timings_message
 
 if TYPE_CHECKING:  # generic in the stubs, not at run time
+    _GetModelContext = ServicerContext[text_encoding_pb2.GetModelRequest, text_encoding_pb2.GetModelResponse]
     _Context = ServicerContext[text_encoding_pb2.EncodeTextRequest, text_encoding_pb2.EncodeTextResponse]
 
 
@@ -25,6 +26,7 @@ class TextEncodingServicer(text_encoding_pb2_grpc.TextEncodingServiceServicer):
     def __init__(self, batcher: DynamicBatcher[str, Encoding], info: ModelInfo, settings: TextSettings) -> None:
         self._batcher = batcher
         self._model = model_message(info)
+        self._capabilities = capabilities_message(info, max_items=settings.max_texts)
         self._settings = settings
 
     async def EncodeText(
@@ -40,6 +42,12 @@ class TextEncodingServicer(text_encoding_pb2_grpc.TextEncodingServiceServicer):
             model=self._model,
             timings=timings_message(answer),
         )
+
+    async def GetModel(
+        self, request: text_encoding_pb2.GetModelRequest, context: _GetModelContext
+    ) -> text_encoding_pb2.GetModelResponse:
+        """What is served, without asking the model."""
+        return text_encoding_pb2.GetModelResponse(capabilities=self._capabilities)
 
     def _check_text(self, text: str, field: str) -> None:
         limit = self._settings.max_characters

@@ -52,7 +52,9 @@ def test_reflection_describes_every_message_of_the_service(name: str, platform: 
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         service = pool.FindServiceByName(GRPC_SERVICES[name])
 
-        assert all(method.input_type.fields and method.output_type.fields for method in service.methods)
+        for method in service.methods:
+            assert method.input_type.fields or method.name in ("GetModel", "GetCapabilities")  # they ask for all
+            assert method.output_type.fields
 
 
 def test_buf_curl_encodes_a_text(platform: Platform) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,9 @@ from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import image_pb2, model_pb2
 from tests.end_to_end.calls import CALL_SECONDS, Connect, encode, generate, image_encoding, text_encoding
 from tests.end_to_end.conftest import Platform
+from tests.end_to_end.frozen import frozen_model
 from tests.end_to_end.pictures import picture_file, pixels_of
+from tests.end_to_end.servers import GRPC_SERVICES, SERVICES
 
 Rpc = Callable[[Platform, Connect], Awaitable[Any]]
 """Makes a call that must be answered, and returns the answer."""
@@ -70,6 +73,22 @@ async def generate_caption(platform: Platform, connect: Connect) -> Any:
     assert len(answer.results) == 2
     assert all(one.captions[0].score <= 0 for one in answer.results)
     return answer
+
+
+def get_model(name: str) -> Rpc:
+    """GetModel of a model service."""
+
+    async def call(platform: Platform, connect: Connect) -> Any:
+        module = importlib.import_module(GRPC_SERVICES[name].rpartition(".")[0] + f".{FILES.get(name, name)}_pb2")
+        stub = getattr(connect(platform[name]), name)
+        return await stub.GetModel(module.GetModelRequest(), timeout=CALL_SECONDS)
+
+    return call
+
+
+FILES = {"text": "text_encoding"}
+for _name, _service in SERVICES.items():
+    rpc(f"{_service}/GetModel")(get_model(_name))
 
 
 @rpc("diptych.gateway.v1.GatewayService/TextToImage")
@@ -132,7 +151,7 @@ def test_every_rpc_of_the_protos_is_called_here() -> None:
     assert RPCS.keys() == declared
 
 
-@pytest.mark.parametrize("method", [method for method in RPCS if "gateway" not in method])
+@pytest.mark.parametrize("method", [one for one in RPCS if "gateway" not in one and not one.endswith("/GetModel")])
 async def test_answer_of_a_model_service_names_model_and_timings(
     method: str, platform: Platform, connect: Connect
 ) -> None:
@@ -140,6 +159,28 @@ async def test_answer_of_a_model_service_names_model_and_timings(
 
     check_model(answer.model, task=method.split(".")[1])
     check_timings(answer.timings)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_get_model_names_the_model_and_what_it_can_do(name: str, platform: Platform, connect: Connect) -> None:
+    capabilities = (await RPCS[f"{SERVICES[name]}/GetModel"](platform, connect)).capabilities
+
+    check_model(capabilities.model, task=name)
+    assert capabilities.max_items == (64 if name == "text" else 16)
+    speaks = name in ("classification", "captioning")
+    assert list(capabilities.languages) == (["en", "zh"] if speaks else [])
+    side = 32 if name == "generation" else 0
+    assert (capabilities.image_width, capabilities.image_height) == (side, side)
+    words = {label.id: dict(label.texts) for label in capabilities.labels}
+    assert words.get("cat") == ({"en": "cat", "zh": "猫"} if name == "classification" else None)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_get_model_does_not_wait_for_the_model(name: str, platform: Platform, connect: Connect) -> None:
+    with frozen_model(platform[name]):
+        answer = await asyncio.wait_for(RPCS[f"{SERVICES[name]}/GetModel"](platform, connect), 5)
+
+    check_model(answer.capabilities.model, task=name)
 
 
 @pytest.mark.parametrize("method", [method for method in RPCS if "gateway" in method])
