@@ -35,6 +35,8 @@ class GatewaySettings(ServerSettings):
 
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
     """Port of gRPC; 0 takes a free one and logs it."""
+    web_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port of the playground over HTTP; off when not set; 0 takes a free one and logs it."""
     text_targets: Targets = "127.0.0.1:50061"
     """Replicas of text encoding: `host:port` or `dns:///name:port` (every address of the name), comma-separated."""
     classification_targets: Targets = "127.0.0.1:50062"

@@ -1,29 +1,21 @@
-"""What every call meets on its way to a servicer: context, metrics, error mapping, drain; servicers just raise."""
+"""What gRPC puts around each call: `CallHandling`, trailers, and errors as statuses; servicers just raise."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from shared.codes import Code, Reason
-from shared.errors import (
-    CallCancelledError,
-    CallError,
-    DeadlineExceededError,
-    InternalError,
-    InvalidArgumentError,
-    UnavailableError,
-)
-from shared.metrics import RpcMetrics
+from shared.errors import CallError, InvalidArgumentError
 from shared.rpc import metadata
-from shared.rpc.context import CallContext, current_call, enter_call, read_call, remaining_seconds, requested_id
+from shared.rpc.calls_in_flight import CallsInFlight
+from shared.rpc.context import current_call
+from shared.rpc.handling import CallHandling
 from shared.rpc.status import details_trailer, status_code
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -31,63 +23,13 @@ Details = grpc.HandlerCallDetails
 Handler = Any  # the stubs type a handler's behaviour for grpc's threaded servers only
 Context = Any
 
-_QUIET_SECONDS = 0.1
-_MOST_QUIET_WAIT_SECONDS = 2.0
-
-_log = logging.getLogger(__name__)
-
-
-class CallsInFlight:
-    """Counts calls until their answer has left, and says when there are none: what a drain waits for."""
-
-    def __init__(self) -> None:
-        self.refusing = False
-        """Set while draining: new calls end with UNAVAILABLE."""
-        self._last_arrival = -math.inf
-        self._count = 0
-        self._none = asyncio.Event()
-        self._none.set()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def enter(self, context: Context) -> None:
-        """Counts a call until gRPC has sent its status."""
-        self._last_arrival = time.monotonic()
-        if self.refusing:
-            raise UnavailableError("this server is shutting down", reason=Reason.NOT_SERVING)
-        self._count += 1
-        self._none.clear()
-        context.add_done_callback(self._leave)
-
-    def _leave(self, _: object) -> None:
-        self._count -= 1
-        if self._count == 0:
-            self._none.set()
-
-    async def wait_none(self) -> None:
-        """Returns once no call is under way."""
-        await self._none.wait()
-
-    async def wait_quiet(self) -> None:
-        """Returns once no call arrives for a moment, or when they do not cease.
-
-        A call that has reached gRPC but not us yet is reset when the server stops, and its caller reads CANCELLED
-        where UNAVAILABLE would have sent it to another replica.
-        """
-        begin = time.monotonic()
-        while (now := time.monotonic()) - begin < _MOST_QUIET_WAIT_SECONDS:
-            if now - max(begin, self._last_arrival) >= _QUIET_SECONDS:
-                return
-            await asyncio.sleep(_QUIET_SECONDS / 5)
-
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps each handler of ours; gRPC's own services (health, reflection) pass through unwrapped."""
 
-    def __init__(self, calls: CallsInFlight, metrics: RpcMetrics, trailing: Callable[[], Metadata]) -> None:
+    def __init__(self, handling: CallHandling, calls: CallsInFlight, trailing: Callable[[], Metadata]) -> None:
+        self._handling = handling
         self._calls = calls
-        self._metrics = metrics
         self._trailing = trailing
         self._wrapped: dict[str, Handler] = {}
 
@@ -101,42 +43,45 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or method.startswith("/grpc."):
             return handler
-        if handler.request_streaming or handler.response_streaming:
-            raise NotImplementedError(f"{method} streams; CallInterceptor wraps unary calls only")
-        wrapped = self._wrap(method.removeprefix("/"), handler)
+        if handler.request_streaming:
+            raise NotImplementedError(f"{method} takes a stream; CallInterceptor wraps single requests only")
+        wrap = self._wrap_stream if handler.response_streaming else self._wrap_unary
+        wrapped = wrap(method.removeprefix("/"), handler)
         self._wrapped[method] = wrapped
         return wrapped
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        in_flight = self._metrics.in_flight.labels(method)
-        seconds = self._metrics.seconds.labels(method)
+    # The request is parsed in `_handled`, so that bytes that are no message get a code and a metric like any bad input.
 
+    def _wrap_unary(self, method: str, handler: Handler) -> Handler:
         async def call(raw: bytes, context: Context) -> Any:
-            begin = time.perf_counter()
-            code = "OK"
-            in_flight.inc()
-            try:
-                entries = tuple(context.invocation_metadata() or ())
-                enter_call(CallContext(request_id=requested_id(entries)))  # so that refusals carry it too
-                self._calls.enter(context)
-                enter_call(read_call(entries, context.time_remaining()))
-                response = await handler.unary_unary(_parse(handler, raw), context)
-                context.set_trailing_metadata(self._trailers())
-                return response
-            except asyncio.CancelledError:
-                code = _reason_of_cancel().name
-                raise
-            except Exception as error:  # noqa: BLE001 - the last place that can give it a code
-                call_error = _as_call_error(error, method)
-                code = call_error.code.name
-                await self._abort(context, call_error)
-            finally:
-                in_flight.dec()
-                seconds.observe(time.perf_counter() - begin)
-                self._metrics.requests.labels(method, code).inc()
+            async with self._handled(method, context):
+                return await handler.unary_unary(_parse(handler, raw), context)
 
-        # The request is parsed in `call`, so that bytes that are no message get a code and a metric like any bad input.
         return grpc.unary_unary_rpc_method_handler(call, None, handler.response_serializer)
+
+    def _wrap_stream(self, method: str, handler: Handler) -> Handler:
+        async def call(raw: bytes, context: Context) -> None:
+            # No generator itself: gRPC leaves one that it stopped reading to the garbage collector.
+            async with (
+                self._handled(method, context),
+                aclosing(handler.unary_stream(_parse(handler, raw), context)) as messages,
+            ):
+                async for message in messages:
+                    await context.write(message)
+
+        return grpc.unary_stream_rpc_method_handler(call, None, handler.response_serializer)
+
+    @asynccontextmanager
+    async def _handled(self, method: str, context: Context) -> AsyncIterator[None]:
+        """A call with its trailers; an error ends it with code and details."""
+        entries = tuple(context.invocation_metadata() or ())
+        try:
+            async with self._handling.handle(method, entries, context.time_remaining()):
+                self._calls.hold(context)
+                yield
+                context.set_trailing_metadata(self._trailers())
+        except CallError as error:
+            await self._abort(context, error)
 
     def _trailers(self) -> Metadata:
         return ((metadata.REQUEST_ID, current_call().request_id), *self._trailing())
@@ -197,18 +142,3 @@ def _parse(handler: Handler, raw: bytes) -> Any:
     except DecodeError as error:
         message = f"the request is not a message of this method: {error}"
         raise InvalidArgumentError(message, reason=Reason.MALFORMED_MESSAGE) from error
-
-
-def _reason_of_cancel() -> Code:
-    """gRPC cancels a handler when the caller leaves and when the caller's deadline passes."""
-    return DeadlineExceededError.code if remaining_seconds() == 0.0 else CallCancelledError.code
-
-
-def _as_call_error(error: Exception, method: str) -> CallError:
-    if isinstance(error, CallError):
-        if error.code is Code.INTERNAL:
-            _log.error("%s: %s", method, error)
-        return error
-    _log.error("%s failed", method, exc_info=error)
-    message = "internal error; the server's log has the details under this call's x-request-id"
-    return InternalError(message, reason=Reason.DEFECT)

@@ -18,8 +18,10 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from shared.errors import ConfigurationError
 from shared.metrics import RpcMetrics
+from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.channel import message_limits
-from shared.rpc.interceptors import CallInterceptor, CallsInFlight, Metadata, WatchInterceptor
+from shared.rpc.handling import CallHandling
+from shared.rpc.interceptors import CallInterceptor, Metadata, WatchInterceptor
 from shared.settings import ServerSettings
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -55,6 +57,8 @@ class Server:
         self._registry = registry
         self._services = ("", *services)
         self._calls = CallsInFlight()
+        self.handling = CallHandling(self._calls, RpcMetrics(registry))
+        """For another front of the same servicers: its calls then count, fail and drain like those of gRPC."""
         self._health = HealthServicer()
         self._watches = WatchInterceptor(watch_metadata)
         self._draining = False
@@ -65,7 +69,7 @@ class Server:
         """The port of `/metrics`, once it listens."""
         self.grpc = grpc.aio.server(
             interceptors=[
-                CallInterceptor(self._calls, RpcMetrics(registry), trailing),
+                CallInterceptor(self.handling, self._calls, trailing),
                 self._watches,
             ],
             options=[
