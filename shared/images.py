@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +65,19 @@ def decode_square(data: bytes, side: int, limits: ImageLimits = DEFAULT_LIMITS) 
     return np.asarray(pixels if turn is None else pixels.transpose(turn))
 
 
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) RGB as a PNG file. Level 1: a third larger than level 6, and several times as fast."""
+def encode_image(
+    pixels: NDArray[np.uint8], file_format: Literal["PNG", "JPEG", "WEBP"] = "PNG", quality: int = 0
+) -> bytes:
+    """(H, W, 3) RGB as a file. `quality` is 1 to 100 for JPEG and WebP, which are lossy; PNG has none."""
     file = io.BytesIO()
-    Image.fromarray(pixels, "RGB").save(file, "PNG", compress_level=1)
+    picture = Image.fromarray(pixels, "RGB")
+    match file_format:
+        case "PNG":  # level 1: a third larger than level 6, and several times as fast
+            picture.save(file, "PNG", compress_level=1)
+        case "JPEG":  # colour at full resolution: coloured edges on white smear otherwise
+            picture.save(file, "JPEG", quality=quality, subsampling=0, optimize=True)
+        case "WEBP":
+            picture.save(file, "WEBP", quality=quality)
     return file.getvalue()
 
 

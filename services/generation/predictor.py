@@ -1,7 +1,8 @@
-"""Points of the joint space and seeds to PNG files, in the model process."""
+"""Points of the joint space and seeds to picture files, in the model process."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from services.generation.config import GeneratorConfig
 from services.generation.items import PaintedImage, PaintItem
 from services.generation.model import Generator
 from shared.codes import Reason
-from shared.images import encode_png
+from shared.images import encode_image
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import Failure, RuntimeOptions
 from shared.inference.runtime import Runtime, channels_last, resolve_runtime
@@ -42,11 +43,12 @@ class GenerationPredictor:
         self._runtime = runtime
 
     def warmup(self) -> None:
-        """Runs the one shape there is."""
+        """Runs the one shape there is, and each coder."""
         vector = np.zeros(self._model.config.space_width, "<f4")
         vector[0] = 1
-        for seed in (1, 2):
-            self.predict([PaintItem(vector=vector.tobytes(), seed=seed)])
+        self.predict([PaintItem(vector=vector.tobytes(), seed=1)])
+        self.predict([PaintItem(vector=vector.tobytes(), seed=1, file_format="JPEG", quality=90)])
+        self.predict([PaintItem(vector=vector.tobytes(), seed=1, file_format="WEBP", quality=90)])
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[PaintItem], /) -> list[PaintedImage | Failure]:
@@ -57,7 +59,10 @@ class GenerationPredictor:
         passes = [self._paint(good[first : first + self._rows]) for first in range(0, len(good), self._rows)]
 
         pictures = (picture for pictures in passes for picture in pictures)
-        return [vector if isinstance(vector, Failure) else self._answer(next(pictures)) for vector in vectors]
+        return [
+            vector if isinstance(vector, Failure) else self._answer(item, next(pictures))
+            for vector, item in zip(vectors, batch, strict=True)
+        ]
 
     def _read_vector(self, item: PaintItem) -> Tensor | Failure:
         wanted = self._model.config.space_width
@@ -84,10 +89,15 @@ class GenerationPredictor:
         frozen = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
         return torch.from_numpy(frozen.standard_normal(self._model.config.noise_width).astype(np.float32))
 
-    def _answer(self, picture: Tensor) -> PaintedImage | Failure:
+    def _answer(self, item: PaintItem, picture: Tensor) -> PaintedImage | Failure:
         """(3, H, W) in [-1, 1] as a file."""
         if not torch.isfinite(picture).all():
             return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the generator's output is not finite")
         pixels = (picture.permute(1, 2, 0) * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
         height, width, _ = pixels.shape
-        return PaintedImage(png=encode_png(pixels), width=width, height=height)
+        return PaintedImage(
+            data=encode_image(pixels, item.file_format, item.quality),
+            pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+            width=width,
+            height=height,
+        )

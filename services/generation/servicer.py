@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 from grpc.aio import ServicerContext
 
@@ -10,6 +11,8 @@ from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.types.v1 import image_pb2
 from services.generation.items import PaintedImage, PaintItem
 from services.generation.settings import GenerationSettings
+from shared.codes import Reason
+from shared.errors import InvalidArgumentError
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
 from shared.inference.submission import (
@@ -20,6 +23,17 @@ from shared.inference.submission import (
     submit_call,
     timings_message,
 )
+
+DEFAULT_QUALITY = 90
+HIGHEST_QUALITY = 100
+
+FileFormat = Literal["PNG", "JPEG", "WEBP"]
+FILE_FORMATS: Mapping[int, FileFormat] = {
+    image_pb2.IMAGE_FORMAT_UNSPECIFIED: "PNG",
+    image_pb2.IMAGE_FORMAT_PNG: "PNG",
+    image_pb2.IMAGE_FORMAT_JPEG: "JPEG",
+    image_pb2.IMAGE_FORMAT_WEBP: "WEBP",
+}
 
 if TYPE_CHECKING:  # generic in the stubs, not at run time
     _GetModelContext = ServicerContext[generation_pb2.GetModelRequest, generation_pb2.GetModelResponse]
@@ -43,12 +57,17 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     ) -> generation_pb2.GenerateImageResponse:
         """One picture a seed."""
         check_count(len(request.seeds), field="seeds", limit=self._settings.max_seeds)
+        file_format = _file_format(request.format)
+        quality = _quality(request.quality, file_format)
         encoding = encoding_of_space(request.encoding, self._info)
-        items = [PaintItem(vector=encoding.vector, seed=seed) for seed in request.seeds]
+        items = [
+            PaintItem(vector=encoding.vector, seed=seed, file_format=file_format, quality=quality)
+            for seed in request.seeds
+        ]
         answer = await submit_call(self._batcher, items, field="encoding", repeated=False)
         return generation_pb2.GenerateImageResponse(
             images=[
-                generation_pb2.GeneratedImage(image=_image(output), seed=seed)
+                generation_pb2.GeneratedImage(image=_image(output, file_format), seed=seed)
                 for seed, output in zip(request.seeds, answer.outputs, strict=True)
             ],
             model=self._model,
@@ -62,5 +81,30 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         return generation_pb2.GetModelResponse(capabilities=self._capabilities)
 
 
-def _image(output: PaintedImage) -> image_pb2.Image:
-    return image_pb2.Image(data=output.png, format=image_pb2.IMAGE_FORMAT_PNG, width=output.width, height=output.height)
+def _file_format(requested: int) -> FileFormat:
+    if requested not in FILE_FORMATS:
+        message = f"format is {requested}; it must be one of PNG (1), JPEG (2) and WEBP (3), or not said"
+        raise InvalidArgumentError(message, reason=Reason.FIELD_INVALID, field="format")
+    return FILE_FORMATS[requested]
+
+
+def _quality(requested: int, file_format: FileFormat) -> int:
+    if file_format == "PNG":
+        if requested:
+            message = f"quality is {requested}, but PNG is lossless and takes none"
+            raise InvalidArgumentError(message, reason=Reason.FIELD_INVALID, field="quality")
+        return 0
+    if requested > HIGHEST_QUALITY:
+        message = f"quality is {requested}; it must be 1 to {HIGHEST_QUALITY}, or 0 for {DEFAULT_QUALITY}"
+        raise InvalidArgumentError(message, reason=Reason.FIELD_INVALID, field="quality")
+    return requested or DEFAULT_QUALITY
+
+
+def _image(output: PaintedImage, file_format: FileFormat) -> image_pb2.Image:
+    return image_pb2.Image(
+        data=output.data,
+        format=image_pb2.ImageFormat.Value(f"IMAGE_FORMAT_{file_format}"),
+        width=output.width,
+        height=output.height,
+        pixel_sha256=output.pixel_sha256,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 
 from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2
-from diptych.types.v1 import encoding_pb2
-from tests.end_to_end.calls import Connect, Stubs, encode, generate
+from diptych.types.v1 import encoding_pb2, image_pb2
+from tests.end_to_end.calls import CALL_SECONDS, Connect, Stubs, encode, generate
 from tests.end_to_end.conftest import Platform
 from tests.end_to_end.pictures import pixels_of
 from tests.end_to_end.servers import Launcher, Server
@@ -99,6 +100,29 @@ async def test_other_seed_or_other_prompt_gives_other_pixels(
     pictures = [pixels(await generate(stubs, *pair))[0] for pair in ((cat, 1), (cat, 2), (dog, 1), (dog, 2))]
 
     assert len(set(pictures)) == 4
+
+
+async def test_pixel_hash_is_that_of_the_pixels_and_the_same_for_every_format(
+    generator: Server, platform: Platform, connect: Connect
+) -> None:
+    stubs = connect(generator)
+    [encoding, *_] = await encodings(connect(platform.text))
+    answers = {
+        each: await stubs.generation.GenerateImage(
+            generation_pb2.GenerateImageRequest(encoding=encoding, seeds=[SEED, 5], format=each), timeout=CALL_SECONDS
+        )
+        for each in (image_pb2.IMAGE_FORMAT_PNG, image_pb2.IMAGE_FORMAT_JPEG, image_pb2.IMAGE_FORMAT_WEBP)
+    }
+
+    lossless = answers[image_pb2.IMAGE_FORMAT_PNG]
+    hashes = [each.image.pixel_sha256 for each in lossless.images]
+    assert hashes == [hashlib.sha256(each).hexdigest() for each in pixels(lossless)]
+    for file_format, answer in answers.items():
+        assert [each.image.pixel_sha256 for each in answer.images] == hashes
+        assert [each.image.format for each in answer.images] == [file_format] * 2
+    starts = {each: answer.images[0].image.data[:4] for each, answer in answers.items()}
+    assert starts[image_pb2.IMAGE_FORMAT_JPEG][:3] == b"\xff\xd8\xff"
+    assert starts[image_pb2.IMAGE_FORMAT_WEBP] == b"RIFF"
 
 
 async def test_repeated_call_of_the_gateway_gives_the_same_pictures(platform: Platform, connect: Connect) -> None:

@@ -24,16 +24,24 @@ def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
 
 
 def write_seed(item: PaintItem) -> PaintedImage | Failure:
-    """The model: a picture that is its seed in words; it wants a vector of one number."""
+    """The model: a picture that is its seed, format and quality in words; it wants a vector of one number."""
     if len(item.vector) != 4:
         return Failure(reason=Reason.ENCODING_INVALID, message="vector has not 1 number")
-    return PaintedImage(png=str(item.seed).encode(), width=3, height=2)
+    words = f"{item.seed} {item.file_format} {item.quality}"
+    return PaintedImage(data=words.encode(), pixel_sha256=f"of {item.seed}", width=3, height=2)
 
 
-def paint(channel: grpc.aio.Channel, *seeds: int, space: str = "s1", vector: tuple[float, ...] = (1.0,)) -> Any:
+def unasked(item: PaintItem) -> PaintedImage:
+    """The model, which must not see what is refused."""
+    raise AssertionError(item)
+
+
+def paint(
+    channel: grpc.aio.Channel, *seeds: int, space: str = "s1", vector: tuple[float, ...] = (1.0,), **fields: Any
+) -> Any:
     stub: Any = generation_pb2_grpc.GenerationServiceStub(channel)
     encoding = encoding_pb2.Encoding(space=space, vector=vector)
-    return stub.GenerateImage(generation_pb2.GenerateImageRequest(encoding=encoding, seeds=seeds), timeout=5)
+    return stub.GenerateImage(generation_pb2.GenerateImageRequest(encoding=encoding, seeds=seeds, **fields), timeout=5)
 
 
 async def test_one_picture_a_seed_in_order_up_to_the_largest_seed() -> None:
@@ -41,9 +49,45 @@ async def test_one_picture_a_seed_in_order_up_to_the_largest_seed() -> None:
     async with serving(add, write_seed) as channel:
         answer = await paint(channel, *seeds)
     assert [painted.seed for painted in answer.images] == seeds
-    assert [painted.image.data for painted in answer.images] == [str(seed).encode() for seed in seeds]
+    assert [painted.image.data for painted in answer.images] == [f"{seed} PNG 0".encode() for seed in seeds]
     image = answer.images[0].image
     assert (image.width, image.height, image.format) == (3, 2, image_pb2.IMAGE_FORMAT_PNG)
+    assert image.pixel_sha256 == "of 7"
+
+
+@pytest.mark.parametrize(
+    ("file_format", "quality", "words"),
+    [
+        (image_pb2.IMAGE_FORMAT_PNG, 0, "PNG 0"),
+        (image_pb2.IMAGE_FORMAT_JPEG, 0, "JPEG 90"),
+        (image_pb2.IMAGE_FORMAT_JPEG, 1, "JPEG 1"),
+        (image_pb2.IMAGE_FORMAT_WEBP, 100, "WEBP 100"),
+    ],
+)
+async def test_format_and_quality_are_the_callers(file_format: Any, quality: int, words: str) -> None:
+    async with serving(add, write_seed) as channel:
+        answer = await paint(channel, 5, format=file_format, quality=quality)
+    assert answer.images[0].image.data == f"5 {words}".encode()
+    assert answer.images[0].image.format == file_format
+
+
+@pytest.mark.parametrize(
+    ("file_format", "quality", "field", "words"),
+    [
+        (9, 0, "format", "format is 9; it must be one of PNG (1), JPEG (2) and WEBP (3)"),
+        (image_pb2.IMAGE_FORMAT_JPEG, 101, "quality", "quality is 101; it must be 1 to 100, or 0 for 90"),
+        (image_pb2.IMAGE_FORMAT_PNG, 90, "quality", "quality is 90, but PNG is lossless"),
+        (image_pb2.IMAGE_FORMAT_UNSPECIFIED, 1, "quality", "PNG is lossless"),
+    ],
+)
+async def test_unknown_formats_and_impossible_qualities_are_refused(
+    file_format: Any, quality: int, field: str, words: str
+) -> None:
+    async with serving(add, unasked) as channel:
+        error = await refused(paint(channel, 5, format=file_format, quality=quality))
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.field, error.reason) == (field, Reason.FIELD_INVALID)
+    assert words in str(error)
 
 
 @pytest.mark.parametrize("count", [0, 17])

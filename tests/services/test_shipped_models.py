@@ -29,7 +29,7 @@ def models() -> dict[str, Any]:
 def paint(models: dict[str, Any], prompt: str, *seeds: int) -> list[bytes]:
     (encoding,) = models["text"].predict([prompt])
     return [
-        painted.png
+        painted.data
         for painted in models["generation"].predict([PaintItem(vector=encoding.vector, seed=seed) for seed in seeds])
     ]
 

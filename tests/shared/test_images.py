@@ -6,13 +6,14 @@ import io
 import struct
 import time
 import zlib
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from shared.errors import InvalidArgumentError
-from shared.images import ImageLimits, decode_square, encode_png
+from shared.images import ImageLimits, decode_square, encode_image
 
 
 def file_of(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -108,4 +109,17 @@ def test_limits_can_be_stricter() -> None:
 
 def test_png_keeps_every_pixel() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    assert (np.asarray(Image.open(io.BytesIO(encode_png(pixels)))) == pixels).all()
+    assert (np.asarray(Image.open(io.BytesIO(encode_image(pixels)))) == pixels).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_lossy_files_come_nearer_to_the_pixels_and_grow_with_quality(kind: Literal["JPEG", "WEBP"]) -> None:
+    pixels = np.full((64, 64, 3), 255, dtype=np.uint8)
+    pixels[16:48, 16:48] = (200, 30, 30)
+    pixels[24:40, 24:40] = (30, 90, 200)
+    files = [encode_image(pixels, kind, quality) for quality in (10, 50, 90)]
+    decoded = [np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(int) for file in files]
+    errors = [abs(one - pixels).mean() for one in decoded]
+    assert Image.open(io.BytesIO(files[0])).format == kind
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 2
+    assert len(files[0]) < len(files[1]) < len(files[2])
