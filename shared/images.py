@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
+from shared.limits import IMAGE_PIXELS, IMAGE_SIDE
 
 assert WebPImagePlugin  # imported to register: Pillow registers the other formats when it opens its first file
 
@@ -35,8 +36,8 @@ class ImageLimits:
     """The largest picture that is decoded."""
 
     file_bytes: int = 8 * 1024 * 1024
-    side: int = 8192
-    pixels: int = 16_000_000
+    side: int = IMAGE_SIDE
+    pixels: int = IMAGE_PIXELS
     jpeg_scans: int = 100
     """Encoders write about ten; each may cost a pass over all pixels, and takes as few as 32 bytes."""
 
