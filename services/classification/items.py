@@ -16,13 +16,18 @@ class ImageItem:
     top_k: int
     """Labels wanted, at least 1."""
     language: str
-    """One of the model's languages."""
+    """One of the model's languages; of no account with `label_vectors`."""
     include_encoding: bool
+    label_vectors: tuple[bytes, ...] | None = None
+    """The caller's labels as points of the model's space, float32, little-endian; None for the model's own classes.
+
+    All items of a call have the same object, which pickle sends once.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelScore:
-    """One class with its probability."""
+    """One class, or label of the caller, with its probability."""
 
     id: str
     text: str

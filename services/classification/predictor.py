@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from services.classification.config import ImageEncoderConfig
 from services.classification.items import ClassifiedImage, ImageItem, LabelScore
 from services.classification.labels import read_labels
 from services.classification.model import EncodedImages, ImageEncoder
+from services.classification.zero_shot import read_label_vectors, zero_shot_logits
 from shared.codes import Reason
 from shared.encodings import Encoding
 from shared.errors import InvalidArgumentError
@@ -35,7 +37,7 @@ def load(directory: Path, options: RuntimeOptions) -> ClassificationPredictor:
     labels = read_labels(model_directory.file(LABELS_FILE), count=config.concepts, languages=model_directory.languages)
     model = ImageEncoder(config)
     load_weights(model, model_directory)
-    return ClassificationPredictor(model_directory, model, labels, config.pixels, runtime)
+    return ClassificationPredictor(model_directory, model, config, labels, runtime)
 
 
 class ClassificationPredictor:
@@ -45,46 +47,56 @@ class ClassificationPredictor:
         self,
         directory: ModelDirectory,
         model: ImageEncoder,
+        config: ImageEncoderConfig,
         labels: tuple[LabelName, ...],
-        pixels: int,
         runtime: Runtime,
     ) -> None:
         self.info = replace(directory.info(), labels=labels)
         self.device = str(runtime)
+        self._zero_shot_scale = directory.zero_shot_scale or model.log_scale.detach().float().exp().item()
         self._model = channels_last(model.to(runtime.device, runtime.dtype)).eval()
-        self._pixels = pixels
+        self._config = config
         self._runtime = runtime
 
     @torch.inference_mode()
     def warmup(self) -> None:
         """Runs every bucket size."""
         for size in self.info.bucket_sizes:
-            self._encode([np.zeros((self._pixels, self._pixels, 3), np.uint8)] * size)
+            self._encode([np.zeros((self._config.pixels, self._config.pixels, 3), np.uint8)] * size)
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[ImageItem], /) -> list[ClassifiedImage | Failure]:
-        """Labels, and an encoding where asked for; a Failure for a file that is no acceptable picture."""
-        decoded = [self._decode(item) for item in batch]
+        """Labels, and an encoding where asked for; a Failure for a file or for labels that cannot be read."""
+        labels = self._read_labels(batch)
+        own = [labels.get(id(item.label_vectors)) for item in batch]
+        decoded = [self._decode(item, each) for item, each in zip(batch, own, strict=True)]
         pictures = [pixels for pixels in decoded if not isinstance(pixels, Failure)]
 
         encoded = self._encode(pictures) if pictures else None
 
         answers: list[ClassifiedImage | Failure] = []
         row = 0
-        for item, pixels in zip(batch, decoded, strict=True):
+        for item, each, pixels in zip(batch, own, decoded, strict=True):
             if isinstance(pixels, Failure):
                 answers.append(pixels)
-            elif encoded is not None:
-                answers.append(self._answer(item, encoded, row))
+            elif encoded is not None and not isinstance(each, Failure):
+                answers.append(self._answer(item, each, encoded, row))
                 row += 1
         return answers
 
-    def _decode(self, item: ImageItem) -> NDArray[np.uint8] | Failure:
-        if item.language not in self.info.languages:
+    def _read_labels(self, batch: Sequence[ImageItem]) -> dict[int, Tensor | Failure]:
+        """(L, V) of unit norm for each call that brought labels, by the identity of what its items share."""
+        calls = {id(item.label_vectors): item.label_vectors for item in batch if item.label_vectors is not None}
+        return {key: read_label_vectors(vectors, self._config.space_width) for key, vectors in calls.items()}
+
+    def _decode(self, item: ImageItem, labels: Tensor | Failure | None) -> NDArray[np.uint8] | Failure:
+        if isinstance(labels, Failure):
+            return labels
+        if labels is None and item.language not in self.info.languages:
             message = f"language is {item.language!r}; the model has labels in {', '.join(self.info.languages)}"
             return Failure(reason=Reason.LANGUAGE_UNKNOWN, message=message)
         try:
-            return decode_square(item.image, self._pixels)
+            return decode_square(item.image, self._config.pixels)
         except InvalidArgumentError as error:
             return Failure(reason=error.reason or Reason.IMAGE_DAMAGED, message=str(error))
 
@@ -99,21 +111,29 @@ class ClassificationPredictor:
             vectors=encoded.vectors.float().cpu(), tokens=encoded.tokens.float().cpu(), logits=encoded.logits.cpu()
         )
 
-    def _answer(self, item: ImageItem, encoded: EncodedImages, row: int) -> ClassifiedImage | Failure:
+    def _answer(
+        self, item: ImageItem, labels: Tensor | None, encoded: EncodedImages, row: int
+    ) -> ClassifiedImage | Failure:
         vector, tokens, logits = encoded.vectors[row], encoded.tokens[row], encoded.logits[row]
         if not all(torch.isfinite(tensor).all() for tensor in (vector, tokens.half(), logits)):
             return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the image encoder's output is not finite")
-        top = logits.softmax(dim=0).topk(min(item.top_k, len(self.info.labels)))
-        labels = tuple(
-            LabelScore(id=label.id, text=label.texts[item.language], probability=probability)
-            for probability, label in zip(
-                top.values.tolist(), (self.info.labels[index] for index in top.indices.tolist()), strict=True
-            )
-        )
+        if labels is not None:
+            logits = zero_shot_logits(vector, labels, self._zero_shot_scale)
+        top = logits.softmax(dim=0).topk(min(item.top_k, len(logits)))
+        scores = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         encoding = Encoding(
             space=self.info.space,
             vector=vector.numpy().astype("<f4").tobytes(),
             tokens=tokens.numpy().astype("<f2").tobytes(),
             token_width=tokens.shape[1],
         )
-        return ClassifiedImage(labels=labels, encoding=encoding if item.include_encoding else None)
+        return ClassifiedImage(
+            labels=tuple(self._score(item, index, probability) for index, probability in scores),
+            encoding=encoding if item.include_encoding else None,
+        )
+
+    def _score(self, item: ImageItem, index: int, probability: float) -> LabelScore:
+        if item.label_vectors is not None:
+            return LabelScore(id=str(index), text="", probability=probability)
+        label = self.info.labels[index]
+        return LabelScore(id=label.id, text=label.texts[item.language], probability=probability)

@@ -17,6 +17,7 @@ from shared.inference.submission import (
     answer_language,
     capabilities_message,
     check_count,
+    encoding_of_space,
     model_message,
     submit_call,
     timings_message,
@@ -44,15 +45,18 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
     async def ClassifyImage(
         self, request: classification_pb2.ClassifyImageRequest, context: _Context
     ) -> classification_pb2.ClassifyImageResponse:
-        """Labels, and where asked the encoding, of each image."""
+        """Labels, the model's or the caller's, and where asked the encoding, of each image."""
         check_count(len(request.images), field="images", limit=self._settings.max_images)
-        language = answer_language(request.language, self._info)
+        label_vectors = self._label_vectors(request)
+        # The caller's own labels are in no language of ours; one that is named must still exist.
+        language = answer_language(request.language, self._info) if request.language or not label_vectors else ""
         items = [
             ImageItem(
                 image=image,
                 top_k=request.top_k or DEFAULT_TOP_K,
                 language=language,
                 include_encoding=request.include_encodings,
+                label_vectors=label_vectors,
             )
             for image in request.images
         ]
@@ -62,6 +66,12 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
             model=self._model,
             timings=timings_message(answer),
         )
+
+    def _label_vectors(self, request: classification_pb2.ClassifyImageRequest) -> tuple[bytes, ...] | None:
+        if not request.label_encodings:
+            return None
+        check_count(len(request.label_encodings), field="label_encodings", limit=self._settings.max_labels)
+        return tuple(encoding_of_space(encoding, self._info).vector for encoding in request.label_encodings)
 
     async def GetModel(
         self, request: classification_pb2.GetModelRequest, context: _GetModelContext

@@ -16,3 +16,5 @@ class ClassificationSettings(ModelServiceSettings):
     """Folder with `model.toml` and the weights; the embedded model when not set."""
     max_images: int = Field(default=16, ge=1)
     """Images a call."""
+    max_labels: int = Field(default=256, ge=1)
+    """Label encodings of the caller's own a call (zero-shot)."""

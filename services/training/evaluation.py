@@ -16,11 +16,12 @@ from services.captioning.model import Captioner
 from services.classification.model import EncodedImages, ImageEncoder
 from services.generation.model import Generator
 from services.text.model import TextEncoder
-from services.training.data.captions import clean_caption
+from services.training.data.captions import clean_caption, label
 from services.training.data.pack import Pack
 from services.training.generation import style_noise
 from services.training.losses import multiscale_l1
 from services.training.samples import tokenize
+from services.training.zero_shot import calibrated_scale
 
 LANGUAGES = ("en", "zh")
 CHUNK = 128
@@ -43,6 +44,22 @@ def evaluate_encoders(text: TextEncoder, image: ImageEncoder, tokenizer: Tokeniz
         own = image.score(vectors).argmax(dim=1).cpu().numpy()
         metrics[f"text_top1_{language}"] = _mean(own == np.arange(len(pack.concepts)))
     return metrics
+
+
+@torch.inference_mode()
+def evaluate_zero_shot(
+    text: TextEncoder, image: ImageEncoder, tokenizer: Tokenizer, pack: Pack
+) -> tuple[Metrics, float]:
+    """Top-1 over the plain names of all concepts, and the scale that suits the held-out rows (or all, if none is)."""
+    encoded = encode_pictures(image, pack.pixels)
+    names = [encode_captions(text, tokenizer, [label(one, lang) for one in pack.concepts]) for lang in LANGUAGES]
+    metrics: Metrics = {}
+    for language, vectors in zip(LANGUAGES, names, strict=True):
+        right = (encoded.vectors @ vectors.T).argmax(dim=1).cpu().numpy() == pack.concept
+        metrics |= _split(f"zero_shot_top1_{language}", right, pack.held_out)
+    rows = torch.from_numpy(pack.held_out if pack.held_out.any() else ~pack.held_out)
+    scale = calibrated_scale(encoded.vectors.cpu()[rows], torch.stack(names), torch.from_numpy(pack.concept)[rows])
+    return metrics, scale
 
 
 @torch.inference_mode()

@@ -46,6 +46,8 @@ class Card:
     training: Mapping[str, object] = field(default_factory=dict)
     """How it was trained: `command`, `seed`, `steps`, `minutes`, ..."""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    serving: Mapping[str, object] = field(default_factory=dict)
+    """What `[serving]` says beside SERVING."""
 
 
 def write_model_directory(
@@ -67,7 +69,7 @@ def write_model_directory(
         "weights": {"file": WEIGHTS_FILE, "sha256": digest},
         "files": {name: sha256_of(folder / name) for name in files},
         "architecture": asdict(config),
-        "serving": SERVING[task],
+        "serving": {**SERVING[task], **card.serving},
         "training": card.training,
         "metrics": card.metrics,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ from services.training.evaluation import (
     evaluate_captioner,
     evaluate_encoders,
     evaluate_generator,
+    evaluate_zero_shot,
 )
 from services.training.export import Card, write_labels, write_model_directory, write_tokenizer
 from services.training.generation import GeneratorTrainer, style_noise
@@ -144,7 +145,8 @@ def write_encoders(
     progress: tuple[Progress, Progress],
 ) -> None:
     """Measures both encoders and writes their directories with the id of their space."""
-    metrics = evaluate_encoders(text, image, tokenizer, run.pack)
+    zero_shot, scale = evaluate_zero_shot(text, image, tokenizer, run.pack)
+    metrics = evaluate_encoders(text, image, tokenizer, run.pack) | zero_shot
     space = _space_id(image)
     write_model_directory(
         run.out / "text",
@@ -159,7 +161,10 @@ def write_encoders(
         task="classification",
         module=image,
         config=image_config,
-        card=run.card("classification", "Names and encodes pictograms.", space, metrics, progress[0]),
+        card=replace(
+            run.card("classification", "Names and encodes pictograms.", space, metrics, progress[0]),
+            serving={"zero_shot_scale": scale},
+        ),
         files=[write_labels(run.out / "classification", run.pack)],
     )
 

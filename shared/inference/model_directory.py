@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class ModelDirectory:
     """Rows of each forward pass, always, where batch size must not change the result; 0 where it may."""
     languages: tuple[str, ...]
     """BCP 47 codes of the languages it answers in."""
+    zero_shot_scale: float | None
+    """Factor of the cosine between a picture and a label of the caller's own; None: that of the model's training."""
 
     @staticmethod
     def read(path: Path, *, task: str) -> ModelDirectory:
@@ -85,10 +88,14 @@ class ModelDirectory:
             bucket_sizes=tuple(_get(table, "serving.bucket_sizes", list, file)),
             microbatch=_get(table, "serving.microbatch", int, file, default=0),
             languages=tuple(_get(table, "serving.languages", list, file, default=[])),
+            zero_shot_scale=table.get("serving", {}).get("zero_shot_scale"),
         )
         directory._check_buckets(file)
         if directory.microbatch < 0:
             raise ModelDirectoryError(f"{file}: serving.microbatch: expected at least 0, found {directory.microbatch}")
+        scale = directory.zero_shot_scale
+        if scale is not None and not (type(scale) in (float, int) and 0 < scale < math.inf):
+            raise ModelDirectoryError(f"{file}: serving.zero_shot_scale: expected a number above 0, found {scale!r}")
         return directory
 
     def _check_buckets(self, file: Path) -> None:

@@ -194,6 +194,25 @@ async def test_answer_of_the_gateway_names_every_stage(method: str, platform: Pl
         assert stage.elapsed_seconds >= stage.timings.queue_seconds + stage.timings.inference_seconds
 
 
+async def test_own_labels_are_scored_by_place_whatever_else_is_in_the_batch(
+    platform: Platform, connect: Connect
+) -> None:
+    texts = [f"label {number}" for number in range(64)]
+    labels = list((await encode(connect(platform.text), *texts)).encodings) * 4
+    stub = connect(platform.classification).classification
+    request = classification_pb2.ClassifyImageRequest(images=[picture_file()] * 2, label_encodings=labels, top_k=1000)
+    closed = classification_pb2.ClassifyImageRequest(images=[picture_file()])
+
+    answer, own = await asyncio.gather(
+        stub.ClassifyImage(request, timeout=CALL_SECONDS), stub.ClassifyImage(closed, timeout=CALL_SECONDS)
+    )
+
+    for one in answer.classifications:
+        assert {label.id for label in one.labels} == {str(place) for place in range(256)}
+        assert sum(label.probability for label in one.labels) == pytest.approx(1.0, abs=1e-3)
+    assert {label.id for label in own.classifications[0].labels} == {"cat", "dog", "house", "apple"}
+
+
 async def test_all_64_bits_of_a_seed_count(platform: Platform, connect: Connect) -> None:
     encoding = await text_encoding(connect(platform.text))
 

@@ -8,12 +8,13 @@ import grpc
 import pytest
 
 from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
+from diptych.types.v1 import encoding_pb2
 from services.classification.items import ClassifiedImage, ImageItem, LabelScore
 from services.classification.servicer import ClassificationServicer
 from services.classification.settings import ClassificationSettings
 from shared.codes import Reason
 from shared.encodings import Encoding
-from shared.errors import InvalidArgumentError
+from shared.errors import FailedPreconditionError, InvalidArgumentError
 from shared.inference.predictor import Failure
 from tests.services.serving import INFO, refused, serving
 
@@ -24,9 +25,18 @@ def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
 
 
 def echo(item: ImageItem) -> ClassifiedImage | Failure:
-    """The model: as many labels as asked for, each named by the picture's bytes and the language."""
+    """The model: as many labels as asked for, each named by the picture's bytes and the language.
+
+    With labels of the caller's own: their bytes, spelt by the picture.
+    """
     if item.image == b"bad":
         return Failure(reason=Reason.IMAGE_UNREADABLE, message="is no picture")
+    if item.label_vectors is not None:
+        if b"" in item.label_vectors:
+            place = item.label_vectors.index(b"")
+            return Failure(reason=Reason.ENCODING_INVALID, message="is short", field=f"label_encodings[{place}]")
+        told = (LabelScore(id=vector.hex(), text=item.language, probability=0.5) for vector in item.label_vectors)
+        return ClassifiedImage(labels=tuple(told), encoding=None)
     name = item.image.decode()
     encoding = Encoding(space=INFO.space, vector=b"\0\0\x80?", tokens=b"\0<", token_width=1)
     return ClassifiedImage(
@@ -74,3 +84,48 @@ async def test_bad_input_names_field_value_and_limit(
     assert isinstance(error, InvalidArgumentError)
     assert error.field == field
     assert words in str(error)
+
+
+def label(number: float = 1.0, space: str = "s1") -> encoding_pb2.Encoding:
+    """A label's encoding of one number; 1.0 is 0000803f in bytes."""
+    return encoding_pb2.Encoding(space=space, vector=[number], tokens=b"ignored", token_width=1)
+
+
+async def test_the_callers_labels_go_with_every_image_and_without_their_tokens() -> None:
+    async with serving(add, echo) as channel:
+        answer = await classify(channel, b"a", b"b", label_encodings=[label(), label(-1.0)])
+    for each in answer.classifications:
+        assert [one.id for one in each.labels] == ["0000803f", "000080bf"]
+        assert {one.text for one in each.labels} == {""}
+
+
+async def test_a_language_beside_own_labels_must_exist_and_changes_nothing() -> None:
+    async with serving(add, echo) as channel:
+        await classify(channel, b"a", label_encodings=[label()], language="zh")
+        error = await refused(classify(channel, b"a", label_encodings=[label()], language="tlh"))
+    assert isinstance(error, InvalidArgumentError) and error.reason is Reason.LANGUAGE_UNKNOWN
+
+
+async def test_too_many_own_labels_are_refused_with_the_limit() -> None:
+    async with serving(add, echo) as channel:
+        await classify(channel, b"a", label_encodings=[label()] * 256)
+        error = await refused(classify(channel, b"a", label_encodings=[label()] * 257))
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.field, error.reason) == ("label_encodings", Reason.TOO_MANY_ITEMS)
+    assert "257 elements; it must have 1 to 256" in str(error)
+
+
+async def test_own_label_of_another_space_is_refused_naming_both() -> None:
+    async with serving(add, echo) as channel:
+        error = await refused(classify(channel, b"a", label_encodings=[label(), label(space="s2")]))
+    assert isinstance(error, FailedPreconditionError) and error.reason is Reason.SPACE_MISMATCH
+    assert "'s1'" in str(error) and "'s2'" in str(error)
+
+
+async def test_own_label_that_the_model_cannot_read_is_named_not_the_image() -> None:
+    short = encoding_pb2.Encoding(space="s1")
+    async with serving(add, echo) as channel:
+        error = await refused(classify(channel, b"a", b"b", label_encodings=[label(), short]))
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.field, error.reason) == ("label_encodings[1]", Reason.ENCODING_INVALID)
+    assert str(error) == "label_encodings[1]: is short"

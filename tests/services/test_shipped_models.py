@@ -69,6 +69,16 @@ def test_a_painted_prompt_comes_back_as_its_words(
     assert describe(models, picture, "zh") == chinese
 
 
+def test_own_labels_in_either_language_name_a_painted_picture(models: dict[str, Any]) -> None:
+    (picture,) = paint(models, "a strawberry", 1)
+    labels = models["text"].predict(["cat", "dog", "草莓", "太阳"])
+    vectors = tuple(label.vector for label in labels)
+    item = ImageItem(image=picture, top_k=9, language="", include_encoding=False, label_vectors=vectors)
+    (seen,) = models["classification"].predict([item])
+    assert len(seen.labels) == 4
+    assert seen.labels[0].id == "2" and seen.labels[0].probability > 0.9
+
+
 def test_a_seed_is_the_same_file_alone_and_at_each_place_of_each_bucket(models: dict[str, Any]) -> None:
     (alone,) = paint(models, "a dog", 7)
     for size in models["generation"].info.bucket_sizes:

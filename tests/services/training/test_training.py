@@ -65,6 +65,12 @@ def test_model_toml_tells_training_data_and_metrics(workplace: Path) -> None:
     assert 0 <= table["metrics"]["own_classifier_top1_trained"] <= 1
 
 
+def test_classifier_is_written_with_the_scale_of_its_zero_shot_answers(workplace: Path) -> None:
+    table = tomllib.loads((workplace / "models" / "classification" / "model.toml").read_text("utf-8"))
+    assert 1 <= table["serving"]["zero_shot_scale"] <= 1000
+    assert 0 <= table["metrics"]["zero_shot_top1_zh_held_out"] <= 1
+
+
 def test_training_goes_on_from_its_checkpoint(workplace: Path) -> None:
     assert "resumed at step 10" in run(workplace, "captioning", steps=12)
     state = json.loads((workplace / "checkpoints" / "captioning" / "checkpoint.json").read_text("utf-8"))

@@ -53,6 +53,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ({"sha256": ""}, "weights.sha256: expected str, found nothing"),
         ({"serving": "[serving]\nbucket_sizes = [4, 1]"}, "serving.bucket_sizes: expected rising sizes"),
         ({"serving": "[serving]\nbucket_sizes = []"}, "serving.bucket_sizes: expected rising sizes"),
+        ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = 0.0"}, "expected a number above 0, found 0.0"),
+        ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = nan"}, "expected a number above 0, found nan"),
+        ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = true"}, "expected a number above 0, found True"),
         ({"serving": "[serving\n"}, "is not TOML"),
     ],
 )
@@ -67,6 +70,14 @@ def test_wrong_key_is_named_with_expected_and_found(tmp_path: Path, changes: dic
 def test_folder_without_model_toml_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelDirectoryError, match=r"model\.toml: cannot be read: No such file"):
         ModelDirectory.read(tmp_path, task="text")
+
+
+@pytest.mark.parametrize(
+    ("line", "scale"), [("", None), ("zero_shot_scale = 25.1", 25.1), ("zero_shot_scale = 30", 30)]
+)
+def test_zero_shot_scale_may_be_absent(tmp_path: Path, line: str, scale: float | None) -> None:
+    folder = write(tmp_path, serving=f"[serving]\nbucket_sizes = [1, 4]\n{line}")
+    assert ModelDirectory.read(folder, task="text").zero_shot_scale == scale
 
 
 @pytest.mark.parametrize(
