@@ -35,10 +35,14 @@ class Ports:
 
     grpc: int
     metrics: int
+    web: int | None = None
+    """Of the playground; the gateway's alone, where it has one."""
 
 
-def choose_ports(base: int) -> dict[str, Ports]:
+def choose_ports(base: int, *, web: bool = False) -> dict[str, Ports]:
     """Ports by server: the gateway at `base`, the services from 10 above, metrics 100 above each; all free ones for 0.
+
+    With `web` the gateway has one for the playground as well, the next after its own.
 
     Raises:
         ConfigurationError: one of them is taken.
@@ -49,6 +53,7 @@ def choose_ports(base: int) -> dict[str, Ports]:
             name: Ports(
                 grpc=_claim(stack, name, number if base else 0),
                 metrics=_claim(stack, name, number + METRICS_OFFSET if base else 0),
+                web=_claim(stack, "the playground", number + 1 if base else 0) if web and name == GATEWAY else None,
             )
             for name, number in numbers.items()
         }
@@ -92,6 +97,8 @@ class LocalPlatform:
     ) -> None:
         self.addresses = {name: f"{HOST}:{ports[name].grpc}" for name in SERVER_NAMES}
         self.metrics = {name: f"http://{HOST}:{ports[name].metrics}/metrics" for name in SERVER_NAMES}
+        web_port = ports[GATEWAY].web
+        self.playground = None if web_port is None else f"http://{HOST}:{web_port}/"
         targets = {f"DIPTYCH_{service}_TARGETS".upper(): self.addresses[service] for service in SERVICES}
         self.processes = {
             name: ServerProcess(
@@ -102,6 +109,7 @@ class LocalPlatform:
                     environment={
                         **environment,
                         **(targets if name == GATEWAY else {}),
+                        **({"DIPTYCH_WEB_PORT": str(web_port)} if name == GATEWAY and web_port is not None else {}),
                         **({"DIPTYCH_MODEL_DIRECTORY": str(models[name])} if name in models else {}),
                         "DIPTYCH_HOST": HOST,
                         "DIPTYCH_PORT": str(ports[name].grpc),

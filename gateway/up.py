@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,6 +45,11 @@ def model_directories(folder: Path | None) -> dict[str, Path]:
     return found
 
 
+def playground_installed() -> bool:
+    """Whether the packages of the extra `web` are here; asks without importing them."""
+    return all(importlib.util.find_spec(package) is not None for package in ("connectrpc", "uvicorn"))
+
+
 async def up(
     port: int,
     *,
@@ -63,7 +69,7 @@ async def up(
 
     show_line = line_printer(console)
     platform = LocalPlatform(
-        ports=choose_ports(port),
+        ports=choose_ports(port, web=playground_installed()),
         log_directory=logs,
         environment=environment,
         models=model_directories(models),
@@ -75,6 +81,7 @@ async def up(
         await platform.run(show_start(platform, console))
         console.print(_table(platform))
         elsewhere = "" if port == DEFAULT_PORT else f" --address {platform.addresses[GATEWAY]}"
+        console.print(_invitation(platform), highlight=False, markup=False)
         console.print(f"Ctrl-C stops everything. Try: diptych text-to-image strawberry{elsewhere}", highlight=False)
         try:
             await platform.run(asyncio.Event().wait())
@@ -106,8 +113,16 @@ async def show_start(platform: LocalPlatform, console: Console) -> None:
 
 
 def _table(platform: LocalPlatform) -> Table:
-    table = Table("server", "gRPC", "metrics", "log", box=SIMPLE_HEAD)
+    table = Table("server", "address", "metrics", "log", box=SIMPLE_HEAD)
     for name in (GATEWAY, *SERVICES):
         log = str(platform.processes[name].program.log_file)
         table.add_row(Text(name, COLOURS[name]), platform.addresses[name], platform.metrics[name], log)
+        if name == GATEWAY and platform.playground is not None:
+            table.add_row(Text("playground", COLOURS[name]), platform.playground, "", "")
     return table
+
+
+def _invitation(platform: LocalPlatform) -> str:
+    if platform.playground is None:
+        return "No playground in the browser: its packages are missing; pip install 'diptych[web]'"
+    return f"In the browser: {platform.playground}"

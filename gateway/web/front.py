@@ -1,0 +1,87 @@
+"""The playground's HTTP server, in the gateway's event loop; the only file that knows uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+
+from diptych.gateway.v1 import gateway_pb2_grpc
+from gateway.settings import GatewaySettings
+from gateway.web.calls import PATH, connect_application
+from gateway.web.site import Site, names_for, page_assets
+from shared.errors import ConfigurationError
+from shared.rpc.handling import CallHandling
+
+_LAST_BYTES_SECONDS = 2
+"""Time for the ends of answers; by then the gateway has drained, so no call is under way unless it took too long."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the gateway's: it drains first."""
+        yield
+
+
+@asynccontextmanager
+async def web_front(
+    settings: GatewaySettings,
+    servicer: gateway_pb2_grpc.GatewayServiceServicer,
+    handling: CallHandling,
+    *,
+    grpc_port: int,
+) -> AsyncIterator[int]:
+    """Serves the playground and yields its port; to be left when the gateway has drained.
+
+    Raises:
+        ConfigurationError: the port is taken, or the address is none of this machine's.
+    """
+    calls = connect_application(servicer, handling, max_message_bytes=settings.max_message_bytes)
+    site = Site(page_assets(grpc_port=grpc_port), calls, PATH, names_for(settings.host))
+    listener = _listen(settings.host, settings.web_port or 0)
+    config = uvicorn.Config(
+        site,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        port: int = listener.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        _log.info("playground on http://%s:%d/", host, port)
+        yield port
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()  # from here on connections wait for the server instead of being refused
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port} for the playground: {error}") from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,173 @@
+"""The playground as an ASGI application: a few files, and the calls that they make; knows no flow and no server."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.codes import Reason
+from shared.version import diptych_version
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+FOLDER = Path(__file__).parent / "static"
+CONTENT_TYPES = {
+    ".html": b"text/html; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".svg": b"image/svg+xml",
+}
+SECURITY_HEADERS = (
+    # Nothing from elsewhere, nothing inline; pictures are made in the page from what a call answers.
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+        b"frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """A file as it is sent."""
+
+    body: bytes
+    content_type: bytes
+
+    @property
+    def tag(self) -> bytes:
+        """Changes with the content."""
+        return b'"%s"' % hashlib.sha256(self.body).hexdigest()[:32].encode()
+
+
+def page_assets(*, grpc_port: int) -> dict[str, Asset]:
+    """The files by path: those of `static/`, and what the page cannot know, made here.
+
+    Args:
+        grpc_port: for the commands that the page shows.
+    """
+    assets = {
+        f"/{file.name}": Asset(body=file.read_bytes(), content_type=CONTENT_TYPES[file.suffix])
+        for file in sorted(FOLDER.iterdir())
+        if file.suffix in CONTENT_TYPES
+    }
+    assets["/"] = assets.pop("/index.html")
+    facts = {
+        "version": diptych_version(),
+        "grpcPort": grpc_port,
+        "remedies": {reason.name: reason.remedy for reason in Reason},
+    }
+    body = json.dumps(facts, ensure_ascii=False).encode()
+    return {**assets, "/facts.json": Asset(body=body, content_type=b"application/json")}
+
+
+class Site:
+    """Serves the assets, and hands on the calls.
+
+    Args:
+        assets: by path; no other path is answered.
+        calls: the application for paths that begin with `calls_path`.
+        calls_path: `/package.Service/`.
+        names: the names that a request's Host may have, in lower case; None for any.
+    """
+
+    def __init__(
+        self, assets: Mapping[str, Asset], calls: Application, calls_path: str, names: frozenset[str] | None
+    ) -> None:
+        self._assets = assets
+        self._calls = calls
+        self._calls_path = calls_path
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request."""
+        assert scope["type"] == "http", "the server is set up without websockets and lifespan"
+        send = _with_security_headers(send)
+        headers = _headers(scope)
+        if headers is None:
+            await _answer(send, 400, b"a header is not UTF-8\n")
+        elif self._names is not None and _name(headers.get("host", "")) not in self._names:
+            # Another name for this address is another site's: with DNS rebinding its pages could call us.
+            await _answer(send, 403, b"this address answers to the names localhost, 127.0.0.1 and [::1] only\n")
+        elif scope["path"].startswith(self._calls_path):
+            await self._calls(scope, receive, send)
+        elif scope["path"] not in self._assets:
+            await _answer(send, 404, b"not found\n")
+        elif scope["method"] not in ("GET", "HEAD"):
+            await _answer(send, 405, b"GET or HEAD\n", (b"allow", b"GET, HEAD"))
+        else:
+            await _send_asset(self._assets[scope["path"]], headers, send)
+
+
+def names_for(host: str) -> frozenset[str] | None:
+    """The names to answer to when listening on `host`: those of this machine on loopback, any elsewhere."""
+    if host.lower() == "localhost":
+        return LOOPBACK_NAMES
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    told = f"[{address}]" if address.version == 6 else str(address)
+    return LOOPBACK_NAMES | {told} if address.is_loopback else None
+
+
+def _name(host: str) -> str:
+    """The name of a Host header, without the port."""
+    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
+    return (host if end <= 0 else host[:end]).lower()
+
+
+def _headers(scope: Scope) -> dict[str, str] | None:
+    try:
+        return {key.decode(): value.decode() for key, value in scope["headers"]}
+    except UnicodeDecodeError:
+        return None
+
+
+def _with_security_headers(send: Send) -> Send:
+    async def send_with_headers(event: Event) -> None:
+        if event["type"] == "http.response.start":
+            event = {**event, "headers": [*event.get("headers", ()), *SECURITY_HEADERS]}
+        await send(event)
+
+    return send_with_headers
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    *headers: tuple[bytes, bytes],
+    content_type: bytes = b"text/plain; charset=utf-8",
+) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_asset(asset: Asset, headers: Mapping[str, str], send: Send) -> None:
+    caching = ((b"etag", asset.tag), (b"cache-control", b"no-cache"))
+    if headers.get("if-none-match", "").encode() == asset.tag:
+        await send({"type": "http.response.start", "status": 304, "headers": caching})
+        await send({"type": "http.response.body"})
+    else:  # the server leaves the body of a HEAD out
+        await _answer(send, 200, asset.body, *caching, content_type=asset.content_type)
