@@ -14,26 +14,31 @@ def message_limits(max_message_bytes: int) -> list[tuple[str, int]]:
 
 
 def open_channel(target: str, *, max_message_bytes: int) -> grpc.aio.Channel:
-    """A plaintext channel to one replica.
+    """A plaintext channel to one replica, for an event loop."""
+    return grpc.aio.insecure_channel(target, options=_channel_options(max_message_bytes))
 
-    gRPC's own retries are off: only who knows several replicas can retry elsewhere. A lost replica
+
+def open_blocking_channel(target: str, *, max_message_bytes: int) -> grpc.Channel:
+    """The same for calls that block their thread."""
+    return grpc.insecure_channel(target, options=_channel_options(max_message_bytes))
+
+
+def _channel_options(max_message_bytes: int) -> list[tuple[str, int]]:
+    """gRPC's own retries are off: only who knows several replicas can retry elsewhere. A lost replica
     is tried again every 0.1 to 0.5 s, so that its return is seen within the second.
     """
-    return grpc.aio.insecure_channel(
-        target,
-        options=[
-            *message_limits(max_message_bytes),
-            ("grpc.enable_retries", 0),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 500),
-            # A peer that vanished without a FIN is noticed within 15 s; servers allow pings this often.
-            ("grpc.keepalive_time_ms", 10_000),
-            ("grpc.keepalive_timeout_ms", 5_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            # One connection a channel: sharing subchannels would let two pools count each other's load.
-            ("grpc.use_local_subchannel_pool", 1),
-            # Proxies of the environment are for the web, not for neighbours.
-            ("grpc.enable_http_proxy", 0),
-        ],
-    )
+    return [
+        *message_limits(max_message_bytes),
+        ("grpc.enable_retries", 0),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 500),
+        # A peer that vanished without a FIN is noticed within 15 s; servers allow pings this often.
+        ("grpc.keepalive_time_ms", 10_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # One connection a channel: sharing subchannels would let two pools count each other's load.
+        ("grpc.use_local_subchannel_pool", 1),
+        # Proxies of the environment are for the web, not for neighbours.
+        ("grpc.enable_http_proxy", 0),
+    ]

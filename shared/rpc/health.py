@@ -23,9 +23,10 @@ def watch_method(channel: grpc.aio.Channel) -> WatchMethod:
     )
 
 
-def short_reason(error: grpc.aio.AioRpcError) -> str:
+def short_reason(error: grpc.RpcError) -> str:
     """The end of `failed to connect to all addresses; last error: ...: Connection refused`, or all there is."""
-    details = error.details() or error.code().name
+    call: grpc.Call = error  # type: ignore[assignment]  # what raises it is a Call as well
+    details = call.details() or call.code().name
     if "last error" not in details:
         return details
     return re.sub(r" \(\d+\)$", "", details.rpartition(": ")[2]).lower()
