@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
 import grpc
@@ -14,10 +14,12 @@ from diptych.classification.v1 import classification_pb2_grpc
 from diptych.gateway.v1 import gateway_pb2_grpc
 from diptych.generation.v1 import generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2_grpc
+from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
+from shared.errors import ConfigurationError
 from shared.metrics import DownstreamMetrics, ProcessMemory
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server
@@ -43,18 +45,35 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
         pool("generation", generation_pb2_grpc.GenerationServiceStub) as generation,
         pool("captioning", captioning_pb2_grpc.CaptioningServiceStub) as captioning,
     ):
+        encoder, classifier = TextEncoderClient(text), ImageClassifierClient(classification)
+        generator, captioner = ImageGeneratorClient(generation), CaptionerClient(captioning)
         servicer = GatewayServicer(
             settings,
-            encoder=TextEncoderClient(text),
-            classifier=ImageClassifierClient(classification),
-            generator=ImageGeneratorClient(generation),
-            captioner=CaptionerClient(captioning),
+            encoder=encoder,
+            classifier=classifier,
+            generator=generator,
+            captioner=captioner,
+            capabilities=Capabilities(settings, [encoder, classifier, generator, captioner]),
         )
         server = Server(settings, registry, services=[SERVICE_NAME])
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, server.grpc)
-        async with server:
-            await server.set_serving(True)
-            yield server
+        async with AsyncExitStack() as fronts:  # left when the server has drained, their calls included
+            async with server:
+                if settings.web_port is not None:
+                    await fronts.enter_async_context(_playground(settings, servicer, server))
+                await server.set_serving(True)
+                yield server
+
+
+def _playground(
+    settings: GatewaySettings, servicer: GatewayServicer, server: Server
+) -> AbstractAsyncContextManager[int]:
+    try:
+        from gateway.web.front import web_front  # here, so that a gateway without a playground needs no extra
+    except ImportError as error:
+        message = f"DIPTYCH_WEB_PORT is set, and the playground cannot run: {error}; pip install 'diptych[web]'"
+        raise ConfigurationError(message) from error
+    return web_front(settings, servicer, server.handling, grpc_port=server.port)
 
 
 async def serve(settings: GatewaySettings) -> str | None:

@@ -11,12 +11,13 @@ import grpc
 
 from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
 from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
+from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
-from diptych.types.v1 import encoding_pb2, model_pb2
+from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
 from gateway.ports import Answer
-from shared.codes import Code
-from shared.errors import InternalError, UnavailableError
+from shared.codes import Code, Reason
+from shared.errors import FailedPreconditionError, InternalError, UnavailableError
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.status import from_rpc_error
 
@@ -36,7 +37,16 @@ class ModelResponse(Protocol):
         """Where its time went."""
 
 
+class ModelReply(Protocol):
+    """What the GetModelResponses have in common."""
+
+    @property
+    def capabilities(self) -> model_pb2.ModelCapabilities:
+        """What is served."""
+
+
 Response = TypeVar("Response", bound=ModelResponse)
+Reply = TypeVar("Reply", bound=ModelReply)
 if TYPE_CHECKING:  # generic, or present, in the stubs only
     Method = grpc.aio.UnaryUnaryMultiCallable[Request, Response]
     TextStub = text_encoding_pb2_grpc.TextEncodingServiceAsyncStub
@@ -44,9 +54,12 @@ if TYPE_CHECKING:  # generic, or present, in the stubs only
     GenerationStub = generation_pb2_grpc.GenerationServiceAsyncStub
     CaptioningStub = captioning_pb2_grpc.CaptioningServiceAsyncStub
 
+_REASONS_OF_GRPC = {Code.UNAVAILABLE: Reason.NOT_SERVING, Code.DEADLINE_EXCEEDED: Reason.DEADLINE_PASSED}
+"""Of errors that gRPC raised, not a service: a connection that is gone, a deadline that passed."""
+
 
 class ServiceClient(Generic[StubT]):
-    """A model service, as `gateway.ports.ModelService` wants it."""
+    """A model service, as `gateway.ports.ServiceDirectory` wants it."""
 
     def __init__(self, pool: ReplicaPool[StubT]) -> None:
         self._pool = pool
@@ -60,13 +73,31 @@ class ServiceClient(Generic[StubT]):
         """Number of serving replicas by joint space."""
         return self._pool.spaces()
 
+    def replicas(self) -> Sequence[gateway_pb2.Replica]:
+        """Every known replica, by address."""
+        return [
+            gateway_pb2.Replica(
+                address=each.address,
+                serving=each.serving,
+                reason=each.reason,
+                model=each.model,
+                queue_seconds=each.queue_seconds(),
+                calls_in_flight=each.in_flight,
+            )
+            for each in self._pool.replicas()
+        ]
+
     async def ask(
         self, path: str, method: Callable[[StubT], Method[Request, Response]], request: Request, space: str | None
     ) -> Answer[Response]:
-        """One call, accounted for under `path` (`package.Service/Method`)."""
+        """One call, accounted for under `path` (`package.Service/Method`); answered in `space`, unless that is None."""
         begin = time.perf_counter()
         with translated_errors(self.name):
             response = await self._pool.call(method, request, space=space)
+        if space is not None and response.model.space != space:
+            # The replica was replaced under its address, and the health watch has not told yet.
+            message = f"{self.name}: answered in space {response.model.space!r} instead of {space!r}"
+            raise FailedPreconditionError(message, reason=Reason.SPACE_MISMATCH)
         stage = model_pb2.Stage(
             method=path,
             model=response.model,
@@ -74,6 +105,17 @@ class ServiceClient(Generic[StubT]):
             elapsed_seconds=time.perf_counter() - begin,
         )
         return Answer(message=response, stage=stage)
+
+    async def _get_model(
+        self,
+        method: Callable[[StubT], grpc.aio.UnaryUnaryMultiCallable[Request, Reply]],
+        request: Request,
+        address: str,
+        timeout_seconds: float,
+    ) -> model_pb2.ModelCapabilities:
+        with translated_errors(self.name):
+            reply = await self._pool.call_replica(address, method, request, timeout_seconds=timeout_seconds)
+        return reply.capabilities
 
 
 class TextEncoderClient(ServiceClient["TextStub"]):
@@ -90,61 +132,97 @@ class TextEncoderClient(ServiceClient["TextStub"]):
             space,
         )
 
+    async def capabilities(self, address: str, *, timeout_seconds: float) -> model_pb2.ModelCapabilities:
+        """What the model of one replica can do."""
+        request = text_encoding_pb2.GetModelRequest()
+        return await self._get_model(lambda stub: stub.GetModel, request, address, timeout_seconds)
+
 
 class ImageClassifierClient(ServiceClient["ClassificationStub"]):
     """`ImageClassifier` by diptych.classification.v1."""
 
     async def classify_image(
-        self, images: Sequence[bytes], *, top_k: int, language: str, include_encodings: bool, space: str | None
+        self,
+        images: Sequence[bytes],
+        *,
+        top_k: int,
+        language: str,
+        space: str | None,
+        include_encodings: bool = False,
+        label_encodings: Sequence[encoding_pb2.Encoding] = (),
     ) -> Answer[classification_pb2.ClassifyImageResponse]:
-        """One classification an image file; with its encoding if asked for."""
+        """One classification an image file, of the model's classes or of the labels; with its encoding if asked for."""
         return await self.ask(
             "diptych.classification.v1.ClassificationService/ClassifyImage",
             lambda stub: stub.ClassifyImage,
             classification_pb2.ClassifyImageRequest(
-                images=images, top_k=top_k, language=language, include_encodings=include_encodings
+                images=images,
+                top_k=top_k,
+                language=language,
+                include_encodings=include_encodings,
+                label_encodings=label_encodings,
             ),
             space,
         )
+
+    async def capabilities(self, address: str, *, timeout_seconds: float) -> model_pb2.ModelCapabilities:
+        """What the model of one replica can do."""
+        request = classification_pb2.GetModelRequest()
+        return await self._get_model(lambda stub: stub.GetModel, request, address, timeout_seconds)
 
 
 class ImageGeneratorClient(ServiceClient["GenerationStub"]):
     """`ImageGenerator` by diptych.generation.v1."""
 
     async def generate_image(
-        self, encoding: encoding_pb2.Encoding, *, seeds: Sequence[int]
+        self,
+        encoding: encoding_pb2.Encoding,
+        *,
+        seeds: Sequence[int],
+        file_format: image_pb2.ImageFormat.ValueType,
+        quality: int,
     ) -> Answer[generation_pb2.GenerateImageResponse]:
         """One picture a seed, by a replica of the encoding's space."""
         return await self.ask(
             "diptych.generation.v1.GenerationService/GenerateImage",
             lambda stub: stub.GenerateImage,
-            generation_pb2.GenerateImageRequest(encoding=encoding, seeds=seeds),
+            generation_pb2.GenerateImageRequest(encoding=encoding, seeds=seeds, format=file_format, quality=quality),
             encoding.space,
         )
+
+    async def capabilities(self, address: str, *, timeout_seconds: float) -> model_pb2.ModelCapabilities:
+        """What the model of one replica can do."""
+        request = generation_pb2.GetModelRequest()
+        return await self._get_model(lambda stub: stub.GetModel, request, address, timeout_seconds)
 
 
 class CaptionerClient(ServiceClient["CaptioningStub"]):
     """`Captioner` by diptych.captioning.v1."""
 
     async def generate_caption(
-        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str
+        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str, candidates: int
     ) -> Answer[captioning_pb2.GenerateCaptionResponse]:
         """Captions for each encoding, by a replica of the encodings' space."""
         return await self.ask(
             "diptych.captioning.v1.CaptioningService/GenerateCaption",
             lambda stub: stub.GenerateCaption,
-            captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language),
+            captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language, candidates=candidates),
             encodings[0].space,
         )
+
+    async def capabilities(self, address: str, *, timeout_seconds: float) -> model_pb2.ModelCapabilities:
+        """What the model of one replica can do."""
+        request = captioning_pb2.GetModelRequest()
+        return await self._get_model(lambda stub: stub.GetModel, request, address, timeout_seconds)
 
 
 @contextmanager
 def translated_errors(service: str) -> Iterator[None]:
     """Turns the end of a call to a model service into the error that our caller gets.
 
-    What the caller can mend keeps its words; all else names the service. Two codes would mislead, since they
-    speak of the gateway's call and not of the caller's: CANCELLED is a replica that was stopped, UNIMPLEMENTED
-    a target that is another service.
+    What the caller can mend keeps its words; all else names the service. Reasons stay; what gRPC itself says gets
+    one. Two codes would mislead, since they speak of the gateway's call and not of the caller's: CANCELLED is a
+    replica that was stopped, UNIMPLEMENTED a target that is another service.
     """
     try:
         yield
@@ -154,8 +232,9 @@ def translated_errors(service: str) -> Iterator[None]:
             raise error from None
         message = f"{service}: {error or error.code.name}"
         if error.code is Code.CANCELLED:
-            raise UnavailableError(message) from None
+            raise UnavailableError(message, reason=Reason.NOT_SERVING) from None
         if error.code is Code.UNIMPLEMENTED:
-            raise InternalError(f"{message}; is its target another service?") from None
+            raise InternalError(f"{message}; is its target another service?", reason=Reason.DEFECT) from None
         error.args = (message,)
+        error.reason = error.reason or _REASONS_OF_GRPC.get(error.code)
         raise error from None

@@ -5,37 +5,64 @@ Deadline, request id and cancellation are ambient (`shared.rpc.context`, asyncio
 
 from __future__ import annotations
 
-import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 
 from diptych.gateway.v1 import gateway_pb2
-from gateway.ports import Captioner, ImageClassifier, ImageGenerator, ModelService, TextEncoder
-from shared.errors import FailedPreconditionError, InvalidArgumentError, UnavailableError
+from diptych.text.v1 import text_encoding_pb2
+from gateway.concurrency import started
+from gateway.fields import renamed_fields
+from gateway.painting import Painters, Painting, finished
+from gateway.ports import Answer, Captioner, ImageClassifier, TextEncoder
+from gateway.spaces import in_one_space, stream_in_one_space
 
-Response = TypeVar("Response")
 
-
-async def text_to_image(
-    prompt: str, *, seeds: Sequence[int], encoder: TextEncoder, generator: ImageGenerator
-) -> gateway_pb2.TextToImageResponse:
-    """Prompt -> encoding -> one picture a seed."""
+async def text_to_image(painting: Painting, painters: Painters) -> gateway_pb2.TextToImageResponse:
+    """Prompt -> encoding -> one picture a seed -> with `keep`, those nearest to the prompt."""
 
     async def run(space: str | None) -> gateway_pb2.TextToImageResponse:
-        with renamed_fields({"texts[0]": "prompt"}):
-            encoded = await encoder.encode_text([prompt], space=space)
-        painted = await generator.generate_image(encoded.message.encodings[0], seeds=seeds)
-        return gateway_pb2.TextToImageResponse(
-            images=[gateway_pb2.PaintedImage(image=each.image, seed=each.seed) for each in painted.message.images],
-            stages=[encoded.stage, painted.stage],
-        )
+        return await painters.paint_and_choose(painting, await painters.encode(painting, space))
 
-    return await in_one_space(run, encoder, generator)
+    return await in_one_space(run, *painters.needed(painting), wanted=painting.space)
+
+
+def stream_text_to_image(
+    painting: Painting, painters: Painters
+) -> AsyncGenerator[gateway_pb2.StreamTextToImageResponse, None]:
+    """The same, each picture as soon as it is ready: a call to the generator a seed, all at once; chosen ones by rank.
+
+    Closing the generator cancels what is under way.
+    """
+
+    async def run(space: str | None) -> AsyncGenerator[gateway_pb2.StreamTextToImageResponse, None]:
+        encoded = await painters.encode(painting, space)
+        if painting.keep:
+            whole = await painters.paint_and_choose(painting, encoded)
+            for rank, image in enumerate(whole.images):
+                yield gateway_pb2.StreamTextToImageResponse(index=rank, image=image, stages=whole.stages)
+            return
+
+        async def paint(index: int) -> gateway_pb2.StreamTextToImageResponse:
+            painted = await painters.paint(painting, encoded, [painting.seeds[index]])
+            [image] = finished(painting, encoded, painted)
+            stages = [encoded.stage, painted.stage]
+            return gateway_pb2.StreamTextToImageResponse(index=index, image=image, stages=stages)
+
+        async with started(paint(index) for index in range(len(painting.seeds))) as tasks:
+            for ready in asyncio.as_completed(tasks):
+                yield await ready
+
+    return stream_in_one_space(run, *painters.needed(painting), wanted=painting.space)
 
 
 async def image_to_text(
-    images: Sequence[bytes], *, language: str, top_k: int, classifier: ImageClassifier, captioner: Captioner
+    images: Sequence[bytes],
+    *,
+    language: str,
+    top_k: int,
+    candidates: int,
+    classifier: ImageClassifier,
+    captioner: Captioner,
 ) -> gateway_pb2.ImageToTextResponse:
     """Images -> labels and encodings, in one forward pass -> captions."""
 
@@ -45,7 +72,9 @@ async def image_to_text(
         )
         seen = classified.message.classifications
         with renamed_fields({"encodings": "images"}):
-            captioned = await captioner.generate_caption([each.encoding for each in seen], language=language)
+            captioned = await captioner.generate_caption(
+                [each.encoding for each in seen], language=language, candidates=candidates
+            )
         return gateway_pb2.ImageToTextResponse(
             descriptions=[
                 gateway_pb2.ImageDescription(captions=said.captions, labels=each.labels)
@@ -60,75 +89,82 @@ async def image_to_text(
 async def classify_image(
     images: Sequence[bytes], *, language: str, top_k: int, classifier: ImageClassifier
 ) -> gateway_pb2.ClassifyImageResponse:
-    """Images -> labels."""
-    classified = await classifier.classify_image(
-        images, top_k=top_k, language=language, include_encodings=False, space=None
-    )
+    """Images -> labels, out of the model's classes."""
+    classified = await classifier.classify_image(images, top_k=top_k, language=language, space=None)
     return gateway_pb2.ClassifyImageResponse(
         results=[gateway_pb2.Labels(labels=each.labels) for each in classified.message.classifications],
         stages=[classified.stage],
     )
 
 
-async def encode_text(texts: Sequence[str], *, encoder: TextEncoder) -> gateway_pb2.EncodeTextResponse:
+async def classify_image_by_labels(
+    images: Sequence[bytes],
+    labels: Sequence[str],
+    *,
+    language: str,
+    top_k: int,
+    texts_a_call: int,
+    encoder: TextEncoder,
+    classifier: ImageClassifier,
+) -> gateway_pb2.ClassifyImageResponse:
+    """The caller's labels -> encodings -> images -> those labels (zero-shot). `top_k` 0 is all of them."""
+
+    async def run(space: str | None) -> gateway_pb2.ClassifyImageResponse:
+        encoded = await encode_labels(labels, texts_a_call, encoder, space)
+        with renamed_fields({"label_encodings": "labels"}):
+            classified = await classifier.classify_image(
+                images,
+                top_k=top_k or len(labels),
+                language=language,
+                label_encodings=[encoding for answer in encoded for encoding in answer.message.encodings],
+                space=encoded[0].message.encodings[0].space,
+            )
+        for each in classified.message.classifications:
+            for label in each.labels:
+                label.text = labels[int(label.id)]
+        return gateway_pb2.ClassifyImageResponse(
+            results=[gateway_pb2.Labels(labels=each.labels) for each in classified.message.classifications],
+            stages=[*(answer.stage for answer in encoded), classified.stage],
+        )
+
+    return await in_one_space(run, encoder, classifier)
+
+
+async def encode_labels(
+    labels: Sequence[str], texts_a_call: int, encoder: TextEncoder, space: str | None
+) -> list[Answer[text_encoding_pb2.EncodeTextResponse]]:
+    """Encodings of many labels, by several calls at once; errors name `labels[i]`."""
+
+    async def encode(first: int) -> Answer[text_encoding_pb2.EncodeTextResponse]:
+        with renamed_fields({"texts": "labels"}, offset=first):
+            return await encoder.encode_text(labels[first : first + texts_a_call], space=space)
+
+    async with started(encode(first) for first in range(0, len(labels), texts_a_call)) as tasks:
+        return await asyncio.gather(*tasks)
+
+
+async def encode_text(texts: Sequence[str], *, space: str, encoder: TextEncoder) -> gateway_pb2.EncodeTextResponse:
     """Texts -> encodings."""
-    encoded = await encoder.encode_text(texts, space=None)
-    return gateway_pb2.EncodeTextResponse(encodings=encoded.message.encodings, stages=[encoded.stage])
+
+    async def run(space: str | None) -> gateway_pb2.EncodeTextResponse:
+        encoded = await encoder.encode_text(texts, space=space)
+        return gateway_pb2.EncodeTextResponse(encodings=encoded.message.encodings, stages=[encoded.stage])
+
+    return await in_one_space(run, encoder, wanted=space) if space else await run(None)
 
 
-async def in_one_space(run: Callable[[str | None], Awaitable[Response]], *services: ModelService) -> Response:
-    """Runs a flow in a joint space that every service it needs serves; once more if that ceased to be true meanwhile.
+async def encode_image(
+    images: Sequence[bytes], *, include_tokens: bool, space: str, classifier: ImageClassifier
+) -> gateway_pb2.EncodeImageResponse:
+    """Images -> encodings."""
 
-    While a new model version is rolled out, each service has replicas of two spaces. Between the choice and the
-    last call a replica may be replaced: it then refuses the encoding, or there is no replica of the space left.
-    """
-    space = choose_space(services)
-    try:
-        return await run(space)
-    except (FailedPreconditionError, UnavailableError) as error:
-        shared = shared_spaces(services)
-        if isinstance(error, UnavailableError) and (space in shared or not shared):
-            raise
-        return await run(choose_space(services))
+    async def run(space: str | None) -> gateway_pb2.EncodeImageResponse:
+        classified = await classifier.classify_image(images, top_k=1, language="", include_encodings=True, space=space)
+        encodings = [each.encoding for each in classified.message.classifications]
+        if not include_tokens:
+            for encoding in encodings:
+                encoding.ClearField("tokens")
+                encoding.ClearField("token_width")
+        return gateway_pb2.EncodeImageResponse(encodings=encodings, stages=[classified.stage])
 
-
-def choose_space(services: Sequence[ModelService]) -> str | None:
-    """A joint space that all services serve, the likelier the more replicas stand behind it.
-
-    None when no service serves at present: the calls themselves then wait, or fail with the reason.
-
-    Raises:
-        UnavailableError: the services serve, but no space in common.
-    """
-    if not any(service.spaces() for service in services):
-        return None
-    weights = shared_spaces(services)
-    if not weights:
-        served = "; ".join(f"{service.name}: {', '.join(service.spaces()) or 'none'}" for service in services)
-        raise UnavailableError(f"no joint space is served by every service this call needs ({served})")
-    return random.choices(list(weights), list(weights.values()))[0]
-
-
-def shared_spaces(services: Sequence[ModelService]) -> dict[str, int]:
-    """The spaces that all services serve, each with the replicas of its weakest service.
-
-    A service without any serving replica has no say: its calls wait a moment for it to come back.
-    """
-    served = [spaces for service in services if (spaces := service.spaces())]
-    if not served:
-        return {}
-    shared = frozenset.intersection(*(frozenset(spaces) for spaces in served))
-    return {space: min(spaces[space] for spaces in served) for space in sorted(shared)}
-
-
-@contextmanager
-def renamed_fields(names: dict[str, str]) -> Iterator[None]:
-    """Lets an InvalidArgumentError name the caller's fields: `{"encodings": "images"}` is for `encodings[3]` too."""
-    try:
-        yield
-    except InvalidArgumentError as error:
-        for theirs, ours in names.items():
-            if error.field == theirs or error.field.startswith((f"{theirs}[", f"{theirs}.")):
-                field = ours + error.field.removeprefix(theirs)
-                raise InvalidArgumentError(str(error).replace(error.field, field), field=field) from None
-        raise
+    return await in_one_space(run, classifier, wanted=space) if space else await run(None)

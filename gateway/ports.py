@@ -8,9 +8,10 @@ from typing import Generic, Protocol, TypeVar
 
 from diptych.captioning.v1 import captioning_pb2
 from diptych.classification.v1 import classification_pb2
+from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2
 from diptych.text.v1 import text_encoding_pb2
-from diptych.types.v1 import encoding_pb2, model_pb2
+from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
 
 Message = TypeVar("Message")
 
@@ -37,6 +38,16 @@ class ModelService(Protocol):
         """Number of serving replicas by joint space; empty while none serves."""
 
 
+class ServiceDirectory(ModelService, Protocol):
+    """What a model service tells of its replicas and models."""
+
+    def replicas(self) -> Sequence[gateway_pb2.Replica]:
+        """Every known replica, by address."""
+
+    async def capabilities(self, address: str, *, timeout_seconds: float) -> model_pb2.ModelCapabilities:
+        """What the model of one replica can do, as the replica says."""
+
+
 class TextEncoder(ModelService, Protocol):
     """Texts to encodings."""
 
@@ -50,16 +61,28 @@ class ImageClassifier(ModelService, Protocol):
     """Images to labels, and to encodings."""
 
     async def classify_image(
-        self, images: Sequence[bytes], *, top_k: int, language: str, include_encodings: bool, space: str | None
+        self,
+        images: Sequence[bytes],
+        *,
+        top_k: int,
+        language: str,
+        space: str | None,
+        include_encodings: bool = False,
+        label_encodings: Sequence[encoding_pb2.Encoding] = (),
     ) -> Answer[classification_pb2.ClassifyImageResponse]:
-        """One classification an image file; with its encoding if asked for."""
+        """One classification an image file, of the model's classes or of the labels; with its encoding if asked for."""
 
 
 class ImageGenerator(ModelService, Protocol):
     """Encodings to images."""
 
     async def generate_image(
-        self, encoding: encoding_pb2.Encoding, *, seeds: Sequence[int]
+        self,
+        encoding: encoding_pb2.Encoding,
+        *,
+        seeds: Sequence[int],
+        file_format: image_pb2.ImageFormat.ValueType,
+        quality: int,
     ) -> Answer[generation_pb2.GenerateImageResponse]:
         """One picture a seed, by a replica of the encoding's space."""
 
@@ -68,6 +91,6 @@ class Captioner(ModelService, Protocol):
     """Image encodings to sentences."""
 
     async def generate_caption(
-        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str
+        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str, candidates: int
     ) -> Answer[captioning_pb2.GenerateCaptionResponse]:
         """Captions for each encoding, by a replica of the encodings' space; all are of one space."""

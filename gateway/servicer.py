@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 
 from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from gateway import flows, validation
+from gateway.capabilities import Capabilities
+from gateway.painting import Painters
 from gateway.ports import Captioner, ImageClassifier, ImageGenerator, TextEncoder
 from gateway.settings import GatewaySettings
 
@@ -17,7 +20,10 @@ def draw_seed() -> int:
 
 
 class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
-    """Joins the flows to the wire; errors are raised, and the server's interceptor gives them codes."""
+    """Joins the flows to the wire; errors are raised, and whoever serves it gives them codes.
+
+    `context` is never used: deadline, request id and cancellation are ambient, over whichever wire a call came.
+    """
 
     def __init__(
         self,
@@ -27,22 +33,32 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         classifier: ImageClassifier,
         generator: ImageGenerator,
         captioner: Captioner,
+        capabilities: Capabilities,
         draw_seed: Callable[[], int] = draw_seed,
     ) -> None:
         self._limits = settings
         self._encoder = encoder
         self._classifier = classifier
-        self._generator = generator
         self._captioner = captioner
+        self._painters = Painters(encoder=encoder, generator=generator, classifier=classifier)
+        self._capabilities = capabilities
         self._draw_seed = draw_seed
 
     async def TextToImage(
         self, request: gateway_pb2.TextToImageRequest, context: object
     ) -> gateway_pb2.TextToImageResponse:
         """Paints pictures of a text. Seeds are drawn here, so that a retry downstream is the same picture."""
-        prompt = validation.text(request.prompt, "prompt", self._limits)
-        seeds = validation.seeds(request, self._limits, self._draw_seed)
-        return await flows.text_to_image(prompt, seeds=seeds, encoder=self._encoder, generator=self._generator)
+        painting = validation.painting(request, self._limits, self._draw_seed)
+        return await flows.text_to_image(painting, self._painters)
+
+    async def StreamTextToImage(
+        self, request: gateway_pb2.StreamTextToImageRequest, context: object
+    ) -> AsyncIterator[gateway_pb2.StreamTextToImageResponse]:
+        """The same, each picture as soon as it is ready; closing the generator ends what is under way."""
+        painting = validation.painting(request, self._limits, self._draw_seed)
+        async with aclosing(flows.stream_text_to_image(painting, self._painters)) as pictures:
+            async for picture in pictures:
+                yield picture
 
     async def ImageToText(
         self, request: gateway_pb2.ImageToTextRequest, context: object
@@ -52,6 +68,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             validation.images(request.images, self._limits),
             language=request.language,
             top_k=request.top_k,
+            candidates=validation.caption_candidates(request.candidates, self._limits),
             classifier=self._classifier,
             captioner=self._captioner,
         )
@@ -59,16 +76,42 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     async def ClassifyImage(
         self, request: gateway_pb2.ClassifyImageRequest, context: object
     ) -> gateway_pb2.ClassifyImageResponse:
-        """Names what is on pictures."""
+        """Names what is on pictures, out of the model's classes or of the caller's labels."""
+        images = validation.images(request.images, self._limits)
+        if labels := validation.labels(request.labels, self._limits):
+            return await flows.classify_image_by_labels(
+                images,
+                labels,
+                language=request.language,
+                top_k=request.top_k,
+                texts_a_call=self._limits.max_texts,
+                encoder=self._encoder,
+                classifier=self._classifier,
+            )
         return await flows.classify_image(
-            validation.images(request.images, self._limits),
-            language=request.language,
-            top_k=request.top_k,
-            classifier=self._classifier,
+            images, language=request.language, top_k=request.top_k, classifier=self._classifier
         )
 
     async def EncodeText(
         self, request: gateway_pb2.EncodeTextRequest, context: object
     ) -> gateway_pb2.EncodeTextResponse:
         """Encodes texts as points of the joint text-image space."""
-        return await flows.encode_text(validation.texts(request.texts, self._limits), encoder=self._encoder)
+        texts = validation.texts(request.texts, self._limits)
+        return await flows.encode_text(texts, space=request.space, encoder=self._encoder)
+
+    async def EncodeImage(
+        self, request: gateway_pb2.EncodeImageRequest, context: object
+    ) -> gateway_pb2.EncodeImageResponse:
+        """Encodes pictures as points of the joint text-image space."""
+        return await flows.encode_image(
+            validation.images(request.images, self._limits),
+            include_tokens=request.include_tokens,
+            space=request.space,
+            classifier=self._classifier,
+        )
+
+    async def GetCapabilities(
+        self, request: gateway_pb2.GetCapabilitiesRequest, context: object
+    ) -> gateway_pb2.GetCapabilitiesResponse:
+        """Says what this gateway takes and offers."""
+        return await self._capabilities.tell()

@@ -60,7 +60,11 @@ class GatewaySettings(ServerSettings):
     max_texts: int = Field(default=64, ge=1)
     """Most texts of one EncodeText."""
     max_images: int = Field(default=16, ge=1)
-    """Most pictures of one call, sent or painted."""
+    """Most pictures of one call, sent or painted; so of seeds and candidates."""
+    max_labels: int = Field(default=256, ge=1)
+    """Most labels of the caller's own in one ClassifyImage."""
+    max_caption_candidates: int = Field(default=16, ge=1)
+    """Most captions a picture of one ImageToText."""
     max_image_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
     """Largest picture file, in bytes; its sides and pixels are checked where it is decoded."""
 

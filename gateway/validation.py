@@ -9,63 +9,127 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from diptych.gateway.v1 import gateway_pb2
+from diptych.types.v1 import image_pb2
+from gateway.painting import Painting
 from gateway.settings import GatewaySettings
+from shared.codes import Reason
 from shared.errors import InvalidArgumentError
+
+PaintingRequest = gateway_pb2.TextToImageRequest | gateway_pb2.StreamTextToImageRequest
+MAX_QUALITY = 100
+LOSSLESS = (image_pb2.IMAGE_FORMAT_UNSPECIFIED, image_pb2.IMAGE_FORMAT_PNG)
+
+
+def painting(request: PaintingRequest, limits: GatewaySettings, draw: Callable[[], int]) -> Painting:
+    """What to paint, with seeds drawn from `draw` where the caller gave none."""
+    prompt = text(request.prompt, "prompt", limits)
+    _check_counts(request, limits.max_images)
+    _check_coding(request)
+    wanted, candidates = request.image_count, request.candidates
+    seeds: Sequence[int] = request.seeds
+    if not seeds:
+        base = draw()
+        seeds = range(base, base + (candidates or wanted or 1))
+    return Painting(
+        prompt=prompt,
+        seeds=seeds,
+        keep=(wanted or len(request.seeds) or 1) if candidates else 0,
+        format=request.format,
+        quality=request.quality,
+        embed_prompt=request.embed_prompt if request.HasField("embed_prompt") else True,
+        space=request.space,
+    )
+
+
+def _check_counts(request: PaintingRequest, limit: int) -> None:
+    """Seeds, pictures and candidates: none over the limit, and none against another."""
+    given, wanted, candidates = len(request.seeds), request.image_count, request.candidates
+    for field, number in (("image_count", wanted), ("candidates", candidates)):
+        if number > limit:
+            raise _refusal(f"{field} is {number}; the limit is {limit}", Reason.TOO_MANY_ITEMS, field)
+    if given > limit:
+        raise _refusal(f"seeds has {given} entries; the limit is {limit}", Reason.TOO_MANY_ITEMS, "seeds")
+    if candidates and given not in (0, candidates):
+        message = f"candidates is {candidates} with {given} seeds; it must be 0 or the number of seeds"
+        raise _refusal(message, Reason.FIELD_INVALID, "candidates")
+    if candidates and wanted > candidates:
+        message = f"candidates is {candidates} with image_count {wanted}; it must be 0, or {wanted} to {limit}"
+        raise _refusal(message, Reason.FIELD_INVALID, "candidates")
+    if given and not candidates and wanted not in (0, given):
+        message = f"image_count is {wanted} with {given} seeds; it must be 0 or the number of seeds"
+        raise _refusal(message, Reason.FIELD_INVALID, "image_count")
+
+
+def _check_coding(request: PaintingRequest) -> None:
+    """Format and quality, and that they go together."""
+    known = image_pb2.ImageFormat.values()
+    if request.format not in known:
+        message = f"format is {request.format}; it must be one of {', '.join(map(str, known))}"
+        raise _refusal(message, Reason.FIELD_INVALID, "format")
+    if request.quality > MAX_QUALITY:
+        message = f"quality is {request.quality}; it must be 1 to {MAX_QUALITY}, or 0 for the default"
+        raise _refusal(message, Reason.FIELD_INVALID, "quality")
+    if request.quality and request.format in LOSSLESS:
+        message = f"quality is {request.quality} for PNG, which is lossless; it must be 0"
+        raise _refusal(message, Reason.FIELD_INVALID, "quality")
 
 
 def text(value: str, field: str, limits: GatewaySettings) -> str:
-    """A prompt or a text: 1 code point to the limit, not all blank."""
+    """A prompt, a text or a label: 1 code point to the limit, not all blank."""
     limit = limits.max_prompt_characters
     if not value:
-        raise InvalidArgumentError(f"{field} is empty; it must have 1 to {limit} characters", field=field)
+        raise _refusal(f"{field} is empty; it must have 1 to {limit} characters", Reason.FIELD_MISSING, field)
     if len(value) > limit:
-        raise InvalidArgumentError(f"{field} has {len(value)} characters; the limit is {limit}", field=field)
+        raise _refusal(f"{field} has {len(value)} characters; the limit is {limit}", Reason.TEXT_TOO_LONG, field)
     if not value.strip():
-        raise InvalidArgumentError(f"{field} has {len(value)} characters, all blank", field=field)
+        raise _refusal(f"{field} has {len(value)} characters, all blank", Reason.FIELD_MISSING, field)
     return value
 
 
 def texts(values: Sequence[str], limits: GatewaySettings) -> Sequence[str]:
     """The texts of EncodeText."""
-    _count(len(values), limits.max_texts, "texts")
+    _check_number(len(values), limits.max_texts, "texts")
     for index, value in enumerate(values):
         text(value, f"texts[{index}]", limits)
     return values
 
 
-def images(values: Sequence[bytes], limits: GatewaySettings) -> Sequence[bytes]:
-    """Image files: their number and sizes; their contents are checked where they are decoded."""
-    _count(len(values), limits.max_images, "images")
+def labels(values: Sequence[str], limits: GatewaySettings) -> Sequence[str]:
+    """The caller's own labels; none is no fault."""
+    if values:
+        _check_number(len(values), limits.max_labels, "labels")
     for index, value in enumerate(values):
-        field = f"images[{index}]"
-        if not value:
-            raise InvalidArgumentError(f"{field} is empty; send a picture file's bytes", field=field)
-        if len(value) > limits.max_image_bytes:
-            raise InvalidArgumentError(
-                f"{field} has {len(value)} bytes; the limit is {limits.max_image_bytes}", field=field
-            )
+        text(value, f"labels[{index}]", limits)
     return values
 
 
-def seeds(request: gateway_pb2.TextToImageRequest, limits: GatewaySettings, draw: Callable[[], int]) -> Sequence[int]:
-    """The caller's seeds, or as many consecutive ones as pictures are wanted, from a base that `draw` returns."""
-    given, wanted, limit = len(request.seeds), request.image_count, limits.max_images
-    if given > limit:
-        raise InvalidArgumentError(f"seeds has {given} entries; the limit is {limit}", field="seeds")
-    if given and wanted not in (0, given):
-        raise InvalidArgumentError(
-            f"image_count is {wanted} with {given} seeds; it must be 0 or the number of seeds", field="image_count"
-        )
-    if wanted > limit:
-        raise InvalidArgumentError(f"image_count is {wanted}; the limit is {limit}", field="image_count")
-    if given:
-        return request.seeds
-    base = draw()
-    return range(base, base + (wanted or 1))
+def images(values: Sequence[bytes], limits: GatewaySettings) -> Sequence[bytes]:
+    """Image files: their number and sizes; their contents are checked where they are decoded."""
+    _check_number(len(values), limits.max_images, "images")
+    for index, value in enumerate(values):
+        field = f"images[{index}]"
+        if not value:
+            raise _refusal(f"{field} is empty; send a picture file's bytes", Reason.FIELD_MISSING, field)
+        if len(value) > limits.max_image_bytes:
+            message = f"{field} has {len(value)} bytes; the limit is {limits.max_image_bytes}"
+            raise _refusal(message, Reason.IMAGE_TOO_LARGE, field)
+    return values
 
 
-def _count(number: int, limit: int, field: str) -> None:
+def caption_candidates(value: int, limits: GatewaySettings) -> int:
+    """Captions wanted a picture; 0 is the service's default."""
+    limit = limits.max_caption_candidates
+    if value > limit:
+        raise _refusal(f"candidates is {value}; the limit is {limit}", Reason.TOO_MANY_ITEMS, "candidates")
+    return value
+
+
+def _check_number(number: int, limit: int, field: str) -> None:
     if not number:
-        raise InvalidArgumentError(f"{field} is empty; it must have 1 to {limit} entries", field=field)
+        raise _refusal(f"{field} is empty; it must have 1 to {limit} entries", Reason.FIELD_MISSING, field)
     if number > limit:
-        raise InvalidArgumentError(f"{field} has {number} entries; the limit is {limit}", field=field)
+        raise _refusal(f"{field} has {number} entries; the limit is {limit}", Reason.TOO_MANY_ITEMS, field)
+
+
+def _refusal(message: str, reason: Reason, field: str) -> InvalidArgumentError:
+    return InvalidArgumentError(message, reason=reason, field=field)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import grpc
 from grpc_health.v1 import health_pb2
 
+from diptych.types.v1 import model_pb2
 from shared.rpc import metadata
 from shared.rpc.channel import open_channel
 from shared.rpc.health import SERVING, short_reason, watch_method
@@ -45,8 +46,8 @@ class Replica(Generic[StubT]):
     ) -> None:
         self.address = address
         self.serving = False
-        self.space = ""
-        """Joint space of its model, from the metadata of the health watch; empty if it told none."""
+        self.model: model_pb2.Model | None = None
+        """Its model, from the metadata of the health watch; None if it never told one."""
         self.reason = "connecting"
         """Why it does not serve; empty while it does."""
         self.in_flight = 0
@@ -60,6 +61,11 @@ class Replica(Generic[StubT]):
         self._watch_health = watch_method(self._channel)
         self._watch_call: grpc.aio.Call | None = None
         self.stub = stub(self._channel)
+
+    @property
+    def space(self) -> str:
+        """Joint space of its model; empty if it told none."""
+        return self.model.space if self.model is not None else ""
 
     async def watch(self) -> None:
         """Follows the replica's health until cancelled, through restarts of the replica."""
@@ -85,7 +91,7 @@ class Replica(Generic[StubT]):
         self.watches += 1
         call = self._watch_call = self._watch_health(health_pb2.HealthCheckRequest())
         try:
-            self.space = _value(await call.initial_metadata(), metadata.MODEL_SPACE) or ""
+            self.model = _model(await call.initial_metadata()) or self.model
             async for answer in call:
                 serving = answer.status == SERVING
                 served = served or serving
@@ -112,13 +118,13 @@ class Replica(Generic[StubT]):
             self.serving = serving
             self._changed()
 
-    def cost(self) -> float:
-        """How much a call would meet here, to compare replicas.
+    def queue_seconds(self) -> float:
+        """How long an item arriving now would wait: what the replica told last, less the time since."""
+        return max(0.0, self._queue_empty_at - asyncio.get_running_loop().time())
 
-        Calls in flight are those of this process; the queue is what the replica told last, and drains with time.
-        """
-        queue_seconds = max(0.0, self._queue_empty_at - asyncio.get_running_loop().time())
-        return (self.in_flight + 1) * (QUEUE_FLOOR_SECONDS + queue_seconds)
+    def cost(self) -> float:
+        """How much a call would meet here, to compare replicas; calls in flight are those of this process."""
+        return (self.in_flight + 1) * (QUEUE_FLOOR_SECONDS + self.queue_seconds())
 
     async def call(
         self, method: Method[Request, Response], request: Request, *, timeout_seconds: float, entries: grpc.aio.Metadata
@@ -156,6 +162,19 @@ class Replica(Generic[StubT]):
             pass
         finally:
             await self._channel.close()
+
+
+def _model(entries: Iterable[tuple[str, str | bytes]] | None) -> model_pb2.Model | None:
+    """The identity that a health watch begins with; None where it has none, as that of a gateway."""
+    entries = tuple(entries or ())
+    if (space := _value(entries, metadata.MODEL_SPACE)) is None:
+        return None
+    return model_pb2.Model(
+        name=_value(entries, metadata.MODEL_NAME) or "",
+        version=_value(entries, metadata.MODEL_VERSION) or "",
+        digest=_value(entries, metadata.MODEL_DIGEST) or "",
+        space=space,
+    )
 
 
 def _value(entries: Iterable[tuple[str, str | bytes]] | None, key: str) -> str | None:

@@ -7,6 +7,7 @@ a channel of its own, and this class does what a balancer does. It knows no serv
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from shared.rpc.replica import Replica
 from shared.rpc.replica_set import ReplicaSet, Resolve
 from shared.rpc.resolver import resolve
 from shared.rpc.retry_budget import RetryBudget
+from shared.rpc.status import from_rpc_error
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -33,6 +35,8 @@ if TYPE_CHECKING:  # generic in the stubs, not at run time
     Method = grpc.aio.UnaryUnaryMultiCallable[Request, Response]
 
 MAX_ATTEMPTS = 4
+MAX_MODELS_LOST = 2
+"""Attempts of one call that may end with the model process lost: the call itself may be what kills it."""
 _TRY_ELSEWHERE = (
     grpc.StatusCode.UNAVAILABLE,
     # Not our own cancel, which is no error here: the replica cut off what outlasted its drain.
@@ -109,6 +113,29 @@ class ReplicaPool(Generic[StubT]):
         """Number of serving replicas by joint space; empty while none serves."""
         return dict(Counter(replica.space for replica in self._replicas.serving()))
 
+    def replicas(self) -> list[Replica[StubT]]:
+        """Every known replica, serving or not; to look at."""
+        return self._replicas.all()
+
+    async def call_replica(
+        self,
+        address: str,
+        method: Callable[[StubT], Method[Request, Response]],
+        request: Request,
+        *,
+        timeout_seconds: float,
+    ) -> Response:
+        """Asks one replica, once; for what is the business of that one alone.
+
+        Raises:
+            UnavailableError: no replica has this address, or not any more.
+            grpc.aio.AioRpcError: what it answered.
+        """
+        for replica in self._replicas.all():
+            if replica.address == address:
+                return await self._attempt(replica, method, request, timeout_seconds)
+        raise UnavailableError(f"{self.name}: no replica at {address}", reason=Reason.NO_REPLICA)
+
     async def call(
         self, method: Callable[[StubT], Method[Request, Response]], request: Request, *, space: str | None = None
     ) -> Response:
@@ -127,6 +154,7 @@ class ReplicaPool(Generic[StubT]):
         """
         self._budget.earn()
         tried: list[Replica[StubT]] = []
+        models_lost = 0
         while True:
             replica = await self._wait_for_replica(space, tried)
             watches = replica.watches
@@ -137,7 +165,9 @@ class ReplicaPool(Generic[StubT]):
                     raise
                 replica.doubt(watches, error)
                 tried.append(replica)
-                if len(tried) >= MAX_ATTEMPTS or not self._budget.spend():
+                if from_rpc_error(error).reason is Reason.MODEL_LOST:
+                    models_lost += 1
+                if models_lost >= MAX_MODELS_LOST or len(tried) >= MAX_ATTEMPTS or not self._budget.spend():
                     raise
             self._metrics.retries.labels(self.name).inc()
 
@@ -166,7 +196,11 @@ class ReplicaPool(Generic[StubT]):
                 raise UnavailableError(message, reason=Reason.NO_REPLICA) from None
 
     async def _attempt(
-        self, replica: Replica[StubT], method: Callable[[StubT], Method[Request, Response]], request: Request
+        self,
+        replica: Replica[StubT],
+        method: Callable[[StubT], Method[Request, Response]],
+        request: Request,
+        longest_seconds: float = math.inf,
     ) -> Response:
         timeout = remaining_seconds(self._options.deadline_margin_seconds)
         if timeout is None:
@@ -178,7 +212,9 @@ class ReplicaPool(Generic[StubT]):
         code = grpc.StatusCode.OK
         try:
             entries = grpc.aio.Metadata(*outgoing_metadata())
-            return await replica.call(method(replica.stub), request, timeout_seconds=timeout, entries=entries)
+            return await replica.call(
+                method(replica.stub), request, timeout_seconds=min(timeout, longest_seconds), entries=entries
+            )
         except grpc.aio.AioRpcError as error:
             code = error.code()
             raise

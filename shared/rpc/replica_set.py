@@ -71,6 +71,10 @@ class ReplicaSet(Generic[StubT]):
         """The replicas that serve, of one joint space or of any."""
         return [each for each in self._replicas.values() if each.serving and space in (None, each.space)]
 
+    def all(self) -> list[Replica[StubT]]:
+        """Every known replica."""
+        return list(self._replicas.values())
+
     async def wait_for_change(self) -> None:
         """Returns when a replica has begun or ceased to serve."""
         await self._change.wait()

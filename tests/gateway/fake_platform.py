@@ -18,7 +18,8 @@ from diptych.gateway.v1 import gateway_pb2_grpc
 from gateway.__main__ import gateway_server
 from gateway.settings import SERVICES, GatewaySettings
 from shared.rpc.channel import open_channel
-from tests.gateway.fake_services import Behaviour, FakeReplica
+from tests.gateway.behaviour import Behaviour
+from tests.gateway.fake_services import FakeReplica
 
 if TYPE_CHECKING:
     GatewayStub = gateway_pb2_grpc.GatewayServiceAsyncStub

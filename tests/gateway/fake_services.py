@@ -1,15 +1,13 @@
 """Model services without models, behind the server that the real ones use; their answers can be checked by eye.
 
-A text's point is its length, an image's point is its number of bytes; a painted picture is one colour made of point
-and seed; a caption says language and point. Run as a process: `python -m tests.gateway.fake_services text`.
+A text's point is its length; an image's point is its number of bytes, of a painted one its seed; a painted picture is
+one colour made of point and seed; a caption says language and point.
+Run as a process: `python -m tests.gateway.fake_services text`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import grpc
@@ -19,68 +17,13 @@ from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
 from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
 from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
-from diptych.types.v1 import encoding_pb2, image_pb2, label_pb2, model_pb2
-from gateway.contact_sheet import Picture, encode_png
+from diptych.types.v1 import label_pb2, model_pb2
 from shared.entrypoint import run_server
-from shared.errors import CallError, SpaceMismatchError
 from shared.rpc import metadata
-from shared.rpc.context import CallContext, current_call, remaining_seconds
 from shared.rpc.server import Server
 from shared.settings import ServerSettings
-
-SIDE = 4
-"""Width and height of a painted picture."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A call as it arrived."""
-
-    request: Any
-    context: CallContext
-    remaining_seconds: float | None
-
-
-@dataclass
-class Behaviour:
-    """What a fake does besides answering, and what it saw."""
-
-    space: str = "space-a"
-    version: str = "1"
-    queue_seconds: float = 0.0
-    delay_seconds: float = 0.0
-    error: Callable[[], CallError | None] = lambda: None
-    """Makes the error of the next call, or None to answer it."""
-    calls: list[Seen] = field(default_factory=list)
-    called: asyncio.Event = field(default_factory=asyncio.Event)
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def meet(self, request: Any, space: str | None = None) -> None:
-        """Notes a call, and delays or fails it."""
-        self.calls.append(Seen(request, current_call(), remaining_seconds()))
-        self.called.set()
-        try:
-            await asyncio.sleep(self.delay_seconds)
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
-        if (error := self.error()) is not None:
-            raise error
-        if space is not None and space != self.space:
-            raise SpaceMismatchError(got=space, served=self.space)
-
-    def reset(self) -> None:
-        """Back to the defaults, with nothing seen."""
-        self.__dict__.update(Behaviour().__dict__)
-
-    def model(self) -> model_pb2.Model:
-        """The model that answers."""
-        return model_pb2.Model(name="fake", version=self.version, digest="f" * 64, space=self.space)
-
-    def encoding(self, value: float, tokens: bytes = b"") -> encoding_pb2.Encoding:
-        """A point with one coordinate."""
-        return encoding_pb2.Encoding(space=self.space, vector=[value], tokens=tokens, token_width=len(tokens))
-
+from tests.gateway.behaviour import Behaviour, Seen
+from tests.gateway.fake_pictures import SIDE, painted, point_of
 
 TIMINGS = model_pb2.Timings(queue_seconds=0.25, inference_seconds=0.5, batch_size=3)
 
@@ -98,9 +41,17 @@ class FakeTextEncoding(text_encoding_pb2_grpc.TextEncodingServiceServicer):
         encodings = [self.behaviour.encoding(len(text)) for text in request.texts]
         return text_encoding_pb2.EncodeTextResponse(encodings=encodings, model=self.behaviour.model(), timings=TIMINGS)
 
+    async def GetModel(
+        self, request: text_encoding_pb2.GetModelRequest, context: object
+    ) -> text_encoding_pb2.GetModelResponse:
+        return text_encoding_pb2.GetModelResponse(capabilities=await self.behaviour.capabilities())
+
 
 class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
-    """An image's point is its number of bytes; its labels are `label-0`, `label-1`, ..."""
+    """An image's point is its number of bytes, or the seed of a painted one; its labels are `label-0`, `label-1`, ...
+
+    Of labels in the request the last is the likeliest.
+    """
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -108,8 +59,9 @@ class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
     async def ClassifyImage(
         self, request: classification_pb2.ClassifyImageRequest, context: object
     ) -> classification_pb2.ClassifyImageResponse:
-        await self.behaviour.meet(request)
-        labels = [
+        await self.behaviour.meet(request, *{each.space for each in request.label_encodings})
+        places = reversed(range(len(request.label_encodings)))
+        labels = [label_pb2.Label(id=str(place), probability=0.5) for place in places][: request.top_k] or [
             label_pb2.Label(id=f"label-{rank}", text=f"{request.language} label {rank}", probability=0.5 / (rank + 1))
             for rank in range(request.top_k or 5)
         ]
@@ -117,12 +69,19 @@ class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
             classifications=[
                 classification_pb2.Classification(
                     labels=labels,
-                    encoding=self.behaviour.encoding(len(image), b"tt") if request.include_encodings else None,
+                    encoding=self.behaviour.encoding(point_of(image), b"tt") if request.include_encodings else None,
                 )
                 for image in request.images
             ],
             model=self.behaviour.model(),
             timings=TIMINGS,
+        )
+
+    async def GetModel(
+        self, request: classification_pb2.GetModelRequest, context: object
+    ) -> classification_pb2.GetModelResponse:
+        return classification_pb2.GetModelResponse(
+            capabilities=await self.behaviour.capabilities(languages=self.behaviour.languages)
         )
 
 
@@ -138,9 +97,19 @@ class FakeGeneration(generation_pb2_grpc.GenerationServiceServicer):
         await self.behaviour.meet(request, request.encoding.space)
         point = request.encoding.vector[0]
         return generation_pb2.GenerateImageResponse(
-            images=[generation_pb2.GeneratedImage(image=painted(seed, point), seed=seed) for seed in request.seeds],
+            images=[
+                generation_pb2.GeneratedImage(image=painted(seed, point, request.format), seed=seed)
+                for seed in request.seeds
+            ],
             model=self.behaviour.model(),
             timings=TIMINGS,
+        )
+
+    async def GetModel(
+        self, request: generation_pb2.GetModelRequest, context: object
+    ) -> generation_pb2.GetModelResponse:
+        return generation_pb2.GetModelResponse(
+            capabilities=await self.behaviour.capabilities(image_width=SIDE, image_height=SIDE)
         )
 
 
@@ -157,7 +126,10 @@ class FakeCaptioning(captioning_pb2_grpc.CaptioningServiceServicer):
         return captioning_pb2.GenerateCaptionResponse(
             results=[
                 captioning_pb2.Captions(
-                    captions=[label_pb2.Caption(text=f"{request.language}: {encoding.vector[0]:g} bytes", score=-0.5)]
+                    captions=[
+                        label_pb2.Caption(text=f"{request.language}: {encoding.vector[0]:g} bytes", score=-0.5 - rank)
+                        for rank in range(request.candidates or 1)
+                    ]
                 )
                 for encoding in request.encodings
             ],
@@ -165,12 +137,12 @@ class FakeCaptioning(captioning_pb2_grpc.CaptioningServiceServicer):
             timings=TIMINGS,
         )
 
-
-def painted(seed: int, point: float) -> image_pb2.Image:
-    """The picture of a seed and a point."""
-    row = bytes((seed % 256, int(point) % 256, 0)) * SIDE
-    data = encode_png(Picture(width=SIDE, height=SIDE, rows=[row] * SIDE))
-    return image_pb2.Image(data=data, format=image_pb2.IMAGE_FORMAT_PNG, width=SIDE, height=SIDE)
+    async def GetModel(
+        self, request: captioning_pb2.GetModelRequest, context: object
+    ) -> captioning_pb2.GetModelResponse:
+        return captioning_pb2.GetModelResponse(
+            capabilities=await self.behaviour.capabilities(languages=self.behaviour.languages)
+        )
 
 
 class AddServicer(Protocol):
@@ -214,7 +186,7 @@ def fake_server(service: str, behaviour: Behaviour, settings: ServerSettings) ->
         watch_metadata=(
             (metadata.MODEL_NAME, "fake"),
             (metadata.MODEL_VERSION, behaviour.version),
-            (metadata.MODEL_DIGEST, "f" * 64),
+            (metadata.MODEL_DIGEST, behaviour.digest),
             (metadata.MODEL_SPACE, behaviour.space),
         ),
     )

@@ -1,124 +1,114 @@
-"""The flows over in-memory ports: joint spaces, and what happens when one goes away between two calls."""
+"""The flows over services in memory: choosing, streaming, labels of the caller's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
 import pytest
 
 from diptych.generation.v1 import generation_pb2
-from diptych.text.v1 import text_encoding_pb2
-from diptych.types.v1 import encoding_pb2, model_pb2
+from diptych.types.v1 import encoding_pb2, image_pb2
 from gateway import flows
-from gateway.ports import Answer, ModelService
-from shared.errors import FailedPreconditionError, InvalidArgumentError, UnavailableError
+from gateway.painting import Painting
+from gateway.ports import Answer
+from shared.errors import InvalidArgumentError, UnavailableError
+from tests.gateway.memory_services import MemoryClassifier, MemoryEncoder, MemoryGenerator, painters
+
+SPACE = {"old": 1}
+CHOICE = Painting(prompt="a cat", seeds=[30, 90, 60], keep=2)
+"""Of MemoryClassifier's eyes, 90 is nearest to the prompt, then 60."""
 
 
 @dataclass
-class MemoryEncoder:
-    """A text encoder whose encodings are of the space it is asked for."""
-
-    served: Mapping[str, int]
-    name: str = "text"
-    asked: list[str | None] = field(default_factory=list)
-
-    def spaces(self) -> Mapping[str, int]:
-        return self.served
-
-    async def encode_text(
-        self, texts: Sequence[str], *, space: str | None
-    ) -> Answer[text_encoding_pb2.EncodeTextResponse]:
-        self.asked.append(space)
-        encodings = [encoding_pb2.Encoding(space=space or "any", vector=[len(text)]) for text in texts]
-        return Answer(message=text_encoding_pb2.EncodeTextResponse(encodings=encodings), stage=_stage("encode"))
-
-
-@dataclass
-class MemoryGenerator:
-    """A generator that paints nothing; `before` runs first and may raise."""
-
-    served: Mapping[str, int]
-    name: str = "generation"
-    before: Callable[[], None] = lambda: None
-    asked: list[str] = field(default_factory=list)
-
-    def spaces(self) -> Mapping[str, int]:
-        return self.served
+class LosesItsSpace(MemoryGenerator):
+    """Paints seed 0; meanwhile its last replica goes away."""
 
     async def generate_image(
-        self, encoding: encoding_pb2.Encoding, *, seeds: Sequence[int]
+        self,
+        encoding: encoding_pb2.Encoding,
+        *,
+        seeds: Sequence[int],
+        file_format: image_pb2.ImageFormat.ValueType,
+        quality: int,
     ) -> Answer[generation_pb2.GenerateImageResponse]:
-        self.asked.append(encoding.space)
-        self.before()
-        images = [generation_pb2.GeneratedImage(seed=seed) for seed in seeds]
-        return Answer(message=generation_pb2.GenerateImageResponse(images=images), stage=_stage("generate"))
+        answer = await super().generate_image(encoding, seeds=seeds, file_format=file_format, quality=quality)
+        if seeds != [0]:
+            await asyncio.sleep(0.05)
+            self.served = {"new": 1}
+            raise UnavailableError("generation: no replica of space old is serving")
+        return answer
 
 
-def _stage(method: str) -> model_pb2.Stage:
-    return model_pb2.Stage(method=method)
+async def test_candidates_come_back_nearest_first_with_their_similarity() -> None:
+    services = painters(MemoryEncoder(SPACE), MemoryGenerator(SPACE), MemoryClassifier(SPACE))
+    answer = await flows.text_to_image(CHOICE, services)
+    assert [each.seed for each in answer.images] == [90, 60]
+    assert [each.similarity for each in answer.images] == pytest.approx([0.9, 0.6])
+    assert [stage.method for stage in answer.stages] == ["encode", "generate", "classify"]
 
 
-async def _seeds(encoder: MemoryEncoder, generator: MemoryGenerator) -> list[int]:
-    answer = await flows.text_to_image("a cat", seeds=[1, 2], encoder=encoder, generator=generator)
-    return [image.seed for image in answer.images]
+async def test_without_candidates_nothing_is_compared() -> None:
+    classifier = MemoryClassifier(SPACE)
+    services = painters(MemoryEncoder(SPACE), MemoryGenerator(SPACE), classifier)
+    answer = await flows.text_to_image(Painting(prompt="a cat", seeds=[30, 90]), services)
+    assert not any(each.HasField("similarity") for each in answer.images)
+    assert classifier.asked == []
 
 
-async def test_both_services_are_called_in_the_space_they_share() -> None:
-    encoder, generator = MemoryEncoder({"old": 3, "new": 1}), MemoryGenerator({"new": 1})
-    assert await _seeds(encoder, generator) == [1, 2]
-    assert (encoder.asked, generator.asked) == (["new"], ["new"])
+async def test_candidates_need_a_space_that_classification_serves_too() -> None:
+    services = painters(
+        MemoryEncoder({"old": 1, "new": 1}), MemoryGenerator({"old": 1, "new": 1}), MemoryClassifier({"new": 1})
+    )
+    await flows.text_to_image(CHOICE, services)
+    assert services.generator.asked == ["new"]  # type: ignore[attr-defined]
 
 
-async def test_every_shared_space_gets_its_share_of_calls() -> None:
-    encoder, generator = MemoryEncoder({"old": 1, "new": 1}), MemoryGenerator({"old": 1, "new": 1})
-    for _ in range(100):
-        await _seeds(encoder, generator)
-    assert set(encoder.asked) == {"old", "new"}
-    assert encoder.asked == generator.asked
+async def test_stream_sends_each_picture_when_it_is_ready_with_its_place() -> None:
+    generator = MemoryGenerator(SPACE, seconds=lambda seed: {7: 0.1, 8: 0.0, 9: 0.05}[seed])
+    services = painters(MemoryEncoder(SPACE), generator)
+    messages = [each async for each in flows.stream_text_to_image(Painting(prompt="x", seeds=[7, 8, 9]), services)]
+    assert [(each.index, each.image.seed) for each in messages] == [(1, 8), (2, 9), (0, 7)]
+    assert [stage.method for stage in messages[0].stages] == ["encode", "generate"]
 
 
-def test_weight_of_a_space_is_the_replicas_of_its_weakest_service() -> None:
-    services: list[ModelService] = [
-        MemoryEncoder({"old": 3, "new": 1, "gone": 2}),
-        MemoryGenerator({"old": 1, "new": 2}),
-    ]
-    assert flows.shared_spaces(services) == {"new": 1, "old": 1}
+async def test_stream_of_candidates_comes_by_rank() -> None:
+    services = painters(MemoryEncoder(SPACE), MemoryGenerator(SPACE), MemoryClassifier(SPACE))
+    messages = [each async for each in flows.stream_text_to_image(CHOICE, services)]
+    assert [(each.index, each.image.seed) for each in messages] == [(0, 90), (1, 60)]
 
 
-async def test_no_shared_space_is_unavailable_and_names_what_each_serves() -> None:
-    with pytest.raises(UnavailableError) as caught:
-        await _seeds(MemoryEncoder({"old": 1}), MemoryGenerator({"new": 1}))
-    message = "no joint space is served by every service this call needs (text: old; generation: new)"
-    assert str(caught.value) == message
+async def test_closed_stream_cancels_every_call_under_way() -> None:
+    generator = MemoryGenerator(SPACE, seconds=lambda seed: 30.0 * bool(seed))
+    async with aclosing(
+        flows.stream_text_to_image(Painting(prompt="x", seeds=[0, 1, 2]), painters(MemoryEncoder(SPACE), generator))
+    ) as messages:
+        async for _ in messages:
+            break
+    assert sorted(generator.cancelled) == [1, 2]
 
 
-async def test_service_without_replicas_leaves_the_choice_to_the_others() -> None:
-    encoder, generator = MemoryEncoder({"old": 1}), MemoryGenerator({})
-    await _seeds(encoder, generator)
-    assert generator.asked == ["old"]
+async def test_failing_picture_ends_the_stream_and_cancels_the_others() -> None:
+    generator = MemoryGenerator(SPACE, seconds=lambda seed: 30.0)
+    calls = iter(range(3))
+
+    def fail_second() -> None:
+        if next(calls) == 1:
+            raise InvalidArgumentError("seeds[0] is odd", field="seeds[0]")
+
+    generator.before = fail_second
+    with pytest.raises(InvalidArgumentError):
+        async for _ in flows.stream_text_to_image(
+            Painting(prompt="x", seeds=[1, 2, 3]), painters(MemoryEncoder(SPACE), generator)
+        ):
+            pass
+    assert set(generator.cancelled) <= {1, 3}
+    assert not [task for task in asyncio.all_tasks() if "paint" in repr(task.get_coro())]
 
 
-async def test_without_any_replica_the_calls_are_made_all_the_same() -> None:
-    encoder, generator = MemoryEncoder({}), MemoryGenerator({})
-    await _seeds(encoder, generator)
-    assert (encoder.asked, generator.asked) == ([None], ["any"])
-
-
-async def test_flow_runs_once_more_when_a_replica_was_replaced_meanwhile() -> None:
-    encoder, generator = MemoryEncoder({"old": 1}), MemoryGenerator({"old": 1})
-
-    def replaced() -> None:
-        if "new" not in generator.served:
-            encoder.served = generator.served = {"new": 1}
-            raise FailedPreconditionError("the encoding is of space 'old'; this model works in space 'new'")
-
-    generator.before = replaced
-    assert await _seeds(encoder, generator) == [1, 2]
-    assert (encoder.asked, generator.asked) == (["old", "new"], ["old", "new"])
-
-
-async def test_flow_runs_once_more_when_its_space_lost_the_last_replica() -> None:
+async def test_stream_that_loses_its_space_before_the_first_picture_begins_anew() -> None:
     encoder, generator = MemoryEncoder({"old": 1, "new": 1}), MemoryGenerator({"old": 1})
 
     def lost() -> None:
@@ -127,53 +117,36 @@ async def test_flow_runs_once_more_when_its_space_lost_the_last_replica() -> Non
             raise UnavailableError("generation: no replica of space old is serving")
 
     generator.before = lost
-    await _seeds(encoder, generator)
-    assert generator.asked == ["old", "new"]
+    services = painters(encoder, generator)
+    messages = [each async for each in flows.stream_text_to_image(Painting(prompt="x", seeds=[1]), services)]
+    assert len(messages) == 1
+    assert encoder.asked == ["old", "new"]
 
 
-async def test_flow_begun_in_the_dark_runs_once_more_with_what_it_learned() -> None:
-    encoder, generator = MemoryEncoder({}), MemoryGenerator({})
-
-    def lost() -> None:
-        if not generator.served:
-            encoder.served, generator.served = {"old": 1, "any": 1}, {"old": 1}
-            raise UnavailableError("generation: no replica of space any is serving")
-
-    generator.before = lost
-    await _seeds(encoder, generator)
-    assert generator.asked == ["any", "old"]
-
-
-async def test_space_mismatch_that_stays_ends_the_flow() -> None:
-    def refuse() -> None:
-        raise FailedPreconditionError("wrong space")
-
-    generator = MemoryGenerator({"old": 1}, before=refuse)
-    with pytest.raises(FailedPreconditionError):
-        await _seeds(MemoryEncoder({"old": 1}), generator)
-    assert len(generator.asked) == 2
-
-
-async def test_unavailable_service_whose_space_stands_is_not_asked_again() -> None:
-    def refuse() -> None:
-        raise UnavailableError("generation: connection refused")
-
-    generator = MemoryGenerator({"old": 1}, before=refuse)
+async def test_stream_never_changes_its_space_after_the_first_picture() -> None:
+    encoder = MemoryEncoder({"old": 1, "new": 1})
+    services = painters(encoder, LosesItsSpace({"old": 1}))
+    stream = flows.stream_text_to_image(Painting(prompt="x", seeds=[0, 1]), services)
+    assert (await anext(stream)).image.seed == 0
     with pytest.raises(UnavailableError):
-        await _seeds(MemoryEncoder({"old": 1}), generator)
-    assert len(generator.asked) == 1
+        await anext(stream)
+    assert encoder.asked == ["old"]
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("encodings[3]", "images[3]"),
-        ("encodings", "images"),
-        ("encodings_of", "encodings_of"),
-        ("language", "language"),
-    ],
-)
-def test_field_paths_are_renamed_whole(theirs: str, ours: str) -> None:
-    with pytest.raises(InvalidArgumentError) as caught, flows.renamed_fields({"encodings": "images"}):
-        raise InvalidArgumentError(f"{theirs} is wrong", field=theirs)
-    assert (caught.value.field, str(caught.value)) == (ours, f"{ours} is wrong")
+async def test_many_labels_are_encoded_in_parts_at_once() -> None:
+    encoder, classifier = MemoryEncoder(SPACE), MemoryClassifier(SPACE)
+    labels = [f"label {index}" for index in range(150)]
+    answer = await flows.classify_image_by_labels(
+        [b"1"], labels, language="", top_k=0, texts_a_call=64, encoder=encoder, classifier=classifier
+    )
+    assert [len(texts) for texts in encoder.texts] == [64, 64, 22]
+    assert [label.text for label in answer.results[0].labels] == labels
+    assert [stage.method for stage in answer.stages] == ["encode"] * 3 + ["classify"]
+
+
+async def test_as_many_labels_come_back_as_are_wanted() -> None:
+    answer = await flows.classify_image_by_labels(
+        [b"1"], ["a", "b", "b"], language="", top_k=2, texts_a_call=64,
+        encoder=MemoryEncoder(SPACE), classifier=MemoryClassifier(SPACE),
+    )  # fmt: skip
+    assert [label.text for label in answer.results[0].labels] == ["a", "b"]

@@ -6,8 +6,9 @@ import asyncio
 
 from diptych.gateway.v1 import gateway_pb2
 from gateway.settings import GatewaySettings
+from tests.gateway.behaviour import Behaviour
 from tests.gateway.fake_platform import Platform, running_platform
-from tests.gateway.fake_services import Behaviour, FakeReplica
+from tests.gateway.fake_services import FakeReplica
 
 
 def _pair() -> list[Behaviour]:

@@ -1,4 +1,4 @@
-"""Each RPC of the gateway over real sockets: what comes back, and what the model services saw."""
+"""Each RPC of the gateway but painting, over real sockets: what comes back, and what the services saw."""
 
 from __future__ import annotations
 
@@ -7,34 +7,8 @@ import pytest
 from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import model_pb2
 from tests.gateway.fake_platform import Platform
-from tests.gateway.fake_services import painted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-async def test_text_to_image_paints_one_picture_a_seed(platform: Platform) -> None:
-    answer = await platform.stub.TextToImage(gateway_pb2.TextToImageRequest(prompt="a cat", seeds=[7, 2**64 - 1]))
-    assert [each.seed for each in answer.images] == [7, 2**64 - 1]
-    assert [each.image for each in answer.images] == [painted(7, len("a cat")), painted(2**64 - 1, len("a cat"))]
-
-
-async def test_text_to_image_draws_consecutive_seeds_when_none_is_given(platform: Platform) -> None:
-    answer = await platform.stub.TextToImage(gateway_pb2.TextToImageRequest(prompt="a cat", image_count=3))
-    seeds = [each.seed for each in answer.images]
-    assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
-    assert seeds[0] < 2**32
-    assert list(platform.generation[0].calls[0].request.seeds) == seeds
-
-
-async def test_text_to_image_paints_one_picture_when_no_number_is_given(platform: Platform) -> None:
-    answer = await platform.stub.TextToImage(gateway_pb2.TextToImageRequest(prompt="一只黑猫"))
-    assert len(answer.images) == 1
-
-
-async def test_two_calls_without_seeds_draw_different_ones(platform: Platform) -> None:
-    request = gateway_pb2.TextToImageRequest(prompt="a cat")
-    first, second = await platform.stub.TextToImage(request), await platform.stub.TextToImage(request)
-    assert first.images[0].seed != second.images[0].seed
 
 
 async def test_image_to_text_returns_captions_and_labels_of_each_picture(platform: Platform) -> None:
@@ -43,6 +17,11 @@ async def test_image_to_text_returns_captions_and_labels_of_each_picture(platfor
     )
     assert [each.captions[0].text for each in answer.descriptions] == ["zh: 1 bytes", "zh: 3 bytes"]
     assert [[label.text for label in each.labels] for each in answer.descriptions] == [["zh label 0", "zh label 1"]] * 2
+
+
+async def test_image_to_text_returns_as_many_captions_as_candidates(platform: Platform) -> None:
+    answer = await platform.stub.ImageToText(gateway_pb2.ImageToTextRequest(images=[b"1"], candidates=3))
+    assert [caption.score for caption in answer.descriptions[0].captions] == [-0.5, -1.5, -2.5]
 
 
 async def test_image_to_text_asks_for_labels_and_encodings_in_one_call(platform: Platform) -> None:
@@ -54,6 +33,31 @@ async def test_classify_image_returns_the_labels_of_each_picture(platform: Platf
     answer = await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"1", b"22"], top_k=1))
     assert [[label.id for label in result.labels] for result in answer.results] == [["label-0"], ["label-0"]]
     assert not platform.classification[0].calls[0].request.include_encodings
+
+
+async def test_classify_image_by_own_labels_gives_them_back_as_they_came(platform: Platform) -> None:
+    request = gateway_pb2.ClassifyImageRequest(images=[b"1", b"22"], labels=["a cat", "一只狗", "a cat"])
+    answer = await platform.stub.ClassifyImage(request)
+    assert [[label.text for label in result.labels] for result in answer.results] == [["a cat", "一只狗", "a cat"]] * 2
+    assert [label.id for label in answer.results[0].labels] == ["2", "1", "0"]
+    sent = platform.classification[0].calls[0].request.label_encodings
+    assert [list(encoding.vector) for encoding in sent] == [[5.0], [3.0], [5.0]]
+
+
+async def test_classify_image_by_256_labels_encodes_them_in_parts_of_64(platform: Platform) -> None:
+    labels = [f"label {index}" for index in range(256)]
+    request = gateway_pb2.ClassifyImageRequest(images=[b"1"], labels=labels, top_k=300)
+    answer = await platform.stub.ClassifyImage(request)
+    assert [len(call.request.texts) for call in platform.text[0].calls] == [64] * 4
+    assert {label.text for label in answer.results[0].labels} == set(labels)
+
+
+async def test_encode_image_returns_encodings_and_tokens_only_if_wanted(platform: Platform) -> None:
+    answer = await platform.stub.EncodeImage(gateway_pb2.EncodeImageRequest(images=[b"1", b"333"]))
+    assert [list(encoding.vector) for encoding in answer.encodings] == [[1.0], [3.0]]
+    assert {(encoding.tokens, encoding.token_width) for encoding in answer.encodings} == {(b"", 0)}
+    whole = await platform.stub.EncodeImage(gateway_pb2.EncodeImageRequest(images=[b"1"], include_tokens=True))
+    assert whole.encodings[0].tokens == b"tt"
 
 
 async def test_encode_text_returns_one_encoding_a_text(platform: Platform) -> None:

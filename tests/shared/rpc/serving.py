@@ -28,6 +28,9 @@ class FunctionServicer(text_encoding_pb2_grpc.TextEncodingServiceServicer):
     async def EncodeText(self, request: Any, context: Any) -> text_encoding_pb2.EncodeTextResponse:
         return await self._encode(request)
 
+    async def GetModel(self, request: Any, context: Any) -> text_encoding_pb2.GetModelResponse:
+        return text_encoding_pb2.GetModelResponse()
+
 
 async def empty_answer(request: text_encoding_pb2.EncodeTextRequest) -> text_encoding_pb2.EncodeTextResponse:
     """The shortest servicer."""

@@ -18,7 +18,8 @@ from shared.rpc.context import CallContext, enter_call
 from shared.rpc.replica_pool import PoolOptions, ReplicaPool
 from shared.rpc.replica_set import Resolve
 from shared.rpc.resolver import resolve
-from tests.gateway.fake_services import Behaviour, FakeReplica
+from tests.gateway.behaviour import Behaviour
+from tests.gateway.fake_services import FakeReplica
 
 if TYPE_CHECKING:
     TextPool = ReplicaPool[text_encoding_pb2_grpc.TextEncodingServiceAsyncStub]

@@ -1,0 +1,113 @@
+"""Model services in memory, for flows: each notes the spaces it was asked in; `before` runs first and may raise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from diptych.classification.v1 import classification_pb2
+from diptych.generation.v1 import generation_pb2
+from diptych.text.v1 import text_encoding_pb2
+from diptych.types.v1 import encoding_pb2, image_pb2, label_pb2, model_pb2
+from gateway.painting import Painters
+from gateway.ports import Answer
+
+
+@dataclass
+class MemoryService:
+    """What the services have in common."""
+
+    served: Mapping[str, int]
+    name: str = ""
+    before: Callable[[], None] = lambda: None
+    asked: list[str | None] = field(default_factory=list)
+
+    def spaces(self) -> Mapping[str, int]:
+        return self.served
+
+    def meet(self, space: str | None) -> None:
+        self.asked.append(space)
+        self.before()
+
+
+@dataclass
+class MemoryEncoder(MemoryService):
+    """A text encoder whose encodings are of the space it is asked for."""
+
+    name: str = "text"
+    texts: list[Sequence[str]] = field(default_factory=list)
+
+    async def encode_text(
+        self, texts: Sequence[str], *, space: str | None
+    ) -> Answer[text_encoding_pb2.EncodeTextResponse]:
+        self.texts.append(texts)
+        self.meet(space)
+        encodings = [encoding_pb2.Encoding(space=space or "any", vector=[1.0, 0.0]) for _ in texts]
+        return Answer(message=text_encoding_pb2.EncodeTextResponse(encodings=encodings), stage=_stage("encode"))
+
+
+@dataclass
+class MemoryGenerator(MemoryService):
+    """A generator whose pictures are their seeds in words; `seconds` says how long each takes."""
+
+    name: str = "generation"
+    seconds: Callable[[int], float] = lambda seed: 0.0
+    cancelled: list[int] = field(default_factory=list)
+
+    async def generate_image(
+        self,
+        encoding: encoding_pb2.Encoding,
+        *,
+        seeds: Sequence[int],
+        file_format: image_pb2.ImageFormat.ValueType,
+        quality: int,
+    ) -> Answer[generation_pb2.GenerateImageResponse]:
+        self.meet(encoding.space)
+        try:
+            await asyncio.sleep(sum(map(self.seconds, seeds)))
+        except asyncio.CancelledError:
+            self.cancelled += seeds
+            raise
+        images = [
+            generation_pb2.GeneratedImage(seed=seed, image=image_pb2.Image(data=str(seed).encode())) for seed in seeds
+        ]
+        return Answer(message=generation_pb2.GenerateImageResponse(images=images), stage=_stage("generate"))
+
+
+@dataclass
+class MemoryClassifier(MemoryService):
+    """A classifier that sees a picture of N hundredths as near to a prompt as N says; labels are all alike."""
+
+    name: str = "classification"
+
+    async def classify_image(
+        self,
+        images: Sequence[bytes],
+        *,
+        top_k: int,
+        language: str,
+        space: str | None,
+        include_encodings: bool = False,
+        label_encodings: Sequence[encoding_pb2.Encoding] = (),
+    ) -> Answer[classification_pb2.ClassifyImageResponse]:
+        self.meet(space)
+        labels = [label_pb2.Label(id=str(place)) for place in range(len(label_encodings))][:top_k]
+        seen = [
+            classification_pb2.Classification(
+                labels=labels, encoding=encoding_pb2.Encoding(space=space or "any", vector=[int(image) / 100, 0.5])
+            )
+            for image in images
+        ]
+        return Answer(message=classification_pb2.ClassifyImageResponse(classifications=seen), stage=_stage("classify"))
+
+
+def painters(
+    encoder: MemoryEncoder, generator: MemoryGenerator, classifier: MemoryClassifier | None = None
+) -> Painters:
+    """The three as one."""
+    return Painters(encoder=encoder, generator=generator, classifier=classifier or MemoryClassifier({}))
+
+
+def _stage(method: str) -> model_pb2.Stage:
+    return model_pb2.Stage(method=method)
