@@ -20,6 +20,7 @@ from gateway.local import GATEWAY, MODULES, LocalPlatform, choose_ports
 from gateway.pictures import file_name, make_folder, told_captions, told_labels, write_picture
 from gateway.remote import RemoteGateway, connect
 from gateway.up import line_printer, model_directories, show_start
+from shared.codes import Reason
 from shared.errors import CallError, InternalError
 
 PROMPTS = (
@@ -151,7 +152,7 @@ def _write_sheet(painted: Sequence[Exhibit], path: Path) -> None:
     try:
         sheet = contact_sheet([[decode_png(each.path.read_bytes()) for each in row] for row in rows if row])
     except ValueError as error:
-        raise InternalError(f"a painted picture cannot be read: {error}") from error
+        raise InternalError(f"a painted picture cannot be read: {error}", reason=Reason.DEFECT) from error
     write_picture(path, encode_png(sheet))
 
 

@@ -1,4 +1,4 @@
-"""Renders the README's tables of settings and metrics from the code; `python -m tests.documents` rewrites them.
+"""Renders the README's tables of settings, metrics and errors from the code; `python -m tests.documents` rewrites them.
 
 A table stands between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
@@ -21,6 +21,7 @@ from services.classification.settings import ClassificationSettings
 from services.generation.settings import GenerationSettings
 from services.text.settings import TextSettings
 from shared import metrics
+from shared.codes import Reason
 from shared.settings import ModelServiceSettings, ServerSettings, settings_rows
 
 REPOSITORY = Path(__file__).parent.parent
@@ -91,12 +92,18 @@ def _metrics() -> str:
     return _table(("metric", "type", "labels", "meaning", "exported by"), rows)
 
 
+def _errors() -> str:
+    rows = [(each.code.name, f"`{each.name}`", each.cause, each.remedy) for each in Reason]
+    return _table(("code", "reason", "cause", "remedy"), rows)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "server-settings": _server_settings,
     "model-service-settings": _model_service_settings,
     "service-settings": _service_settings,
     "gateway-settings": _gateway_settings,
     "metrics": _metrics,
+    "errors": _errors,
 }
 """What renders each table, by the name in its marker."""
 
@@ -115,6 +122,8 @@ def _added(settings: type[ServerSettings]) -> list[Row]:
 
 def _told_default(default: str) -> str:
     """Paths of this checkout are told from its root."""
+    if default == "None":
+        return "not set"
     return default if default == "required" else f"`{default.removeprefix(f'{REPOSITORY}/')}`"
 
 
