@@ -15,6 +15,8 @@ class CaptionItem:
     """With tokens, of the model's space."""
     language: str
     """One of the model's languages."""
+    candidates: int = 1
+    """Captions wanted, at least 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

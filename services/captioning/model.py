@@ -6,11 +6,16 @@ picture. The language is the start token.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from services.captioning.config import END, PADDING, CaptionerConfig
+
+KeyValue = tuple[Tensor, Tensor]
+"""Keys and values of the attention heads, each (B, H, S, D)."""
 
 
 class Attention(nn.Module):
@@ -23,12 +28,21 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, hidden: Tensor, source: Tensor, *, causal: bool) -> Tensor:
+    def project(self, source: Tensor) -> KeyValue:
+        """(B, S, W) -> keys and values, each (B, H, S, D)."""
+        batch, _, width = source.shape
+        key, value = self.key_value(source).view(batch, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        return key, value
+
+    def attend(self, hidden: Tensor, source: KeyValue, *, causal: bool) -> Tensor:
+        """(B, L, W) to what `project` made."""
         batch, length, width = hidden.shape
         query = self.query(hidden).view(batch, length, self.heads, -1).transpose(1, 2)  # (B, H, L, D)
-        key, value = self.key_value(source).view(batch, -1, 2, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        attended = functional.scaled_dot_product_attention(query, *source, is_causal=causal)
         return self.out(attended.transpose(1, 2).reshape(batch, length, width))  # type: ignore[no-any-return]
+
+    def forward(self, hidden: Tensor, source: Tensor, *, causal: bool) -> Tensor:
+        return self.attend(hidden, self.project(source), causal=causal)
 
 
 class Block(nn.Module):
@@ -46,6 +60,19 @@ class Block(nn.Module):
         hidden = hidden + self.self_attention(normed, normed, causal=True)
         hidden = hidden + self.cross_attention(self.cross_norm(hidden), memory, causal=False)
         return hidden + self.mlp(self.mlp_norm(hidden))  # type: ignore[no-any-return]
+
+    def step(self, hidden: Tensor, past: KeyValue | None, picture: KeyValue) -> tuple[Tensor, KeyValue]:
+        """One more word of K sentences a picture, for those before it as `past` keeps them: equal to `forward`.
+
+        hidden (B, K, W), past (B K, H, L, D) each, picture (B, H, T + 1, D) each -> the same with L + 1.
+        """
+        rows = self.self_norm(hidden).flatten(0, 1)[:, None]  # (B K, 1, W)
+        key, value = self.self_attention.project(rows)
+        if past is not None:
+            key, value = torch.cat((past[0], key), dim=2), torch.cat((past[1], value), dim=2)
+        hidden = hidden + self.self_attention.attend(rows, (key, value), causal=False).view_as(hidden)
+        hidden = hidden + self.cross_attention.attend(self.cross_norm(hidden), picture, causal=False)
+        return hidden + self.mlp(self.mlp_norm(hidden)), (key, value)
 
 
 class Captioner(nn.Module):
@@ -76,6 +103,24 @@ class Captioner(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, memory)
         return functional.linear(self.norm(hidden), self.embedding.weight).float()  # (B, L, vocabulary)
+
+    def look(self, memory: Tensor) -> list[KeyValue]:
+        """(B, T + 1, W) -> what each block's `step` attends to."""
+        return [cast(Block, block).cross_attention.project(memory) for block in self.blocks]
+
+    def step(
+        self, words: Tensor, place: int, past: list[KeyValue], pictures: list[KeyValue]
+    ) -> tuple[Tensor, list[KeyValue]]:
+        """(B, K) the newest words of K sentences a picture, at `place` from 0 -> (B, K, vocabulary) logits of the next.
+
+        `past` is what the last step returned, empty at first; its rows are B K sentences.
+        """
+        hidden = self.embedding(words) + self.position[place]  # (B, K, W)
+        kept = []
+        for index, (block, picture) in enumerate(zip(self.blocks, pictures, strict=True)):
+            hidden, key_value = cast(Block, block).step(hidden, past[index] if past else None, picture)
+            kept.append(key_value)
+        return functional.linear(self.norm(hidden), self.embedding.weight).float(), kept
 
     def write(self, tokens: Tensor, vectors: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
         """The likeliest caption, word by word (greedy).

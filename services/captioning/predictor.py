@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from services.captioning.beam_search import beam_search
 from services.captioning.config import END, PADDING, CaptionerConfig, start_token
 from services.captioning.items import CaptionItem, ScoredCaption
 from services.captioning.model import Captioner
@@ -21,6 +23,15 @@ from shared.inference.runtime import Runtime, resolve_runtime
 from shared.inference.weights import load_weights
 
 TOKENIZER_FILE = "tokenizer.json"
+WIDTHS = (1, 4, 8, 16)
+"""Beams a picture. Few, so that all are warm, and so that what a call gets depends on its own candidates alone."""
+MOST_ROWS = 64
+"""Growing sentences of one pass: more at once take no less time each on a CPU, and memory grows with them."""
+UNDECODED = "\ufffd"
+"""What a piece of a character decodes to."""
+
+Written = list[tuple[list[int], float]]
+"""Token ids and score of a picture's captions, by falling score."""
 
 
 def load(directory: Path, options: RuntimeOptions) -> CaptioningPredictor:
@@ -38,7 +49,7 @@ def load(directory: Path, options: RuntimeOptions) -> CaptioningPredictor:
 
 
 class CaptioningPredictor:
-    """Batches are padded with empty pictures to the next bucket size; languages mix freely in one batch."""
+    """Batches are padded to the next bucket size; languages mix freely, and each number of beams has its own pass."""
 
     def __init__(self, directory: ModelDirectory, model: Captioner, tokenizer: Tokenizer, runtime: Runtime) -> None:
         self.info = directory.info()
@@ -54,23 +65,35 @@ class CaptioningPredictor:
 
     @torch.inference_mode()
     def warmup(self) -> None:
-        """Runs every bucket size."""
+        """Runs every bucket size with every number of beams."""
         config = self._model.config
         tokens, vector = torch.zeros(config.memory_tokens, config.token_width), torch.zeros(config.space_width)
-        for size in self.info.bucket_sizes:
-            self._write([(tokens, vector)] * size, [END] * size)
+        for width in WIDTHS:
+            for size in sorted({min(size, _pictures_a_pass(width)) for size in self.info.bucket_sizes}):
+                self._write([(tokens, vector)] * size, [END] * size, width)
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[CaptionItem], /) -> list[tuple[ScoredCaption, ...] | Failure]:
-        """The likeliest caption of each picture; a Failure for an encoding of another shape or a foreign language."""
+        """The likeliest captions of each picture; a Failure for an encoding of another shape or a foreign language."""
         encodings = [self._read(item) for item in batch]
-        good = [encoding for encoding in encodings if not isinstance(encoding, Failure)]
-        starts = [self._starts.get(item.language, END) for item in batch]
+        passes: dict[int, list[int]] = {}
+        for index, (item, encoding) in enumerate(zip(batch, encodings, strict=True)):
+            if not isinstance(encoding, Failure):
+                passes.setdefault(_width(item.candidates), []).append(index)
 
-        kept = [start for start, one in zip(starts, encodings, strict=True) if not isinstance(one, Failure)]
-        written = iter(self._write(good, kept) if good else [])
+        written: dict[int, Written] = {}
+        for width, members in passes.items():
+            good = [encoding for index in members if not isinstance(encoding := encodings[index], Failure)]
+            starts = [self._starts[batch[index].language] for index in members]
+            count = _pictures_a_pass(width)
+            for first in range(0, len(members), count):
+                captions = self._write(good[first : first + count], starts[first : first + count], width)
+                written |= dict(zip(members[first : first + count], captions, strict=True))
 
-        return [one if isinstance(one, Failure) else self._answer(*next(written)) for one in encodings]
+        return [
+            encoding if isinstance(encoding, Failure) else self._answer(written[index], batch[index].candidates)
+            for index, encoding in enumerate(encodings)
+        ]
 
     def _read(self, item: CaptionItem) -> tuple[Tensor, Tensor] | Failure:
         """Tokens (T, W') and vector (V,), float32."""
@@ -95,18 +118,44 @@ class CaptioningPredictor:
             return Failure(reason=Reason.ENCODING_INVALID, message="the encoding has numbers that are not finite")
         return tokens.view(config.memory_tokens, config.token_width), vector
 
-    def _write(self, encodings: list[tuple[Tensor, Tensor]], starts: list[int]) -> list[tuple[list[int], float]]:
-        """Token ids and score of each caption."""
-        missing = next(size for size in self.info.bucket_sizes if size >= len(encodings)) - len(encodings)
+    def _write(self, encodings: list[tuple[Tensor, Tensor]], starts: list[int], width: int) -> list[Written]:
+        """The captions of the pictures of one pass, which is filled up with the first of them."""
+        size = next(size for size in self.info.bucket_sizes if size >= len(encodings))
+        missing = min(size, _pictures_a_pass(width)) - len(encodings)
         padded = encodings + encodings[:1] * missing
         tokens = torch.stack([tokens for tokens, _ in padded]).to(self._runtime.device, self._runtime.dtype)
         vectors = torch.stack([vector for _, vector in padded]).to(self._runtime.device, self._runtime.dtype)
         start = torch.tensor(starts + starts[:1] * missing, device=self._runtime.device)
-        words, scores = self._model.write(tokens, vectors, start)
-        return list(zip(words.tolist(), scores.tolist(), strict=True))[: len(encodings)]
+        if width == 1:
+            word, score = self._model.write(tokens, vectors, start)
+            words, scores = word[:, None], score[:, None]
+        else:
+            words, scores = beam_search(self._model, tokens, vectors, start, width)
+        captions = zip(words.tolist(), scores.tolist(), strict=True)
+        return [list(zip(*caption, strict=True)) for caption in captions][: len(encodings)]
 
-    def _answer(self, words: list[int], score: float) -> tuple[ScoredCaption, ...] | Failure:
-        if score != score or score == float("-inf"):
+    def _answer(self, written: Written, candidates: int) -> tuple[ScoredCaption, ...] | Failure:
+        """Captions of one text are one caption, with the better score."""
+        if not math.isfinite(written[0][1]):
             return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the caption decoder's output is not finite")
-        text = self._tokenizer.decode([word for word in words if word not in (PADDING, END)])
-        return (ScoredCaption(text=" ".join(text.split()), score=score),)
+        scores: dict[str, float] = {}
+        for words, score in written:
+            if math.isfinite(score):
+                scores.setdefault(self._decode(words), score)
+        readable = {text: score for text, score in scores.items() if text and UNDECODED not in text}
+        best = list((readable or scores).items())[:candidates]
+        return tuple(ScoredCaption(text=text, score=score) for text, score in best)
+
+    def _decode(self, words: list[int]) -> str:
+        text: str = self._tokenizer.decode([word for word in words if word not in (PADDING, END)])
+        return " ".join(text.split())
+
+
+def _width(candidates: int) -> int:
+    """Beams for so many captions."""
+    return next((width for width in WIDTHS if width >= candidates), WIDTHS[-1])
+
+
+def _pictures_a_pass(width: int) -> int:
+    """The most."""
+    return MOST_ROWS // width

@@ -10,6 +10,8 @@ from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
 from diptych.types.v1 import label_pb2
 from services.captioning.items import CaptionItem, ScoredCaption
 from services.captioning.settings import CaptioningSettings
+from shared.codes import Reason
+from shared.errors import InvalidArgumentError
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
 from shared.inference.submission import (
@@ -48,8 +50,9 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
         """The captions of each encoded picture."""
         check_count(len(request.encodings), field="encodings", limit=self._settings.max_encodings)
         language = answer_language(request.language, self._info)
+        candidates = self._candidates(request.candidates)
         items = [
-            CaptionItem(encoding=encoding_of_space(encoding, self._info), language=language)
+            CaptionItem(encoding=encoding_of_space(encoding, self._info), language=language, candidates=candidates)
             for encoding in request.encodings
         ]
         answer = await submit_call(self._batcher, items, field="encodings")
@@ -58,6 +61,13 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
             model=self._model,
             timings=timings_message(answer),
         )
+
+    def _candidates(self, requested: int) -> int:
+        limit = self._settings.max_candidates
+        if requested > limit:
+            message = f"candidates is {requested}; the limit is {limit}"
+            raise InvalidArgumentError(message, reason=Reason.TOO_MANY_ITEMS, field="candidates")
+        return requested or 1
 
     async def GetModel(
         self, request: captioning_pb2.GetModelRequest, context: _GetModelContext

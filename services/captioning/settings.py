@@ -16,3 +16,5 @@ class CaptioningSettings(ModelServiceSettings):
     """Folder with `model.toml` and the weights; the embedded model when not set."""
     max_encodings: int = Field(default=16, ge=1)
     """Encodings a call."""
+    max_candidates: int = Field(default=16, ge=1, le=16)
+    """Captions wanted a picture, at most."""

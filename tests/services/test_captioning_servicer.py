@@ -12,6 +12,7 @@ from diptych.types.v1 import encoding_pb2
 from services.captioning.items import CaptionItem, ScoredCaption
 from services.captioning.servicer import CaptioningServicer
 from services.captioning.settings import CaptioningSettings
+from shared.codes import Reason
 from shared.errors import FailedPreconditionError, InvalidArgumentError
 from tests.services.serving import refused, serving
 
@@ -22,14 +23,16 @@ def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
 
 
 def spell(item: CaptionItem) -> tuple[ScoredCaption, ...]:
-    """The model: a caption is the tokens' bytes as letters, and the language."""
-    return (ScoredCaption(text=f"{item.encoding.tokens.decode()} {item.language}", score=-0.5),)
+    """The model: a caption is the tokens' bytes as letters, and the language; as many as are wanted."""
+    return (ScoredCaption(text=f"{item.encoding.tokens.decode()} {item.language}", score=-0.5),) * item.candidates
 
 
-def caption(channel: grpc.aio.Channel, *tokens: bytes, language: str = "", space: str = "s1") -> Any:
+def caption(
+    channel: grpc.aio.Channel, *tokens: bytes, language: str = "", space: str = "s1", candidates: int = 0
+) -> Any:
     stub: Any = captioning_pb2_grpc.CaptioningServiceStub(channel)
     encodings = [encoding_pb2.Encoding(space=space, vector=[1.0], tokens=each, token_width=1) for each in tokens]
-    request = captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language)
+    request = captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language, candidates=candidates)
     return stub.GenerateCaption(request, timeout=5)
 
 
@@ -40,6 +43,21 @@ async def test_encodings_are_described_in_order_in_the_language() -> None:
     assert [result.captions[0].text for result in english.results] == ["ab en", "cd en"]
     assert english.results[0].captions[0].score == -0.5
     assert chinese.results[0].captions[0].text == "ab zh"
+
+
+@pytest.mark.parametrize(("candidates", "captions"), [(0, 1), (1, 1), (16, 16)])
+async def test_as_many_candidates_as_wanted_and_one_by_default(candidates: int, captions: int) -> None:
+    async with serving(add, spell) as channel:
+        answer = await caption(channel, b"ab", b"cd", candidates=candidates)
+    assert [len(result.captions) for result in answer.results] == [captions] * 2
+
+
+async def test_too_many_candidates_are_refused_with_the_limit() -> None:
+    async with serving(add, spell) as channel:
+        error = await refused(caption(channel, b"ab", candidates=17))
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.field, error.reason) == ("candidates", Reason.TOO_MANY_ITEMS)
+    assert str(error) == "candidates is 17; the limit is 16"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ def predictor(tiny_models: dict[str, Path], request: pytest.FixtureRequest) -> C
     return loaded
 
 
+def item_of(candidates: int, seed: int = 0) -> CaptionItem:
+    return CaptionItem(encoding=encoding(seed), language="en", candidates=candidates)
+
+
 def captions_of(answer: tuple[ScoredCaption, ...] | Failure) -> tuple[ScoredCaption, ...]:
     assert not isinstance(answer, Failure), answer
     return answer
@@ -88,6 +92,57 @@ def test_bad_encoding_fails_alone(
     assert isinstance(bad, Failure)
     assert bad.reason is reason and complaint in bad.message
     assert captions_of(first) == captions_of(last) == captions_of(predictor.predict([good])[0])
+
+
+@pytest.mark.parametrize("candidates", [2, 4, 5, 16])
+def test_candidates_differ_and_come_by_falling_score(predictor: CaptioningPredictor, candidates: int) -> None:
+    captions = captions_of(predictor.predict([item_of(candidates)])[0])
+    assert 1 <= len(captions) <= candidates
+    assert len({caption.text for caption in captions}) == len(captions)
+    scores = [caption.score for caption in captions]
+    assert scores == sorted(scores, reverse=True) and scores[0] <= 0
+
+
+def test_candidates_of_a_call_do_not_hang_on_its_batch_mates(predictor: CaptioningPredictor) -> None:
+    items = [item_of(candidates, seed) for seed, candidates in enumerate((1, 16, 3, 4, 1, 9, 8, 16))]
+    together = [captions_of(answer) for answer in predictor.predict(items)]
+    alone = [captions_of(predictor.predict([item])[0]) for item in items]
+    for one, other in zip(together, alone, strict=True):
+        assert [caption.text for caption in one] == [caption.text for caption in other]
+        assert [caption.score for caption in one] == pytest.approx([caption.score for caption in other], abs=0.02)
+
+
+def test_one_caption_is_written_greedily(predictor: CaptioningPredictor) -> None:
+    model = predictor._model
+    vector, tokens = (np.frombuffer(data, kind).astype("<f4") for data, kind in (
+        (encoding().vector, "<f4"), (encoding().tokens, "<f2")
+    ))  # fmt: skip
+    with torch.inference_mode():
+        _, score = model.write(
+            torch.from_numpy(tokens).view(1, 4, 16).to(model.position.dtype),
+            torch.from_numpy(vector)[None].to(model.position.dtype),
+            torch.tensor([predictor._starts["en"]]),
+        )
+    (caption,) = captions_of(predictor.predict([item_of(1)])[0])
+    assert caption.score == pytest.approx(score.item(), abs=1e-6)
+
+
+def test_texts_that_are_equal_are_one_caption_and_broken_ones_are_left_out(predictor: CaptioningPredictor) -> None:
+    cat = predictor._tokenizer.encode("a cat").ids
+    broken = predictor._tokenizer.encode("\u9fff").ids[:1]  # the first byte of three
+    dog = predictor._tokenizer.encode("a dog").ids
+    written = [([*cat], -0.5), ([*cat, PADDING], -0.6), (broken, -0.7), ([], -0.8), (dog, -0.9), (cat, -math.inf)]
+    captions = captions_of(predictor._answer(written, 9))
+    assert captions == (ScoredCaption(text="a cat", score=-0.5), ScoredCaption(text="a dog", score=-0.9))
+    assert captions_of(predictor._answer(written, 1)) == captions[:1]
+    assert [caption.text for caption in captions_of(predictor._answer(written[3:4], 1))] == [""]
+
+
+def test_output_that_is_not_a_number_is_an_internal_failure(tiny_models: dict[str, Path]) -> None:
+    broken = load(tiny_models["captioning"], RuntimeOptions(device="cpu", precision="fp32"))
+    torch.nn.init.constant_(broken._model.norm.weight, float("nan"))
+    for answer in broken.predict([item_of(1), item_of(4)]):
+        assert isinstance(answer, Failure) and answer.reason is Reason.MODEL_OUTPUT_INVALID
 
 
 def test_words_after_the_end_are_padding(predictor: CaptioningPredictor) -> None:
