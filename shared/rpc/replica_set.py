@@ -13,7 +13,7 @@ from shared.metrics import DownstreamMetrics
 from shared.rpc.replica import Replica
 
 StubT = TypeVar("StubT")
-Resolve = Callable[[Sequence[str]], Awaitable[dict[str, str | None]]]
+Resolve = Callable[[str], Awaitable[list[str]]]
 """What `shared.rpc.resolver.resolve` is."""
 RETIRE_SECONDS = 60.0
 """How long calls may still run on a replica whose address is gone."""
@@ -51,17 +51,22 @@ class ReplicaSet(Generic[StubT]):
         self._replicas: dict[str, Replica[StubT]] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
+        self._found: dict[str, list[str]] = {}
+        """Addresses by target, as they were last found."""
         self._unresolved: dict[str, str] = {}
+        """Targets whose last look-up failed, and why."""
+        self._resolving: list[asyncio.Task[None]] = []
         self._change = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._resolving = asyncio.create_task(self._keep_resolving())
+        # Each by itself: a name server that is slow with one name holds up no other.
+        self._resolving = [asyncio.create_task(self._keep_resolving(target)) for target in self._targets]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = [self._resolving, *self._watches.values(), *self._retiring]
+        tasks = [*self._resolving, *self._watches.values(), *self._retiring]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,21 +90,24 @@ class ReplicaSet(Generic[StubT]):
         known = [f"{each.address}: {each.reason or f'serves space {each.space}'}" for each in self._replicas.values()]
         return ", ".join(unresolved + known) or "no address known"
 
-    async def _keep_resolving(self) -> None:
+    async def _keep_resolving(self, target: str) -> None:
         while True:
-            await self._resolve()
+            try:
+                self._found[target] = await self._lookup(target)
+                self._unresolved.pop(target, None)
+            except LookupError as error:
+                # What was found before stays: a name server in trouble must not take away replicas that answer.
+                self._unresolved[target] = str(error)
+            self._follow()
             await asyncio.sleep(self._resolve_seconds)
 
-    async def _resolve(self) -> None:
-        found = await self._lookup(self._targets)
-        self._unresolved = {target: reason for target, reason in found.items() if reason is not None}
-        addresses = [address for address, reason in found.items() if reason is None]
+    def _follow(self) -> None:
+        """Opens replicas at new addresses, and retires those that no target stands for any more."""
+        addresses = dict.fromkeys(address for found in self._found.values() for address in found)
         for address in addresses:
             if address not in self._replicas:
                 self._open(address)
-        if self._unresolved:
-            return  # a name server in trouble must not take away replicas that answer
-        for address in self._replicas.keys() - set(addresses):
+        for address in self._replicas.keys() - addresses.keys():
             self._retire(address)
 
     def _open(self, address: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
 
 from shared.errors import ConfigurationError
 
@@ -27,19 +26,20 @@ def parse_targets(text: str) -> tuple[str, ...]:
     return targets
 
 
-async def resolve(targets: Sequence[str]) -> dict[str, str | None]:
-    """The addresses behind targets, each with None, and each name that did not resolve, with the reason."""
-    found: dict[str, str | None] = {}
-    for target in targets:
-        if not target.startswith(DNS_SCHEME):
-            found[target] = None
-            continue
-        name, _, port = target.removeprefix(DNS_SCHEME).rpartition(":")
-        try:
-            entries = await asyncio.get_running_loop().getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:  # the second is a name that no name can be, such as `a..b`
-            found[target] = (getattr(error, "strerror", None) or str(error)).lower()
-            continue
-        for family, _, _, _, address in entries:
-            found[f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}"] = None
-    return found
+async def resolve(target: str) -> list[str]:
+    """The addresses behind a target.
+
+    Raises:
+        LookupError: the name did not resolve; says why in a few words.
+    """
+    if not target.startswith(DNS_SCHEME):
+        return [target]
+    name, _, port = target.removeprefix(DNS_SCHEME).rpartition(":")
+    try:
+        entries = await asyncio.get_running_loop().getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # the second is a name that no name can be, such as `a..b`
+        raise LookupError((getattr(error, "strerror", None) or str(error)).lower()) from None
+    return [
+        f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}"
+        for family, _, _, _, address in entries
+    ]

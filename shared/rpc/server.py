@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -125,7 +126,16 @@ class Server:
         await self._calls.wait_quiet()
         self._watches.end_streams()  # last, so that each has told its NOT_SERVING
         await self.grpc.stop(grace=_STOP_SECONDS if drained else 0)
-        await asyncio.to_thread(self._metrics_server.shutdown)  # blocks for up to half a second
+        await self._stop_metrics()
+
+    async def _stop_metrics(self) -> None:
+        stopping = asyncio.create_task(asyncio.to_thread(self._metrics_server.shutdown))
+        while not stopping.done():
+            # Its loop looks at the end of every half second, or when somebody knocks, whether it shall end.
+            with contextlib.suppress(OSError):
+                _, knock = await asyncio.open_connection(self._settings.host, self.metrics_port)
+                knock.close()
+            await asyncio.wait([stopping], timeout=0.02)
         self._metrics_server.server_close()
 
     async def set_serving(self, serving: bool) -> None:

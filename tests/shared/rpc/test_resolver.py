@@ -19,19 +19,14 @@ def test_target_without_host_or_port_is_refused(text: str) -> None:
 
 
 async def test_plain_address_stands_as_it_is() -> None:
-    assert await resolve(["some-host:1"]) == {"some-host:1": None}
+    assert await resolve("some-host:1") == ["some-host:1"]
 
 
 async def test_name_stands_for_its_addresses() -> None:
-    assert "127.0.0.1:1" in await resolve(["dns:///localhost:1"])
+    assert "127.0.0.1:1" in await resolve("dns:///localhost:1")
 
 
-async def test_a_name_that_no_name_can_be_comes_with_a_reason_and_harms_no_other() -> None:
-    found = await resolve(["127.0.0.1:1", "dns:///a..b:80"])
-    assert found["127.0.0.1:1"] is None
-    assert found["dns:///a..b:80"]
-
-
-async def test_unknown_name_comes_with_a_reason() -> None:
-    found = await resolve(["dns:///no-such-host.invalid:1"])
-    assert found["dns:///no-such-host.invalid:1"]
+@pytest.mark.parametrize("name", ["a..b", "no-such-host.invalid"])
+async def test_name_that_does_not_resolve_comes_with_a_reason(name: str) -> None:
+    with pytest.raises(LookupError, match=r"\w"):
+        await resolve(f"dns:///{name}:1")
