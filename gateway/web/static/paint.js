@@ -66,6 +66,7 @@ export class PaintPanel {
   /** Paints what the form says. */
   async paint() {
     clearProblem(this.#problem);
+    this.#fields.prompt.removeAttribute("aria-invalid");
     const values = Object.fromEntries(FIELDS.map((name) => [name, this.#fields[name].value]));
     const pictures = [];
     let request = null;
@@ -75,6 +76,7 @@ export class PaintPanel {
       finished || announce(`Cancelled with ${counted(pictures.filter(Boolean).length, "picture")}`);
     } catch (error) {
       showProblem(this.#problem, error, this.facts, () => this.paint());
+      error.field === "prompt" && this.#fields.prompt.setAttribute("aria-invalid", "true");
     }
     if (request && !this.#work.busy) {
       this.gallery.settle();

@@ -40,4 +40,8 @@ export function clearProblem(place) {
   place.replaceChildren();
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?。]$/.test(text) ? "" : ".");
+/** With a full stop, and a capital unless it begins with the name of a field. */
+function sentence(text) {
+  const begun = /^[a-z_]+[[:.]/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?。]$/.test(begun) ? begun : `${begun}.`;
+}
