@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
-from shared.limits import IMAGE_PIXELS, IMAGE_SIDE
+from shared.limits import IMAGE_BYTES, IMAGE_PIXELS, IMAGE_SIDE
 
 assert WebPImagePlugin  # imported to register: Pillow registers the other formats when it opens its first file
 
@@ -35,7 +36,7 @@ _UPRIGHT = {
 class ImageLimits:
     """The largest picture that is decoded."""
 
-    file_bytes: int = 8 * 1024 * 1024
+    file_bytes: int = IMAGE_BYTES
     side: int = IMAGE_SIDE
     pixels: int = IMAGE_PIXELS
     jpeg_scans: int = 100
@@ -101,9 +102,10 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
             raise InvalidArgumentError(
                 f"is not a picture of a known format ({', '.join(FORMATS)})", reason=Reason.IMAGE_UNREADABLE
             ) from None
-        except Image.DecompressionBombError:
+        except Image.DecompressionBombError as error:
+            pixels = re.findall(r"\d+", str(error))[0]  # Pillow keeps them to itself otherwise
             raise InvalidArgumentError(
-                f"has too many pixels; the limit is {limits.pixels}", reason=Reason.IMAGE_TOO_LARGE
+                f"has {pixels} pixels; the limit is {limits.pixels}", reason=Reason.IMAGE_TOO_LARGE
             ) from None
         except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
             raise InvalidArgumentError(
@@ -123,8 +125,12 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8), "L").convert("RGB")
+    if image.mode.startswith("I"):  # grey of 16 bits, which Pillow would clip, not scale
+        deep = np.asarray(image)
+        grey = (deep.clip(0, 0xFFFF) >> 8).astype(np.uint8)
+        if isinstance(clear := image.info.get("transparency"), int):
+            grey[deep == clear] = 255
+        return Image.fromarray(grey, "L").convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", coloured.size, WHITE), coloured).convert("RGB")
