@@ -36,14 +36,28 @@ class ModelDirectoryError(ConfigurationError):
     """A model directory that cannot be served; the message names file, key, expected and found."""
 
 
+MESSAGE_BYTES = 1000
+"""The longest message of a call's end, as UTF-8: it travels, three times at the worst, in an HTTP header, and many
+clients take 8 KiB of those."""
+
+
 class CallError(DiptychError):
     """A call's end other than OK; `reason` is None where another program named none."""
 
     code: ClassVar[Code] = Code.UNKNOWN
 
     def __init__(self, message: str, *, reason: Reason | None = None) -> None:
-        super().__init__(message)
+        super().__init__(_shortened(message))
         self.reason = reason
+
+
+def _shortened(message: str) -> str:
+    """Without its middle where it is too long: it may quote what the caller sent."""
+    coded = message.encode()
+    if len(coded) <= MESSAGE_BYTES:
+        return message
+    half = MESSAGE_BYTES // 2 - 2
+    return f"{coded[:half].decode(errors='ignore')}…{coded[-half:].decode(errors='ignore')}"
 
 
 class InvalidArgumentError(CallError):

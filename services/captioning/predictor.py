@@ -114,8 +114,9 @@ class CaptioningPredictor:
             return Failure(reason=Reason.ENCODING_INVALID, message=message)
         tokens = torch.from_numpy(np.frombuffer(encoding.tokens, "<f2").astype(np.float32))
         vector = torch.from_numpy(np.frombuffer(encoding.vector, "<f4").astype(np.float32))
-        if not (torch.isfinite(tokens).all() and torch.isfinite(vector).all()):
-            return Failure(reason=Reason.ENCODING_INVALID, message="the encoding has numbers that are not finite")
+        if not (torch.isfinite(tokens).all() and torch.isfinite(vector).all() and vector.any()):
+            message = "vector is zero, or the encoding has numbers that are not finite"
+            return Failure(reason=Reason.ENCODING_INVALID, message=message)
         return tokens.view(config.memory_tokens, config.token_width), vector
 
     def _write(self, encodings: list[tuple[Tensor, Tensor]], starts: list[int], width: int) -> list[Written]:

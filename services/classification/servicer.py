@@ -10,7 +10,9 @@ from diptych.classification.v1 import classification_pb2, classification_pb2_grp
 from diptych.types.v1 import label_pb2
 from services.classification.items import ClassifiedImage, ImageItem
 from services.classification.settings import ClassificationSettings
+from shared.codes import Reason
 from shared.encodings import to_proto
+from shared.errors import InvalidArgumentError
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
 from shared.inference.submission import (
@@ -22,6 +24,7 @@ from shared.inference.submission import (
     submit_call,
     timings_message,
 )
+from shared.limits import IMAGE_BYTES
 
 DEFAULT_TOP_K = 5
 
@@ -47,6 +50,8 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
     ) -> classification_pb2.ClassifyImageResponse:
         """Labels, the model's or the caller's, and where asked the encoding, of each image."""
         check_count(len(request.images), field="images", limit=self._settings.max_images)
+        for index, image in enumerate(request.images):
+            _check_file(image, f"images[{index}]")
         label_vectors = self._label_vectors(request)
         # The caller's own labels are in no language of ours; one that is named must still exist.
         language = answer_language(request.language, self._info) if request.language or not label_vectors else ""
@@ -78,6 +83,16 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
     ) -> classification_pb2.GetModelResponse:
         """What is served, without asking the model."""
         return classification_pb2.GetModelResponse(capabilities=self._capabilities)
+
+
+def _check_file(image: bytes, field: str) -> None:
+    """What can be known without reading it; to bring it to the model process is the dearer part."""
+    if not image:
+        message = f"{field} is empty; send a picture file's bytes"
+        raise InvalidArgumentError(message, reason=Reason.FIELD_MISSING, field=field)
+    if len(image) > IMAGE_BYTES:
+        message = f"{field} has {len(image)} bytes; the limit is {IMAGE_BYTES}"
+        raise InvalidArgumentError(message, reason=Reason.IMAGE_TOO_LARGE, field=field)
 
 
 def _classification(output: ClassifiedImage) -> classification_pb2.Classification:

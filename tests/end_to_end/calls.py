@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.rpc import error_details_pb2
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from grpc_status import rpc_status
 
 from diptych.captioning.v1 import captioning_pb2_grpc
@@ -54,6 +54,8 @@ class Refusal:
 
     code: grpc.StatusCode
     message: str
+    reason: str = ""
+    """Of the ErrorInfo."""
     field: str = ""
     """Of the BadRequest violation."""
     description: str = ""
@@ -71,11 +73,14 @@ async def refusal(call: Awaitable[Any]) -> Refusal:
 
 
 def _taken_apart(error: grpc.aio.AioRpcError) -> Refusal:
-    field, description, retry_seconds = "", "", None
+    reason, field, description, retry_seconds = "", "", "", None
     status = rpc_status.from_call(error)  # type: ignore[arg-type]  # it asks for no more than the error has
     for detail in status.details if status is not None else ():
-        bad, retry = error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
-        if detail.Unpack(bad):
+        info, bad, retry = (kind() for kind in (ErrorInfo, BadRequest, RetryInfo))
+        if detail.Unpack(info):
+            assert info.domain == "diptych"
+            reason = info.reason
+        elif detail.Unpack(bad):
             [violation] = bad.field_violations
             field, description = violation.field, violation.description
         elif detail.Unpack(retry):
@@ -83,6 +88,7 @@ def _taken_apart(error: grpc.aio.AioRpcError) -> Refusal:
     return Refusal(
         code=error.code(),
         message=error.details() or "",
+        reason=reason,
         field=field,
         description=description,
         retry_seconds=retry_seconds,

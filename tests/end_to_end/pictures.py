@@ -32,9 +32,33 @@ def bomb_png(side: int = 30_000) -> bytes:
     packed = b"".join(packer.compress(row) for _ in range(100)) + packer.flush()  # 100 rows: refused before they end
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
-    return PNG_SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
+    return PNG_SIGNATURE + b"".join(png_chunk(kind, data) for kind, data in chunks)
+
+
+def bomb(file_format: str) -> bytes:
+    """A small file whose header says 30,000 x 30,000 pixels, or as many as the format can."""
+    if file_format == "PNG":
+        return bomb_png()
+    data = bytearray(picture_file(file_format))
+    side = {"JPEG": ">HH", "GIF": "<HH", "BMP": "<ii", "WEBP": "<HH"}[file_format]
+    place = {"JPEG": data.find(b"\xff\xc0") + 5, "GIF": 6, "BMP": 18, "WEBP": 26}[file_format]
+    most = 16_383 if file_format == "WEBP" else 30_000
+    struct.pack_into(side, data, place, most, most)
+    return bytes(data)
+
+
+def text_bomb_png() -> bytes:
+    """A PNG with a compressed comment of 200 MB in 200 kB."""
+    packer = zlib.compressobj(9)
+    text = b"Comment\0\0" + b"".join(packer.compress(bytes(1_000_000)) for _ in range(200)) + packer.flush()
+    good = picture_file("PNG")
+    after_header = len(PNG_SIGNATURE) + 25
+    return good[:after_header] + png_chunk(b"zTXt", text) + good[after_header:]
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Length, kind, data, checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def pixels_of(data: bytes) -> tuple[tuple[int, int], bytes]:

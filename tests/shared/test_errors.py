@@ -10,6 +10,7 @@ from shared import errors
 from shared.codes import Code
 from shared.errors import (
     CALL_ERRORS,
+    MESSAGE_BYTES,
     CallError,
     ConfigurationError,
     DiptychError,
@@ -79,6 +80,19 @@ def test_space_mismatch_names_both_spaces() -> None:
 def test_overload_says_when_to_come_back() -> None:
     assert OverloadedError("full", retry_after_seconds=1.5).retry_after_seconds == 1.5
     assert OverloadedError("full").retry_after_seconds == 0.0
+
+
+@pytest.mark.parametrize("letter", ["x", "猫", "🐈"])
+def test_long_message_loses_its_middle_and_fits_a_header(letter: str) -> None:
+    message = str(InvalidArgumentError(f"language is {letter * 100_000!r}; the model knows en, zh"))
+
+    assert len(message.encode()) <= MESSAGE_BYTES
+    assert message.startswith(f"language is '{letter}{letter}")
+    assert message.endswith(f"{letter}'; the model knows en, zh")
+
+
+def test_message_of_the_longest_length_is_whole() -> None:
+    assert str(CallError("x" * MESSAGE_BYTES)) == "x" * MESSAGE_BYTES
 
 
 def test_code_of_an_error_is_that_of_its_class() -> None:
