@@ -24,6 +24,12 @@ class CaptionerConfig:
     space_width: int
     """Numbers of a vector of the joint space."""
 
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"heads: expected a divisor of the width {self.width}, found {self.heads}")
+        if self.longest < 2:
+            raise ValueError(f"longest: expected at least 2, for start and end, found {self.longest}")
+
 
 PADDING, END = 0, 1
 

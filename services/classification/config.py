@@ -22,6 +22,13 @@ class ImageEncoderConfig:
     concepts: int
     """Classes of the head, in the order of labels.json."""
 
+    def __post_init__(self) -> None:
+        if self.pixels % 16:
+            raise ValueError(f"pixels: expected a multiple of 16, found {self.pixels}")
+        for key, numbers, count in (("widths", self.widths, 4), ("depths", self.depths, 3)):
+            if len(numbers) != count:
+                raise ValueError(f"{key}: expected {count} numbers, found {list(numbers)}")
+
 
 PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
     # 4.9 M parameters, 0.20 GMAC a picture

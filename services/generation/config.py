@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GROUPS = 4
+"""Of every group norm."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
@@ -21,6 +24,12 @@ class GeneratorConfig:
     """Numbers of the noise, at least `styles` + 4."""
     space_width: int
     """Numbers of a vector of the joint space."""
+
+    def __post_init__(self) -> None:
+        if odd := [width for width in self.widths if width % GROUPS]:
+            raise ValueError(f"widths: expected multiples of {GROUPS}, found {odd[0]}")
+        if self.noise_width < self.styles + 4:
+            raise ValueError(f"noise_width: expected at least styles + 4 = {self.styles + 4}, found {self.noise_width}")
 
     @property
     def pixels(self) -> int:

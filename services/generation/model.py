@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.generation.config import GeneratorConfig
+from services.generation.config import GROUPS, GeneratorConfig
 
-GROUPS = 4
 TINT = 0.15
 
 

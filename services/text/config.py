@@ -18,6 +18,10 @@ class TextEncoderConfig:
     space_width: int
     """Numbers of a vector of the joint space."""
 
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"heads: expected a divisor of half the width {self.width}, found {self.heads}")
+
 
 PRESETS: dict[str, dict[str, int]] = {
     "pictograms": dict(width=256, layers=3, heads=4, space_width=256),  # 3.5 M parameters with 4,000 tokens

@@ -91,6 +91,9 @@ class ModelDirectory:
             zero_shot_scale=table.get("serving", {}).get("zero_shot_scale"),
         )
         directory._check_buckets(file)
+        if not all(type(language) is str for language in directory.languages):
+            found = list(directory.languages)
+            raise ModelDirectoryError(f"{file}: serving.languages: expected codes of languages, found {found}")
         if directory.microbatch < 0:
             raise ModelDirectoryError(f"{file}: serving.microbatch: expected at least 0, found {directory.microbatch}")
         scale = directory.zero_shot_scale
@@ -129,7 +132,8 @@ class ModelDirectory:
     def config(self, kind: type[Config]) -> Config:
         """The `[architecture]` table as the service's config class.
 
-        Raises ModelDirectoryError for a key that is missing, unknown or of another type.
+        Raises ModelDirectoryError for a key that is missing, unknown, of another type or below 1, and for what the
+        class itself refuses: its ValueError begins with the key.
         """
         fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
         file = self.path / FILE_NAME
@@ -142,7 +146,12 @@ class ModelDirectory:
             if type(value) is not wanted or (type(value) is list and not all(type(one) is int for one in value)):
                 expected = "a list of integers" if wanted is list else "an integer"
                 raise ModelDirectoryError(f"{file}: architecture.{key}: expected {expected}, found {value!r}")
-        return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in self.architecture.items()})
+            if min(value if isinstance(value, list) else [value], default=0) < 1:
+                raise ModelDirectoryError(f"{file}: architecture.{key}: expected at least 1, found {value!r}")
+        try:
+            return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in self.architecture.items()})
+        except ValueError as error:
+            raise ModelDirectoryError(f"{file}: architecture.{error}") from None
 
     def info(self) -> ModelInfo:
         """What callers are told of the model."""

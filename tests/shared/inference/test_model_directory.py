@@ -16,6 +16,10 @@ class Shape:
     width: int
     depths: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if self.width % 2:
+            raise ValueError(f"width: expected an even number, found {self.width}")
+
 
 def write(folder: Path, **changes: str) -> Path:
     lines = {
@@ -56,6 +60,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = 0.0"}, "expected a number above 0, found 0.0"),
         ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = nan"}, "expected a number above 0, found nan"),
         ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = true"}, "expected a number above 0, found True"),
+        ({"serving": "[serving]\nbucket_sizes = [1]\nlanguages = [1]"}, "serving.languages: expected codes of"),
         ({"serving": "[serving\n"}, "is not TOML"),
     ],
 )
@@ -87,6 +92,9 @@ def test_zero_shot_scale_may_be_absent(tmp_path: Path, line: str, scale: float |
         ("width = 8\ndepths = [1]\nheads = 2", "found also ['heads']"),
         ('width = "8"\ndepths = [1]', "architecture.width: expected an integer, found '8'"),
         ("width = 8\ndepths = 1", "architecture.depths: expected a list of integers, found 1"),
+        ("width = 0\ndepths = [1]", "architecture.width: expected at least 1, found 0"),
+        ("width = 8\ndepths = [1, -1]", "architecture.depths: expected at least 1, found [1, -1]"),
+        ("width = 7\ndepths = [1]", "architecture.width: expected an even number, found 7"),
     ],
 )
 def test_architecture_that_the_service_does_not_have_is_refused(tmp_path: Path, table: str, complaint: str) -> None:
