@@ -8,31 +8,15 @@ from typing import Annotated
 
 import typer
 
+from gateway import commands, up
 from gateway import demo as demonstration
-from gateway import pictures, up
-from gateway import status as health_report
 from gateway.console import fail, run
+from gateway.options import Device, Models, Precision, Threads
 from gateway.settings import DEFAULT_PORT
 from shared.errors import ConfigurationError, DiptychError
 
 EXTENSIONS = "diptych.commands"
 """Entry points of this group become sub-commands; each is a `typer.Typer`."""
-DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
-
-Address = Annotated[str, typer.Option(envvar="DIPTYCH_ADDRESS", help="host:port of the gateway.")]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
-Device = Annotated[str | None, typer.Option(help="Device of the models: auto, cpu, cuda or cuda:N (DIPTYCH_DEVICE).")]
-Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16 (DIPTYCH_PRECISION).")]
-Threads = Annotated[int | None, typer.Option(min=0, help="CPU threads of each model, 0 for all (DIPTYCH_THREADS).")]
-Models = Annotated[
-    Path | None,
-    typer.Option(
-        exists=True,
-        file_okay=False,
-        help="Folder with model directories of yours, named text, classification, generation, captioning.",
-    ),
-]
-PictureFiles = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE...")]
 
 
 def build() -> typer.Typer:
@@ -45,10 +29,14 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     cli.command("up")(_up)
-    cli.command("text-to-image")(_text_to_image)
-    cli.command("image-to-text")(_image_to_text)
-    cli.command("status")(_status)
     cli.command("demo")(_demo)
+    cli.command("text-to-image")(commands.text_to_image)
+    cli.command("image-to-text")(commands.image_to_text)
+    cli.command("classify")(commands.classify)
+    cli.command("encode")(commands.encode)
+    cli.command("replay")(commands.replay)
+    cli.command("status")(commands.status)
+    cli.command("capabilities")(commands.capabilities)
     for entry in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
         _add_extension(cli, entry)
     return cli
@@ -74,41 +62,6 @@ def _up(
     """Run all of Diptych on this machine until Ctrl-C."""
     environment = up.model_environment(device, precision, threads)
     run(up.up(port, log_directory=log_directory, environment=environment, models=models))
-
-
-def _text_to_image(
-    prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="What to paint; quote each prompt.")],
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Pictures a prompt.")] = 1,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**64 - 1, help="First seed, for the same pictures again.")
-    ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A folder, or a .png file for one picture.")] = Path(),
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 60.0,
-) -> None:
-    """Paint pictures of texts."""
-    run(pictures.text_to_image(prompts, number, seed, output, address, timeout))
-
-
-def _image_to_text(
-    files: PictureFiles,
-    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
-    labels: Annotated[int, typer.Option(min=1, help="Labels a picture.")] = 5,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 60.0,
-) -> None:
-    """Describe picture files in words."""
-    run(pictures.image_to_text(files, language, labels, address, timeout))
-
-
-def _status(
-    addresses: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[HOST:PORT]...", help="Servers to ask; those of `diptych up` if none."),
-    ] = None,
-) -> None:
-    """Show which servers serve, and with which model."""
-    run(health_report.status(addresses or []))
 
 
 def _demo(

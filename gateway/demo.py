@@ -13,15 +13,13 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from diptych.types.v1 import model_pb2
+from gateway.client import AsyncDiptych
 from gateway.console import ExitCode, one_line, output
-from gateway.contact_sheet import contact_sheet, decode_png, encode_png
 from gateway.local import GATEWAY, MODULES, LocalPlatform, choose_ports
-from gateway.pictures import file_name, make_folder, told_captions, told_labels, write_picture
-from gateway.remote import RemoteGateway, connect
+from gateway.pictures import SHEET, file_name, make_folder, told_captions, told_labels, write_picture, write_sheet
+from gateway.results import Stage
 from gateway.up import line_printer, model_directories, show_start
-from shared.codes import Reason
-from shared.errors import CallError, InternalError
+from shared.errors import CallError
 
 PROMPTS = (
     *("strawberry", "a black cat", "一只黑猫", "a red apple", "一辆汽车", "pizza"),
@@ -33,7 +31,6 @@ SEED = 1
 VARIATIONS = 3
 LANGUAGES = ("en", "zh")
 COLUMNS = 6
-SHEET = "contact-sheet.png"
 LABELS = 3
 TIMEOUT_SECONDS = 60.0
 
@@ -99,46 +96,46 @@ async def _exhibit(address: str, folder: Path, images: Sequence[Path], console: 
     wanted = [(prompt, [SEED]) for prompt in PROMPTS]
     wanted += [(prompt, list(range(SEED + 1, SEED + 1 + VARIATIONS))) for prompt in VARIED_PROMPTS]
     exhibits: list[Exhibit] = []
-    async with connect(address, timeout_seconds=TIMEOUT_SECONDS) as gateway:
+    async with AsyncDiptych(address, timeout=TIMEOUT_SECONDS) as diptych:
         for prompt, seeds in track(wanted, "painting", console=console):
-            exhibits += await _paint(gateway, prompt, seeds, folder)
+            exhibits += await _paint(diptych, prompt, seeds, folder)
         _write_sheet([exhibit for exhibit in exhibits if not exhibit.error], folder / SHEET)
         exhibits += [Exhibit(path=path) for path in images]
         for exhibit in track([each for each in exhibits if not each.error], "describing", console=console):
-            await _describe(gateway, exhibit)
+            await _describe(diptych, exhibit)
     return exhibits
 
 
-async def _paint(gateway: RemoteGateway, prompt: str, seeds: Sequence[int], folder: Path) -> list[Exhibit]:
+async def _paint(diptych: AsyncDiptych, prompt: str, seeds: Sequence[int], folder: Path) -> list[Exhibit]:
     exhibits = [Exhibit(path=folder / file_name(prompt, seed), prompt=prompt, seed=seed) for seed in seeds]
     begin = time.perf_counter()
     try:
-        answer = await gateway.text_to_image(prompt, seeds=seeds)
+        painted = await diptych.text_to_image(prompt, seeds=seeds)
     except CallError as error:
         for exhibit in exhibits:
             exhibit.error = one_line(error)
         return exhibits
-    told_time = _told_time(begin, answer.stages)
-    for exhibit, painted in zip(exhibits, answer.images, strict=True):
-        write_picture(exhibit.path, painted.image.data)
+    told_time = _told_time(begin, painted[0].stages)
+    for exhibit, picture in zip(exhibits, painted, strict=True):
+        write_picture(exhibit.path, picture.data)
         exhibit.painted = told_time
     return exhibits
 
 
-async def _describe(gateway: RemoteGateway, exhibit: Exhibit) -> None:
+async def _describe(diptych: AsyncDiptych, exhibit: Exhibit) -> None:
     try:
         image = exhibit.path.read_bytes()
         for language in LANGUAGES:
             begin = time.perf_counter()
-            answer = await gateway.image_to_text([image], language=language, top_k=LABELS)
-            exhibit.described = _told_time(begin, answer.stages)
-            exhibit.captions.append(told_captions(answer.descriptions[0]))
-            exhibit.labels = exhibit.labels or told_labels(answer.descriptions[0])
+            [said] = await diptych.image_to_text(image, language=language, top_k=LABELS)
+            exhibit.described = _told_time(begin, said.stages)
+            exhibit.captions.append(told_captions(said.captions))
+            exhibit.labels = exhibit.labels or told_labels(said.labels)
     except CallError as error:
         exhibit.error = one_line(error)
 
 
-def _told_time(begin: float, stages: Sequence[model_pb2.Stage]) -> str:
+def _told_time(begin: float, stages: Sequence[Stage]) -> str:
     """`45 (8, 36)`: milliseconds since `begin`, and those of each stage."""
     parts = ", ".join(f"{stage.elapsed_seconds * 1000:.0f}" for stage in stages)
     return f"{(time.perf_counter() - begin) * 1000:.0f} ({parts})"
@@ -149,11 +146,7 @@ def _write_sheet(painted: Sequence[Exhibit], path: Path) -> None:
     first = [exhibit for exhibit in painted if exhibit.seed == SEED]
     rows = [first[start : start + COLUMNS] for start in range(0, len(first), COLUMNS)]
     rows += [[each for each in painted if each.prompt == prompt] for prompt in VARIED_PROMPTS]
-    try:
-        sheet = contact_sheet([[decode_png(each.path.read_bytes()) for each in row] for row in rows if row])
-    except ValueError as error:
-        raise InternalError(f"a painted picture cannot be read: {error}", reason=Reason.DEFECT) from error
-    write_picture(path, encode_png(sheet))
+    write_sheet([[each.path for each in row] for row in rows], path)
 
 
 def _table(exhibits: Sequence[Exhibit]) -> Table:

@@ -1,97 +1,31 @@
-"""`diptych text-to-image` and `diptych image-to-text`: files in and out of one gateway."""
+"""Files of painted pictures, and what is said about pictures on the screen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-from rich.console import Console
-from rich.text import Text
+from gateway.contact_sheet import contact_sheet, decode_png, encode_png
+from gateway.results import Caption, Label, Stage
+from shared.codes import Reason
+from shared.errors import ConfigurationError, InternalError
 
-from diptych.gateway.v1 import gateway_pb2
-from gateway.console import ExitCode
-from gateway.remote import connect
-from shared.errors import ConfigurationError
-
-IMAGES_A_CALL = 16
-"""The gateway's default limit."""
-BYTES_A_CALL = 48 * 1024 * 1024
-"""Well below the largest message that a gateway takes by default."""
+ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+"""Of a picture's file, by format."""
 NAME_CHARACTERS = 40
+SHEET = "contact-sheet.png"
+"""All pictures of a folder on one; `image-to-text FOLDER` leaves it out."""
 
 
-async def text_to_image(
-    prompts: Sequence[str], number: int, seed: int | None, output: Path, address: str, timeout_seconds: float
-) -> ExitCode:
-    """Paints `number` pictures a prompt and prints the name of each file.
-
-    Raises:
-        ConfigurationError: `output` cannot be written, or is one file for several pictures.
-        CallError: what the gateway answered.
-    """
-    single = output.suffix.lower() == ".png"
-    if single and len(prompts) * number > 1:
-        raise ConfigurationError(f"{output} is one file for {len(prompts) * number} pictures; name a folder")
-    seeds = [] if seed is None else [(seed + index) % 2**64 for index in range(number)]
-    written: set[Path] = set()
-    async with connect(address, timeout_seconds=timeout_seconds) as gateway:
-        for prompt in prompts:
-            with Console(stderr=True).status(Text(f"painting {prompt}")):
-                answer = await gateway.text_to_image(prompt, seeds=seeds, image_count=0 if seeds else number)
-            for painted in answer.images:
-                path = output if single else _unused(output / file_name(prompt, painted.seed), written)
-                write_picture(path, painted.image.data)
-                typer.echo(f"{path}  seed {painted.seed}")
-    return ExitCode.OK
-
-
-async def image_to_text(
-    files: Sequence[Path], language: str, labels: int, address: str, timeout_seconds: float
-) -> ExitCode:
-    """Prints a line a file: its caption and its labels.
-
-    Raises:
-        CallError: what the gateway answered.
-    """
-    async with connect(address, timeout_seconds=timeout_seconds) as gateway:
-        for part in _parts(files):
-            with Console(stderr=True).status(f"describing {len(part)} of {len(files)} pictures"):
-                images = [path.read_bytes() for path in part]
-                answer = await gateway.image_to_text(images, language=language, top_k=labels)
-            for path, description in zip(part, answer.descriptions, strict=True):
-                typer.echo(f"{path}: {told_captions(description)} ({told_labels(description)})")
-    return ExitCode.OK
-
-
-def _parts(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Files in order, as many together as one call takes."""
-    part: list[Path] = []
-    size = 0
-    for path in files:
-        more = path.stat().st_size
-        if part and (len(part) == IMAGES_A_CALL or size + more > BYTES_A_CALL):
-            yield part
-            part, size = [], 0
-        part.append(path)
-        size += more
-    yield part
+def words_of(prompt: str) -> str:
+    """`a-black-cat` for "A black cat!", for the name of a file; letters of every language stay."""
+    words = "".join(char.lower() if char.isalnum() else " " for char in prompt).split()
+    return "-".join(words)[:NAME_CHARACTERS] or "picture"
 
 
 def file_name(prompt: str, seed: int) -> str:
-    """`a-black-cat-7.png` for "A black cat!" and seed 7; letters of every language stay."""
-    words = "".join(char.lower() if char.isalnum() else " " for char in prompt).split()
-    return f"{'-'.join(words)[:NAME_CHARACTERS] or 'picture'}-{seed}.png"
-
-
-def _unused(path: Path, written: set[Path]) -> Path:
-    """The path, numbered if this run has written it: prompts may differ only in what a file name leaves out."""
-    free, number = path, 1
-    while free in written:
-        number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
-    written.add(free)
-    return free
+    """`a-black-cat-7.png` for "A black cat!" and seed 7."""
+    return f"{words_of(prompt)}-{seed}.png"
 
 
 def make_folder(path: Path) -> Path:
@@ -120,11 +54,40 @@ def write_picture(path: Path, data: bytes) -> None:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
 
-def told_captions(description: gateway_pb2.ImageDescription) -> str:
+def write_sheet(rows: Sequence[Sequence[Path]], path: Path) -> None:
+    """Writes one PNG of all these PNG files.
+
+    Raises:
+        ConfigurationError: the file system refuses.
+        InternalError: a picture that was painted cannot be read.
+    """
+    try:
+        sheet = contact_sheet([[decode_png(each.read_bytes()) for each in row] for row in rows if row])
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise InternalError(f"a painted picture cannot be read: {error}", reason=Reason.DEFECT) from error
+    write_picture(path, encode_png(sheet))
+
+
+def told_captions(captions: Sequence[Caption]) -> str:
     """The captions as one line."""
-    return " / ".join(caption.text for caption in description.captions)
+    return " / ".join(caption.text for caption in captions)
 
 
-def told_labels(description: gateway_pb2.ImageDescription) -> str:
-    """`black cat 93 %, dog 4 %`."""
-    return ", ".join(f"{label.text} {label.probability:.0%}" for label in description.labels)
+def told_labels(labels: Sequence[Label]) -> str:
+    """`black cat 93%, dog 4%`."""
+    return ", ".join(f"{label.text} {label.probability:.0%}" for label in labels)
+
+
+def models_entry(stages: Sequence[Stage]) -> dict[str, dict[str, str]]:
+    """The models behind an answer by service, for a line of JSON."""
+    return {
+        stage.method.split(".")[1]: {
+            "name": stage.model.name,
+            "version": stage.model.version,
+            "digest": stage.model.digest,
+            "space": stage.model.space,
+        }
+        for stage in stages
+    }

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.settings import SERVICES
+from tests.gateway.fake_gateway import Running, running_gateway
 from tests.gateway.fake_platform import Platform, running_platform
 
 
@@ -27,6 +28,13 @@ def platform(shared_platform: Platform) -> Platform:
         for fake in getattr(shared_platform, service):
             fake.behaviour.reset()
     return shared_platform
+
+
+@pytest.fixture
+def fake_gateway() -> Iterator[Running]:
+    """A gateway with nothing behind it that has seen nothing yet, for clients."""
+    with running_gateway() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

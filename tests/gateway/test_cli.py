@@ -1,4 +1,4 @@
-"""The `diptych` command against a gateway over fakes: files, lines and exit codes."""
+"""The `diptych` command: its sub-commands, its options for every gateway, its exit codes and its one-line errors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner, Result
 
 from gateway import cli
 from gateway.console import EXIT_CODES, ExitCode, exit_code
-from gateway.contact_sheet import decode_png
 from gateway.local import choose_ports
-from shared.codes import Code
-from shared.errors import CALL_ERRORS, ConfigurationError
+from shared.codes import Code, Reason
+from shared.errors import (
+    CALL_ERRORS,
+    CallError,
+    ConfigurationError,
+    InternalError,
+    OverloadedError,
+    UnauthenticatedError,
+    UnimplementedError,
+)
+from tests.gateway.command import diptych
+from tests.gateway.fake_gateway import Running
+
+GATEWAY_COMMANDS = ("text-to-image", "image-to-text", "classify", "encode", "replay", "status", "capabilities")
+KEY = "s3cr3t-key"
 
 
 @pytest.fixture
@@ -23,86 +34,8 @@ def nowhere() -> str:
     return f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
 
 
-def _diptych(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.build(), [str(each) for each in arguments])
-
-
-def test_text_to_image_writes_a_picture_a_seed_into_the_folder(gateway_address: str, tmp_path: Path) -> None:
-    result = _diptych(
-        "text-to-image", "A cat!", "-n", 2, "--seed", 7, "-o", tmp_path / "new", "--address", gateway_address
-    )
-    assert result.exit_code == ExitCode.OK
-    assert result.stdout.splitlines() == [
-        f"{tmp_path}/new/a-cat-7.png  seed 7",
-        f"{tmp_path}/new/a-cat-8.png  seed 8",
-    ]
-    assert decode_png((tmp_path / "new/a-cat-7.png").read_bytes()).rows[0][:3] == bytes((7, len("A cat!"), 0))
-
-
-def test_text_to_image_paints_each_prompt(gateway_address: str, tmp_path: Path) -> None:
-    result = _diptych("text-to-image", "a cat", "一只黑猫", "--seed", 1, "-o", tmp_path, "--address", gateway_address)
-    assert result.exit_code == ExitCode.OK
-    assert {path.name for path in tmp_path.iterdir()} == {"a-cat-1.png", "一只黑猫-1.png"}
-
-
-def test_prompts_with_markup_and_alike_in_file_names_get_a_file_each(gateway_address: str, tmp_path: Path) -> None:
-    result = _diptych("text-to-image", "[/b] C", "C", "C++", "--seed", 7, "-o", tmp_path, "--address", gateway_address)
-    assert result.exit_code == ExitCode.OK
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b-c-7.png", "c-7-2.png", "c-7.png"]
-
-
-def test_text_to_image_writes_one_picture_to_a_named_file(gateway_address: str, tmp_path: Path) -> None:
-    result = _diptych("text-to-image", "a cat", "-o", tmp_path / "cat.png", "--address", gateway_address)
-    assert result.exit_code == ExitCode.OK
-    assert (tmp_path / "cat.png").exists()
-
-
-def test_one_file_for_two_pictures_is_refused(tmp_path: Path) -> None:
-    result = _diptych("text-to-image", "a cat", "-n", 2, "-o", tmp_path / "cat.png")
-    assert result.exit_code == ExitCode.USAGE
-    assert result.stderr == f"error: {tmp_path}/cat.png is one file for 2 pictures; name a folder\n"
-
-
-def test_folder_that_cannot_be_written_is_refused_in_one_line(gateway_address: str, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    result = _diptych("text-to-image", "a cat", "-o", tmp_path / "file", "--address", gateway_address)
-    assert result.exit_code == ExitCode.USAGE
-    assert result.stderr.startswith(f"error: cannot make folder {tmp_path}/file")
-
-
-def test_image_to_text_prints_a_line_a_file(gateway_address: str, tmp_path: Path) -> None:
-    files = [tmp_path / "one.png", tmp_path / "two.png"]
-    files[0].write_bytes(b"1")
-    files[1].write_bytes(b"22")
-    result = _diptych("image-to-text", *files, "--language", "zh", "--labels", 1, "--address", gateway_address)
-    assert result.exit_code == ExitCode.OK
-    assert result.stdout.splitlines() == [
-        f"{files[0]}: zh: 1 bytes (zh label 0 50%)",
-        f"{files[1]}: zh: 2 bytes (zh label 0 50%)",
-    ]
-
-
-def test_image_to_text_takes_more_files_than_one_call_does(gateway_address: str, tmp_path: Path) -> None:
-    files = [tmp_path / f"{index}.png" for index in range(18)]
-    for path in files:
-        path.write_bytes(b"x")
-    result = _diptych("image-to-text", *files, "--address", gateway_address)
-    assert result.exit_code == ExitCode.OK
-    assert len(result.stdout.splitlines()) == 18
-
-
-def test_file_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
-    assert _diptych("image-to-text", tmp_path / "none.png").exit_code == ExitCode.USAGE
-
-
-def test_refused_request_says_field_and_limit(gateway_address: str, tmp_path: Path) -> None:
-    result = _diptych("text-to-image", "x" * 501, "-o", tmp_path, "--address", gateway_address)
-    assert result.exit_code == ExitCode.REFUSED
-    assert result.stderr == "error: prompt has 501 characters; the limit is 500\n"
-
-
 def test_no_gateway_says_how_to_start_one(nowhere: str) -> None:
-    result = _diptych("text-to-image", "a cat", "--address", nowhere)
+    result = diptych("encode", "a cat", "--address", nowhere, "--retries", 1)
     assert result.exit_code == ExitCode.UNAVAILABLE
     assert result.stderr == (
         f"error: no gateway answers at {nowhere} (connection refused); "
@@ -110,22 +43,56 @@ def test_no_gateway_says_how_to_start_one(nowhere: str) -> None:
     )
 
 
-def test_timeout_has_its_own_exit_code(gateway_address: str, tmp_path: Path) -> None:
-    result = _diptych("text-to-image", "a cat", "-o", tmp_path, "--timeout", 0.001, "--address", gateway_address)
+def test_timeout_has_its_own_exit_code(fake_gateway: Running) -> None:
+    fake_gateway.behaviour.delay_seconds = 1.0
+    result = diptych("encode", "a cat", "--timeout", 0.1, "--address", fake_gateway.address)
     assert result.exit_code == ExitCode.TIMEOUT
-    assert "--timeout allows more time" in result.stderr
+    assert result.stderr == (f"error: no answer from {fake_gateway.address} within 0.1 s; --timeout allows more time\n")
 
 
-def test_status_shows_who_serves(gateway_address: str, nowhere: str) -> None:
-    result = _diptych("status", gateway_address)
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (OverloadedError("queue is full", retry_after_seconds=4.0), ExitCode.BUSY, "queue is full; try again in 4 s"),
+        (UnauthenticatedError("who?"), ExitCode.REFUSED, "who?; say who you are with --key or DIPTYCH_KEY"),
+        (UnimplementedError("no"), ExitCode.FAILED, "no; what answers at --address is no gateway of this version"),
+        (InternalError("oops", reason=Reason.DEFECT), ExitCode.FAILED, "oops (x-request-id req-1); find the call's"),
+    ],
+)
+def test_error_is_one_line_that_says_what_to_do(
+    fake_gateway: Running, error: CallError, code: ExitCode, told: str
+) -> None:
+    fake_gateway.behaviour.errors = [error]
+    result = diptych("encode", "a cat", "--retries", 0, "--address", fake_gateway.address)
+    assert result.exit_code == code
+    assert result.stderr.startswith(f"error: {told}") and result.stderr.count("\n") == 1
+
+
+def test_retries_are_counted_by_the_option(fake_gateway: Running) -> None:
+    fake_gateway.behaviour.errors = [OverloadedError("busy", reason=Reason.QUEUE_FULL, retry_after_seconds=0.01)] * 2
+    assert diptych("encode", "a cat", "--address", fake_gateway.address).exit_code == ExitCode.OK
+    assert len(fake_gateway.behaviour.calls) == 3
+
+
+def test_address_and_key_come_from_the_environment_too(fake_gateway: Running) -> None:
+    variables = {"DIPTYCH_ADDRESS": fake_gateway.address, "DIPTYCH_KEY": KEY}
+    assert diptych("encode", "a cat", variables=variables).exit_code == ExitCode.OK
+    assert fake_gateway.behaviour.calls[0].metadata["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("command", GATEWAY_COMMANDS)
+def test_every_command_that_calls_has_the_options_of_a_call_and_shows_no_key(command: str) -> None:
+    result = diptych(command, "--help", variables={"DIPTYCH_KEY": KEY, "COLUMNS": "200"})
     assert result.exit_code == ExitCode.OK
-    assert gateway_address in result.stdout and "serving" in result.stdout
+    for option in ("--address", "--timeout", "--key", "--retries", "DIPTYCH_KEY", "DIPTYCH_ADDRESS"):
+        assert option in result.stdout
+    assert KEY not in result.stdout
 
 
-def test_status_of_a_server_that_is_down_says_why(gateway_address: str, nowhere: str) -> None:
-    result = _diptych("status", gateway_address, nowhere)
-    assert result.exit_code == ExitCode.UNAVAILABLE
-    assert "connection refused" in result.stdout
+def test_key_that_cannot_be_sent_is_not_shown() -> None:
+    result = diptych("encode", "a cat", "--key", "s3cr3t-ключ")
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == "error: key may hold printable ASCII characters only\n"
 
 
 def test_exit_code_of_every_status_code_is_told() -> None:
@@ -167,13 +134,13 @@ def extensions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("extensions")
 def test_entry_point_becomes_a_sub_command_with_its_own_options() -> None:
-    result = _diptych("greet", "Ada", "--loud")
+    result = diptych("greet", "Ada", "--loud")
     assert (result.exit_code, result.stdout) == (0, "hello Ada!\n")
 
 
 @pytest.mark.usefixtures("extensions")
 def test_entry_point_whose_package_is_missing_breaks_only_itself() -> None:
-    assert _diptych("--help").exit_code == 0
-    result = _diptych("train", "--steps", 3)
+    assert diptych("--help").exit_code == 0
+    result = diptych("train", "--steps", 3)
     assert result.exit_code == ExitCode.USAGE
     assert "`diptych train` cannot run: No module named 'no_such_package'; pip install" in result.stderr

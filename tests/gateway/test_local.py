@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gateway.client import AsyncDiptych
 from gateway.local import SERVER_NAMES, LocalPlatform, choose_ports
 from gateway.processes import ProcessFailedError
-from gateway.remote import connect
 from shared.errors import ConfigurationError
 from tests.gateway.fake_platform import FAKE_MODULES
 
@@ -38,10 +38,10 @@ async def test_platform_serves_a_picture_and_leaves_no_process(tmp_path: Path) -
     serving: list[str] = []
     async with _platform(tmp_path) as platform:
         await platform.run(platform.wait_until_serving(lambda name, status: serving.append(name)))
-        async with connect(platform.addresses["gateway"], timeout_seconds=20) as gateway:
-            answer = await gateway.text_to_image("a cat", seeds=[7])
+        async with AsyncDiptych(platform.addresses["gateway"], timeout=20) as diptych:
+            answer = await diptych.text_to_image("a cat", seed=7)
         pids = [process.pid for process in platform.processes.values()]
-    assert answer.images[0].seed == 7
+    assert answer[0].seed == 7
     assert set(serving) == set(SERVER_NAMES)
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
     assert sorted(os.listdir(tmp_path)) == sorted(f"{name}.log" for name in SERVER_NAMES)
@@ -56,8 +56,8 @@ async def test_service_that_is_killed_serves_again(tmp_path: Path) -> None:
         while platform.processes["text"].restarts == 0:
             await asyncio.sleep(0.02)
         await asyncio.wait_for(platform.wait_until_serving(lambda name, status: None), 20)
-        async with connect(platform.addresses["gateway"], timeout_seconds=20) as gateway:
-            assert (await gateway.text_to_image("a cat")).images
+        async with AsyncDiptych(platform.addresses["gateway"], timeout=20) as diptych:
+            assert await diptych.text_to_image("a cat")
 
 
 async def test_service_that_cannot_start_ends_the_platform_with_its_reason(tmp_path: Path) -> None:
