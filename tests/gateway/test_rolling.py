@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from diptych.gateway.v1 import gateway_pb2
-from gateway.settings import GatewaySettings
+from gateway.settings import SERVICES, GatewaySettings
 from tests.gateway.behaviour import Behaviour
-from tests.gateway.fake_platform import Platform, running_platform
+from tests.gateway.fake_platform import running_platform
 from tests.gateway.fake_services import FakeReplica
+from tests.traffic import traffic
 
 
 def _pair() -> list[Behaviour]:
-    return [Behaviour(space="old", version="1"), Behaviour(space="old", version="1")]
+    """Two replicas of the old space, so slow that calls are always under way between two services."""
+    return [Behaviour(space="old", delay_seconds=0.03) for _ in range(2)]
 
 
 async def test_each_picture_is_made_by_services_of_one_space() -> None:
@@ -27,36 +31,23 @@ async def test_each_picture_is_made_by_services_of_one_space() -> None:
         assert all(fake.calls for fake in (*platform.text, *platform.generation))
 
 
-async def test_rolling_out_a_new_space_fails_no_call() -> None:
+@pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
+async def test_rolling_out_a_new_space_fails_no_call(kill: bool) -> None:
     # A call whose space went away between its two steps waits this long before it begins anew in the other.
-    settings = GatewaySettings(replica_wait_seconds=2)
-    async with running_platform(settings, text=_pair(), generation=_pair()) as platform:
-        spaces: list[str] = []
-        rolled = asyncio.Event()
-
-        async def caller() -> None:
-            while not rolled.is_set():
-                answer = await platform.stub.TextToImage(gateway_pb2.TextToImageRequest(prompt="a cat"), timeout=40)
-                assert len({stage.model.space for stage in answer.stages}) == 1
-                spaces.append(answer.stages[0].model.space)
-                await asyncio.sleep(0.01)
-
-        callers = [asyncio.create_task(caller()) for _ in range(4)]
-        for index in range(2):
-            await asyncio.gather(*(_replace(replica) for replica in _column(platform, index)))
-            await asyncio.sleep(0.5)
-        rolled.set()
-        await asyncio.gather(*callers)
-        assert spaces[0] == "old"
-        assert spaces[-1] == "new"
+    settings = GatewaySettings(replica_wait_seconds=1)
+    async with running_platform(settings, **{service: _pair() for service in SERVICES}) as platform:
+        async with traffic(platform.stub, callers=3, pause_seconds=0.0) as seen:
+            await asyncio.sleep(0.3)
+            for index in range(2):
+                for service in SERVICES:
+                    await _replace(getattr(platform, service)[index], kill)
+            await seen.settles_in("new")
+        seen.check(before="old", after="new")
 
 
-def _column(platform: Platform, index: int) -> list[FakeReplica]:
-    return [platform.text[index], platform.generation[index]]
-
-
-async def _replace(replica: FakeReplica) -> None:
-    """Drains a replica and starts one of the new space at its address."""
-    await replica.stop()
-    replica.behaviour.space = "new"
+async def _replace(replica: FakeReplica, kill: bool) -> None:
+    """Ends a replica and starts one of the new space at its address, which takes its time to be known."""
+    await (replica.kill() if kill else replica.stop())
+    replica.behaviour = Behaviour(space="new", delay_seconds=0.03)
     await replica.start()
+    await asyncio.sleep(0.7)
