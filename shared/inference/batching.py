@@ -94,10 +94,8 @@ class DynamicBatcher(Generic[In, Out]):
         self._run = run
         self._times = BatchTimes(bucket_sizes)
         self._metrics = metrics
-        self._max_items = {
-            Priority.INTERACTIVE: max_queue_items,
-            Priority.BATCH: math.ceil(max_queue_items * _BATCH_SHARE),
-        }
+        batch_items = math.ceil(max_queue_items * _BATCH_SHARE)
+        self._max_items = {Priority.INTERACTIVE: max_queue_items, Priority.BATCH: batch_items}
         self._queue: RequestQueue[Priority, In, Answer[Out]] = RequestQueue(tuple(Priority))
         self._running_until: float | None = None
         self._arrival = asyncio.Event()
@@ -266,8 +264,7 @@ class DynamicBatcher(Generic[In, Out]):
 
     def _blame(self, place: _Place[In, Out], error: Exception) -> None:
         request, index = place
-        message = f"the model failed on this item: {error}"
-        failure = Failure(reason=Reason.MODEL_OUTPUT_INVALID, message=message)
+        failure = Failure(reason=Reason.MODEL_OUTPUT_INVALID, message=f"the model failed on this item: {error}")
         self._leave(request, ItemFailedError(index, failure))
 
     async def _run_part(self, part: Sequence[_Place[In, Out]]) -> None:
