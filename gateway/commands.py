@@ -30,6 +30,7 @@ from gateway.options import (
     Retries,
     Timeout,
 )
+from gateway.settings import quiet_grpc
 from shared.errors import DiptychError
 
 
@@ -235,4 +236,5 @@ def _run(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> NoReturn:
 
 
 def _gateway(address: str, timeout: float, retries: int, key: str | None) -> AsyncDiptych:
+    quiet_grpc()
     return AsyncDiptych(address, timeout=timeout, retries=retries, key=key)

@@ -87,3 +87,8 @@ class GatewaySettings(ServerSettings):
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     """The environment for a process that we start: ours, with changes."""
     return {**os.environ, **changes}
+
+
+def quiet_grpc() -> None:
+    """Keeps gRPC's own remarks, such as that a server said goodbye, off a command's standard error."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -224,7 +224,7 @@ class _Studio:
     def _write_sheet(self, path: Path) -> None:
         """A row a prompt where each has several pictures; else as many in a row as look well."""
         keys = dict.fromkeys(json.dumps(self._wish.prompt_entry(order.prompt)) for order in self._orders)
-        rows = [self._rows[key] for key in keys if self._rows[key]]
+        rows = [list(dict.fromkeys(self._rows[key])) for key in keys if self._rows[key]]
         if all(len(row) == 1 for row in rows):
             flat = [each for row in rows for each in row]
             rows = [flat[start : start + SHEET_COLUMNS] for start in range(0, len(flat), SHEET_COLUMNS)]

@@ -258,7 +258,7 @@ class Running:
 
     address: str
     behaviour: Behaviour
-    stop: Callable[[], None]
+    stop: Callable[[], object]
 
 
 @contextmanager
