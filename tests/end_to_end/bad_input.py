@@ -79,14 +79,14 @@ def changed(encoding: encoding_pb2.Encoding, changes: dict[str, Any]) -> encodin
     return encoding_pb2.Encoding(token_width=fields.pop("token_width", encoding.token_width), **fields)
 
 
-async def send(stubs: Stubs, server: str, request: Any) -> Any:
+async def send(stubs: Stubs, server: str, request: Any, seconds: float = CALL_SECONDS) -> Any:
     """The answer to a request, told by its type; of a stream the list of its messages."""
     if isinstance(request, Raw):
         path = f"/{GRPC_SERVICES[server]}/{request.method}"
         multicallable: Any = stubs.channel.unary_unary(path)  # without serialisers: bytes in, bytes out
-        return await multicallable(request.data, timeout=CALL_SECONDS)
+        return await multicallable(request.data, timeout=seconds)
     method = type(request).__name__.removesuffix("Request")
-    call = getattr(getattr(stubs, server), method)(request, timeout=CALL_SECONDS)
+    call = getattr(getattr(stubs, server), method)(request, timeout=seconds)
     if isinstance(call, grpc.aio.UnaryStreamCall):
         return [message async for message in call]
     return await call

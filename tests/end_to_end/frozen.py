@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,12 +14,13 @@ from tests.end_to_end.servers import Server
 @contextmanager
 def frozen_model(server: Server) -> Iterator[None]:
     """Inside, the model process is stopped: a batch that reaches it stays there, and others wait behind it."""
-    server.signal_model(signal.SIGSTOP)
+    pid = server.model_pid()
+    os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        with suppress(ProcessLookupError, ValueError):  # the test may have killed it, or be about to see its successor
-            server.signal_model(signal.SIGCONT)
+        with suppress(ProcessLookupError):  # the test may have killed it; of a killed front end it ends only now
+            os.kill(pid, signal.SIGCONT)
 
 
 async def admitted(server: Server, *, in_batch: int, waiting: int) -> None:
