@@ -126,11 +126,38 @@ async def gateway_encode_text(platform: Platform, connect: Connect) -> Any:
     return answer
 
 
+@rpc("diptych.gateway.v1.GatewayService/StreamTextToImage")
+async def stream_text_to_image(platform: Platform, connect: Connect) -> Any:
+    request = gateway_pb2.StreamTextToImageRequest(prompt="a cat", image_count=3)
+    stub = connect(platform.gateway).gateway
+    answers = [answer async for answer in stub.StreamTextToImage(request, timeout=CALL_SECONDS)]
+    assert sorted(answer.index for answer in answers) == [0, 1, 2]
+    return answers[0]
+
+
+@rpc("diptych.gateway.v1.GatewayService/EncodeImage")
+async def gateway_encode_image(platform: Platform, connect: Connect) -> Any:
+    request = gateway_pb2.EncodeImageRequest(images=[picture_file(), picture_file("PNG")])
+    answer = await connect(platform.gateway).gateway.EncodeImage(request, timeout=CALL_SECONDS)
+    assert [sum(x * x for x in one.vector) for one in answer.encodings] == pytest.approx([1.0, 1.0], rel=1e-3)
+    return answer
+
+
+@rpc("diptych.gateway.v1.GatewayService/GetCapabilities")
+async def get_capabilities(platform: Platform, connect: Connect) -> Any:
+    request = gateway_pb2.GetCapabilitiesRequest()
+    answer = await connect(platform.gateway).gateway.GetCapabilities(request, timeout=CALL_SECONDS)
+    assert [service.name for service in answer.services] == list(SERVICES)
+    return answer
+
+
 STAGES = {
     "TextToImage": ["text.v1.TextEncodingService/EncodeText", "generation.v1.GenerationService/GenerateImage"],
     "ImageToText": [
         "classification.v1.ClassificationService/ClassifyImage", "captioning.v1.CaptioningService/GenerateCaption"
     ],
+    "StreamTextToImage": ["text.v1.TextEncodingService/EncodeText", "generation.v1.GenerationService/GenerateImage"],
+    "EncodeImage": ["classification.v1.ClassificationService/ClassifyImage"],
     "ClassifyImage": ["classification.v1.ClassificationService/ClassifyImage"],
     "EncodeText": ["text.v1.TextEncodingService/EncodeText"],
 }  # fmt: skip
@@ -183,7 +210,7 @@ async def test_get_model_does_not_wait_for_the_model(name: str, platform: Platfo
     check_model(answer.capabilities.model, task=name)
 
 
-@pytest.mark.parametrize("method", [method for method in RPCS if "gateway" in method])
+@pytest.mark.parametrize("method", [f"diptych.gateway.v1.GatewayService/{method}" for method in STAGES])
 async def test_answer_of_the_gateway_names_every_stage(method: str, platform: Platform, connect: Connect) -> None:
     answer = await RPCS[method](platform, connect)
 

@@ -135,5 +135,5 @@ async def test_nothing_up_is_told_too() -> None:
 async def test_spaces_are_only_those_that_every_service_serves(names: list[str]) -> None:
     both = {name: [Behaviour(space="space-a"), Behaviour(space="space-b")] for name in SERVICES}
     only = {name: [Behaviour(space="space-b")] for name in names}
-    async with running_platform(**{**both, **only}) as platform:
+    async with running_platform(None, **{**both, **only}) as platform:
         assert list((await _all_serve(platform)).spaces) == ["space-b"]
