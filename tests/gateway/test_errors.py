@@ -6,7 +6,8 @@ import grpc
 import pytest
 
 from diptych.gateway.v1 import gateway_pb2
-from gateway.settings import GatewaySettings
+from gateway.settings import SERVICES, GatewaySettings
+from shared.codes import Reason
 from shared.errors import (
     CallError,
     DeadlineExceededError,
@@ -39,6 +40,58 @@ async def test_text_refused_by_the_encoder_comes_out_as_the_prompt(platform: Pla
     error = await _text_to_image(platform)
     assert isinstance(error, InvalidArgumentError)
     assert (error.field, str(error)) == ("prompt", "prompt is rude")
+
+
+async def test_label_refused_by_the_encoder_comes_out_with_its_place_among_all(platform: Platform) -> None:
+    def refuse_the_second_part() -> CallError | None:
+        if len(platform.text[0].calls[-1].request.texts) == 64:
+            return None
+        return InvalidArgumentError("texts[6] is rude", reason=Reason.FIELD_INVALID, field="texts[6]")
+
+    platform.text[0].behaviour.error = refuse_the_second_part
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"x"], labels=["y"] * 80))
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.field, str(error), error.reason) == ("labels[70]", "labels[70] is rude", Reason.FIELD_INVALID)
+
+
+async def test_candidate_that_classification_refuses_is_not_the_callers_fault(platform: Platform) -> None:
+    platform.classification[0].behaviour.error = lambda: InvalidArgumentError("images[0] is odd", field="images[0]")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await platform.stub.TextToImage(gateway_pb2.TextToImageRequest(prompt="a cat", candidates=2))
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, InternalError)
+    assert (str(error), error.reason) == ("classification: images[0] is odd", Reason.DEFECT)
+
+
+@pytest.mark.parametrize("method", ["TextToImage", "StreamTextToImage", "EncodeText", "EncodeImage"])
+async def test_space_that_nobody_serves_is_refused_by_every_call_that_takes_one(
+    platform: Platform, method: str
+) -> None:
+    fields = {"EncodeText": {"texts": ["a"]}, "EncodeImage": {"images": [b"x"]}}.get(method, {"prompt": "a cat"})
+    call = getattr(platform.stub, method)(getattr(gateway_pb2, f"{method}Request")(space="space-z", **fields))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await (anext(aiter(call)) if method.startswith("Stream") else call)
+    error = from_rpc_error(caught.value)
+    assert error.reason is Reason.SPACE_NOT_SERVED
+    assert str(error).endswith("space 'space-z' is not served; served: space-a")
+    assert not any(fake.calls for service in SERVICES for fake in getattr(platform, service))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "reason"),
+    [
+        (OverloadedError("queue is full", reason=Reason.QUEUE_FULL), Reason.QUEUE_FULL),
+        (InternalError("the model returned NaN", reason=Reason.MODEL_OUTPUT_INVALID), Reason.MODEL_OUTPUT_INVALID),
+        (UnimplementedError("no such method"), Reason.DEFECT),
+        (InvalidArgumentError("seeds[0] is odd", reason=Reason.FIELD_INVALID, field="seeds[0]"), Reason.FIELD_INVALID),
+    ],
+    ids=lambda value: value.name if isinstance(value, Reason) else "",
+)
+async def test_reason_of_a_service_reaches_the_caller(platform: Platform, theirs: CallError, reason: Reason) -> None:
+    platform.generation[0].behaviour.error = lambda: theirs
+    assert (await _text_to_image(platform)).reason is reason
 
 
 async def test_image_refused_by_classification_keeps_its_path(platform: Platform) -> None:
@@ -97,6 +150,7 @@ async def test_service_that_is_down_is_named_with_address_and_reason() -> None:
         assert isinstance(error, UnavailableError)
         address = platform.classification[0].address
         assert str(error) == f"classification: no replica is serving ({address}: connection refused)"
+        assert error.reason is Reason.NO_REPLICA
 
 
 async def test_service_that_is_down_is_told_within_the_callers_deadline() -> None:
