@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,6 +21,7 @@ import pytest
 from gateway.client import AsyncDiptych
 from gateway.local import SERVER_NAMES, LocalPlatform, choose_ports
 from gateway.processes import ProcessFailedError
+from gateway.up import playground_installed
 from shared.errors import ConfigurationError
 from tests.gateway.fake_platform import FAKE_MODULES
 
@@ -72,6 +76,14 @@ def test_free_ports_are_all_different() -> None:
     assert len({number for each in ports.values() for number in (each.grpc, each.metrics)}) == 10
 
 
+def test_playground_has_the_port_after_the_gateways() -> None:
+    base = min(choose_ports(0)["gateway"].grpc, 65000)
+    ports = choose_ports(base, web=True)
+    assert ports["gateway"].web == base + 1
+    assert all(each.web is None for name, each in ports.items() if name != "gateway")
+    assert choose_ports(0)["gateway"].web is None
+
+
 def test_taken_port_is_refused_with_its_number() -> None:
     base = min(choose_ports(0)["gateway"].grpc, 65000)
     with (
@@ -81,18 +93,47 @@ def test_taken_port_is_refused_with_its_number() -> None:
         choose_ports(base)
 
 
-@pytest.fixture
-def up() -> Iterator[subprocess.Popen[str]]:
-    """`diptych up` over fakes, in a process, once it serves."""
-    code = (
-        "from gateway.console import run; from gateway.up import up;"
-        "from tests.gateway.fake_platform import FAKE_MODULES; run(up(0, environment={}, modules=FAKE_MODULES))"
-    )
+UP = (
+    "from gateway.console import run; from gateway.up import up;"
+    "from tests.gateway.fake_platform import FAKE_MODULES; run(up(0, environment={}, modules=FAKE_MODULES))"
+)
+
+
+@contextmanager
+def _up(code: str = UP) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`diptych up` over fakes, in a process, once it serves; and what it said until then."""
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert any("Ctrl-C stops everything" in line for line in process.stdout)
-        yield process
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Ctrl-C stops everything" in line:
+                break
+        yield process, "".join(said)
         process.kill()
+
+
+@pytest.fixture
+def up() -> Iterator[subprocess.Popen[str]]:
+    """`diptych up` over fakes, once it serves."""
+    with _up() as (process, _):
+        yield process
+
+
+@pytest.mark.skipif(not playground_installed(), reason="the extra web is not installed")
+def test_up_opens_the_playground_and_says_where() -> None:
+    with _up() as (_, said):
+        found = re.search(r"In the browser: (http://127\.0\.0\.1:\d+/)\n", said)
+        assert found and said.count(found[1]) == 3, said  # the gateway's log, the table, the invitation
+        with urllib.request.urlopen(found[1], timeout=20) as page:
+            assert b"<title>Diptych</title>" in page.read()
+
+
+def test_up_without_the_playgrounds_packages_goes_on_and_says_so() -> None:
+    with _up(f"import sys; sys.modules['connectrpc'] = None; {UP}") as (_, said):
+        assert "pip install 'diptych[web]'" in said
+        assert "Ctrl-C stops everything" in said
+        assert "In the browser" not in said
 
 
 def _gone(processes: list[psutil.Process]) -> bool:

@@ -26,8 +26,8 @@ def test_no_script_makes_markup_of_text() -> None:
 
 
 def test_loopback_addresses_are_known_as_such() -> None:
-    assert names_for("::1") == names_for("localhost") == {"localhost", "127.0.0.1", "[::1]"}
-    assert names_for("127.0.0.9") == {"localhost", "127.0.0.1", "127.0.0.9", "[::1]"}
+    assert names_for("::1") == names_for("localhost") == frozenset({"localhost", "127.0.0.1", "[::1]"})
+    assert names_for("127.0.0.9") == frozenset({"localhost", "127.0.0.1", "127.0.0.9", "[::1]"})
     assert names_for("0.0.0.0") is names_for("::") is names_for("10.0.0.7") is names_for("gateway.local") is None
 
 
