@@ -112,7 +112,7 @@ def free_ports() -> tuple[int, dict[str, Ports]]:
     for _ in range(50):
         base = random.randrange(20_000, 30_000)
         try:
-            return base, choose_ports(base)
+            return base, choose_ports(base, web=True)
         except ConfigurationError:
             continue
     raise AssertionError("no free ports")
