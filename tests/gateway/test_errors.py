@@ -69,7 +69,8 @@ async def test_candidate_that_classification_refuses_is_not_the_callers_fault(pl
 async def test_space_that_nobody_serves_is_refused_by_every_call_that_takes_one(
     platform: Platform, method: str
 ) -> None:
-    fields = {"EncodeText": {"texts": ["a"]}, "EncodeImage": {"images": [b"x"]}}.get(method, {"prompt": "a cat"})
+    inputs: dict[str, dict[str, object]] = {"EncodeText": {"texts": ["a"]}, "EncodeImage": {"images": [b"x"]}}
+    fields = inputs.get(method, {"prompt": "a cat"})
     call = getattr(platform.stub, method)(getattr(gateway_pb2, f"{method}Request")(space="space-z", **fields))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await (anext(aiter(call)) if method.startswith("Stream") else call)
