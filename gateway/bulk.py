@@ -156,7 +156,8 @@ class Bulk(Generic[Input, Loaded, Answer]):
     def _told_alone(self, error: CallError) -> str:
         """The error without the place in a call that only we know of."""
         field = error.field if isinstance(error, InvalidArgumentError) else ""
-        return one_line(error).replace(field, f"the {self._noun}") if field.endswith("]") else one_line(error)
+        told, subject = one_line(error), f"the {self._noun}"
+        return told.replace(f"{field}: ", f"{subject} ").replace(field, subject) if field.endswith("]") else told
 
     def _fail(self, each: Input, error: CallError | OSError, told: str) -> None:
         entry = self._entry(each)

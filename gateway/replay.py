@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from shared.codes import Reason
 from shared.errors import CallError, ConfigurationError, DiptychError, FailedPreconditionError, UnavailableError
 
 DIGEST_CHARACTERS = 12
+PAINTERS = ("text", "generation")
+"""The services that a picture comes from."""
+WAITS = 10
+WAIT_SECONDS = 0.2
 
 
 async def replay(diptych: AsyncDiptych, files: Sequence[Path], *, prompt: str | None) -> ExitCode:
@@ -35,7 +40,7 @@ async def replay(diptych: AsyncDiptych, files: Sequence[Path], *, prompt: str | 
         for file in files:
             try:
                 recorded = _recorded(file, prompt)
-                served = served or await diptych.capabilities()
+                served = served or await _served(diptych)
                 _check_served(file, recorded, served)
                 same = await _paint_again(diptych, file, recorded, prompt)
             except (ConfigurationError, FailedPreconditionError) as error:
@@ -88,13 +93,23 @@ def _recorded(file: Path, prompt: str | None) -> Provenance:
     return recorded
 
 
+async def _served(diptych: AsyncDiptych) -> Capabilities:
+    """What the gateway offers; one that has just started is given a moment to find its replicas."""
+    for _ in range(WAITS):
+        found = await diptych.capabilities()
+        if all(each.models for each in found.services if each.name in PAINTERS):
+            return found
+        await asyncio.sleep(WAIT_SECONDS)
+    return await diptych.capabilities()
+
+
 def _check_served(file: Path, recorded: Provenance, served: Capabilities) -> None:
     """Refuses before anything is painted where it cannot be the same picture.
 
     Raises:
         FailedPreconditionError: the gateway has not the models of the file.
     """
-    for service, model in (("text", recorded.text_model), ("generation", recorded.generation_model)):
+    for service, model in zip(PAINTERS, (recorded.text_model, recorded.generation_model), strict=True):
         models = [each.model for one in served.services if one.name == service for each in one.models]
         if not models:
             told = f"no replica of {service} serves"

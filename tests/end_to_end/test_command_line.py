@@ -142,12 +142,14 @@ def test_status_and_capabilities_tell_of_real_models(desk: Desk, platform: Platf
         (("text-to-image", "cat", "-n", 17), 4, "17"),
         (("image-to-text", "one.jpg", "--language", "xx"), 4, "xx"),
         (("image-to-text", "none.jpg"), 2, "no such file"),
+        (("image-to-text", "text.png"), 4, "error: text.png: the picture is not a picture of a known format"),
     ],
 )
 def test_mistake_is_one_line_with_its_exit_code(
     desk: Desk, arguments: tuple[object, ...], code: int, told: str
 ) -> None:
     (desk.folder / "one.jpg").write_bytes(picture_file())
+    (desk.folder / "text.png").write_text("words")
     desk(*arguments, code=code)
     assert told in desk.errors and desk.errors.count("\n") == 1
 

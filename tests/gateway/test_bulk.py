@@ -79,7 +79,8 @@ def test_failed_ones_are_tried_again_and_done_ones_are_not(gateway: Running, fol
 
 def test_file_that_cannot_be_read_is_one_that_failed(gateway: Running, folder: Path) -> None:
     names = "in/01.png\nin/none.png\nin\nin/02.png\n"
-    result = diptych("image-to-text", "-", "--json", "--address", gateway.address, stdin=names.encode())
+    arguments = ("image-to-text", "-", "--json", "--concurrency", 1, "--address", gateway.address)
+    result = diptych(*arguments, stdin=names.encode())
     assert result.exit_code == ExitCode.PARTLY
     assert len(result.stdout.splitlines()) == 2
     assert [(each["file"], each["error"]) for each in records(folder / "failed.jsonl")] == [
