@@ -34,7 +34,7 @@ PAGES = sorted(
 DIPTYCH = [sys.executable, "-c", "from gateway.cli import app; app()"]
 BLOCK_SECONDS = 300
 START_SECONDS = 300
-NOT_OF_A_SERVER = {"DIPTYCH_ADDRESS"}  # the command line's
+NOT_OF_A_SERVER = {"DIPTYCH_ADDRESS", "DIPTYCH_KEY"}  # the command line's
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<note>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )
