@@ -30,6 +30,7 @@ function fileName(prompt, seed, ending) {
 
 export class Gallery {
   #wall = byId("gallery");
+  #before = [];
 
   /** `onDescribe(picture)` and `onSeed(seed)` are called from a picture's buttons. */
   constructor({ onDescribe, onSeed }) {
@@ -39,6 +40,7 @@ export class Gallery {
 
   /** Empty places for `count` pictures to come. */
   prepare(count) {
+    this.#before = [...this.#wall.querySelectorAll(".print:not(.waiting)")];
     this.#size(count);
     this.#wall.replaceChildren(
       ...Array.from({ length: count }, () =>
@@ -52,9 +54,10 @@ export class Gallery {
     this.#wall.children[index]?.replaceWith(this.#print(picture));
   }
 
-  /** Takes the places away that stayed empty. */
+  /** Takes the places away that stayed empty; where all did, what hung before comes back. */
   settle() {
     this.#wall.querySelectorAll(".waiting").forEach((place) => place.remove());
+    this.#wall.children.length || this.#wall.replaceChildren(...this.#before);
     this.#size(this.#wall.children.length);
   }
 

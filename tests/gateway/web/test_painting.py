@@ -121,6 +121,14 @@ async def test_refusal_is_shown_with_code_reason_and_remedy(page: Page) -> None:
     await expect(_pictures(page)).to_have_count(4)
 
 
+async def test_refusal_leaves_the_pictures_that_hung_before(page: Page) -> None:
+    await _paint(page, count="2", seed="7")
+    await expect(_pictures(page)).to_have_count(2)
+    await _paint(page, " ")
+    await expect(page.locator("#paint-problem")).to_contain_text("FIELD_MISSING")
+    await expect(page.locator(".seed b")).to_have_text(["7", "8"])
+
+
 async def test_busy_service_is_asked_again_on_demand(page: Page, playground: Playground) -> None:
     playground.generation.error = lambda: OverloadedError("full", reason=Reason.QUEUE_FULL, retry_after_seconds=2.0)
     await _paint(page)
