@@ -1,18 +1,77 @@
-"""Text inside PNG files, written and read with the standard library only (PNG specification, third edition)."""
+"""PNG files with the standard library only: pixels, and text beside them.
+
+Pixels are read of what Diptych's services write and a little more: 8-bit RGB and RGBA, not interlaced. They are RGB,
+8 bits a channel, row by row from the top. Sections are those of the specification's third edition,
+https://www.w3.org/TR/png-3/.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from gateway.contact_sheet import SIGNATURE, decode_png
-
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+CHANNELS = {2: 3, 6: 4}
+"""Channels by colour type: RGB and RGBA."""
 HEADER_BYTES = len(SIGNATURE) + 25
 """Signature and IHDR, which is always the first chunk: 4 of length, 4 of kind, 13 of body, 4 of checksum."""
 MAX_TEXT_BYTES = 1 << 20
 """Of a compressed text: a small file may hold a very long one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Decoded pixels: `rows[y]` holds 3 * width bytes."""
+
+    width: int
+    height: int
+    rows: Sequence[bytes]
+
+
+def decode_png(data: bytes) -> Picture:
+    """Decodes a PNG file; what is transparent shows white.
+
+    Raises:
+        ValueError: not a PNG, damaged, or of a kind that this reader does not know.
+    """
+    if not data.startswith(SIGNATURE):
+        raise ValueError("not a PNG file")
+    chunks = [(kind, body) for kind, body, _ in _chunks(data)]  # of damaged pixels zlib has a checksum of its own
+    header = next((body for kind, body in chunks if kind == b"IHDR"), b"")
+    if len(header) != 13:
+        raise ValueError("PNG without a header")
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    if depth != 8 or colour not in CHANNELS or interlaced:
+        raise ValueError(
+            f"PNG of {depth} bits, colour type {colour}, interlace {interlaced}; known are 8 bits, 2 or 6, 0"
+        )
+    channels = CHANNELS[colour]
+    stride = width * channels
+    size = height * (stride + 1)
+    inflate = zlib.decompressobj()
+    try:
+        raw = inflate.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT"), size + 1)
+    except zlib.error as error:
+        raise ValueError(f"damaged PNG: {error}") from None
+    if len(raw) != size or not inflate.eof:
+        raise ValueError(f"damaged PNG: not the {size} bytes of pixels that its header tells")
+    rows, above = [], bytes(stride)
+    for start in range(0, len(raw), stride + 1):
+        above = _unfilter(raw[start], raw[start + 1 : start + 1 + stride], above, channels)
+        rows.append(above if channels == 3 else _on_white(above))
+    return Picture(width=width, height=height, rows=rows)
+
+
+def pixel_sha256(data: bytes) -> str:
+    """SHA-256 of a PNG file's pixels, 8-bit RGB, row by row from the top: what `Image.pixel_sha256` says.
+
+    Raises:
+        ValueError: not a PNG, damaged, or of a kind that `decode_png` does not know.
+    """
+    return hashlib.sha256(b"".join(decode_png(data).rows)).hexdigest()
 
 
 def with_text(data: bytes, keyword: str, text: str) -> bytes:
@@ -29,9 +88,7 @@ def with_text(data: bytes, keyword: str, text: str) -> bytes:
         raise ValueError("not a PNG file")
     # Keyword; no compression, by no method; no language; no translated keyword; the text.
     body = keyword.encode("latin-1") + b"\x00" + b"\x00\x00" + b"\x00" + b"\x00" + text.encode("utf-8")
-    kind = b"iTXt"
-    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    return data[:HEADER_BYTES] + chunk + data[HEADER_BYTES:]
+    return data[:HEADER_BYTES] + _chunk(b"iTXt", body) + data[HEADER_BYTES:]
 
 
 def read_text(data: bytes, keyword: str) -> str | None:
@@ -57,13 +114,50 @@ def read_text(data: bytes, keyword: str) -> str | None:
     return None
 
 
-def pixel_sha256(data: bytes) -> str:
-    """SHA-256 of a PNG file's pixels, 8-bit RGB, row by row from the top: what `Image.pixel_sha256` says.
+def encode_png(picture: Picture) -> bytes:
+    """Encodes as 8-bit RGB, unfiltered."""
+    header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\x00" + row for row in picture.rows))
+    return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
 
-    Raises:
-        ValueError: not a PNG, damaged, or of a kind that `decode_png` does not know.
-    """
-    return hashlib.sha256(b"".join(decode_png(data).rows)).hexdigest()
+
+def _unfilter(kind: int, line: bytes, above: bytes, step: int) -> bytes:
+    """Undoes one row's filter (section 9); `step` is the bytes of a pixel."""
+    if kind == 0:
+        return line
+    out = bytearray(step) + bytearray(line)  # a pixel of zeros stands left of the row
+    up = bytes(step) + above
+    for i in range(step, len(out)):
+        left, upper, corner = out[i - step], up[i], up[i - step]
+        if kind == 1:
+            guess = left
+        elif kind == 2:
+            guess = upper
+        elif kind == 3:
+            guess = (left + upper) // 2
+        elif kind == 4:
+            guess = _paeth(left, upper, corner)
+        else:
+            raise ValueError(f"damaged PNG: filter {kind}")
+        out[i] = (out[i] + guess) & 0xFF
+    return bytes(out[step:])
+
+
+def _paeth(left: int, upper: int, corner: int) -> int:
+    estimate = left + upper - corner
+    distances = abs(estimate - left), abs(estimate - upper), abs(estimate - corner)
+    if distances[0] <= distances[1] and distances[0] <= distances[2]:
+        return left
+    return upper if distances[1] <= distances[2] else corner
+
+
+def _on_white(line: bytes) -> bytes:
+    pixels = zip(line[0::4], line[1::4], line[2::4], line[3::4], strict=True)
+    return bytes((channel * a + 255 * (255 - a) + 127) // 255 for r, g, b, a in pixels for channel in (r, g, b))
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:

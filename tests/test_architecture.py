@@ -131,7 +131,8 @@ def words(path: Path) -> set[str]:
 
 
 def test_packages_export_nothing_themselves() -> None:
-    inits = [path for path in python_files(*PRODUCT, "tests") if path.name == "__init__.py"]
+    exporting = REPOSITORY / "gateway" / "client" / "__init__.py"  # what users import; gateway/README.md says why
+    inits = [path for path in python_files(*PRODUCT, "tests") if path.name == "__init__.py" and path != exporting]
     assert len(inits) > 5
     for path in inits:
         text = path.read_text("utf-8").strip()

@@ -26,7 +26,7 @@ REASONS_PASSED_ON = {
     # Rebuilds what another process raised, whose reason is None when that process named none.
     ("shared/rpc/status.py", "reason"),
     # Of the command line, for its user: no gateway refuses so, and it is never on the wire.
-    ("gateway/replay.py", ""),
+    ("gateway/command_line/replay.py", ""),
     # A function's one place to raise from: its callers, or the lines above, name a Reason.
     ("gateway/validation.py", "reason"),
     ("shared/inference/admission.py", "reason"),

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway.cli import build
-from gateway.health import wait_until_serving
-from gateway.local import GATEWAY, SERVER_NAMES, Ports, choose_ports
+from gateway.command_line.cli import build
+from gateway.command_line.health import wait_until_serving
+from gateway.command_line.local import GATEWAY, SERVER_NAMES, Ports, choose_ports
 from gateway.settings import DEFAULT_PORT
 from services.training.tiny import write_tiny_models
 from shared.errors import ConfigurationError
@@ -31,7 +31,7 @@ PAGES = sorted(
     for page in REPOSITORY.rglob("*.md")
     if not any(part.startswith(".") or part in NOT_OURS for part in page.relative_to(REPOSITORY).parts)
 )
-DIPTYCH = [sys.executable, "-c", "from gateway.cli import app; app()"]
+DIPTYCH = [sys.executable, "-c", "from gateway.command_line.cli import app; app()"]
 BLOCK_SECONDS = 300
 START_SECONDS = 300
 NOT_OF_A_SERVER = {"DIPTYCH_ADDRESS", "DIPTYCH_KEY"}  # the command line's

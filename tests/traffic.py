@@ -12,7 +12,7 @@ import grpc
 
 from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from diptych.types.v1 import model_pb2
-from gateway.contact_sheet import Picture, encode_png
+from gateway.png import Picture, encode_png
 
 if TYPE_CHECKING:  # present in the stubs only
     GatewayStub = gateway_pb2_grpc.GatewayServiceAsyncStub

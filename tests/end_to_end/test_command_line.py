@@ -16,6 +16,8 @@ from tests.end_to_end.conftest import Platform
 from tests.end_to_end.pictures import picture_file, pixels_of, truncated_jpeg
 from tests.end_to_end.servers import REPOSITORY, Launcher, Server
 
+SCRIPT = "from gateway.command_line.cli import app; app()"
+
 
 class Desk:
     """A folder to work in, with the command and a gateway."""
@@ -28,7 +30,12 @@ class Desk:
         """Standard output of a command that must end with `code`."""
         path = os.pathsep.join((str(REPOSITORY / "protos"), str(REPOSITORY)))
         done = subprocess.run(
-            [sys.executable, "-c", "from gateway.cli import app; app()", *(str(each) for each in arguments)],
+            [
+                sys.executable,
+                "-c",
+                SCRIPT,
+                *(str(each) for each in arguments),
+            ],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "DIPTYCH_ADDRESS": self.address},
             input=stdin,

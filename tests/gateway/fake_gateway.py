@@ -18,8 +18,7 @@ import grpc
 
 from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from diptych.types.v1 import encoding_pb2, image_pb2, label_pb2, model_pb2
-from gateway.contact_sheet import Picture, encode_png
-from gateway.png import pixel_sha256
+from gateway.png import Picture, encode_png, pixel_sha256
 from gateway.provenance import embed
 from shared.codes import Reason
 from shared.errors import CallError, FailedPreconditionError, InvalidArgumentError

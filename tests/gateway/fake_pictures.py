@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from diptych.types.v1 import image_pb2
-from gateway.contact_sheet import Picture, decode_png, encode_png
+from gateway.png import Picture, decode_png, encode_png
 
 SIDE = 4
 """Width and height of a painted picture."""

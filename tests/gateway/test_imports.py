@@ -22,7 +22,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    "code", ["import gateway.__main__", "import gateway.cli", SERVE], ids=["main", "cli", "serving"]
+    "code", ["import gateway.__main__", "import gateway.command_line.cli", SERVE], ids=["main", "cli", "serving"]
 )
 def test_no_heavy_package_is_loaded(code: str) -> None:
     report = f"\nimport sys; print([name for name in {HEAVY} if name in sys.modules])"

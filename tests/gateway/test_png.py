@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from gateway import png
-from gateway.contact_sheet import Picture, encode_png
+from gateway.png import Picture, encode_png
 
 PIXELS = bytes(range(48))
 FILE = encode_png(Picture(width=4, height=4, rows=[PIXELS[i : i + 12] for i in range(0, 48, 12)]))

@@ -6,7 +6,7 @@ import pytest
 
 from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import image_pb2
-from gateway.contact_sheet import decode_png
+from gateway.png import decode_png
 from tests.gateway.fake_pictures import painted
 from tests.gateway.fake_platform import Platform
 

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from gateway.client import DEFAULT_ADDRESS, Diptych
-from gateway.results import Encoding
+from gateway.client.results import Encoding
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
 SHOWN = 5

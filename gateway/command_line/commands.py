@@ -1,0 +1,241 @@
+"""Declarations of the sub-commands that call a gateway: their arguments and options, and what runs them."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from gateway.client import DEFAULT_ADDRESS, AsyncDiptych
+from gateway.client.diptych import RETRIES
+from gateway.command_line import console, descriptions
+from gateway.command_line import replay as replaying
+from gateway.command_line import status as health_report
+from gateway.command_line import text_to_image as painting
+from gateway.command_line.console import ExitCode, fail
+from gateway.command_line.inputs import picture_inputs, text_inputs
+from gateway.command_line.options import (
+    CONCURRENCY,
+    TIMEOUT_SECONDS,
+    Address,
+    Concurrency,
+    Json,
+    Key,
+    Language,
+    Output,
+    Pictures,
+    Retries,
+    Timeout,
+)
+from gateway.settings import quiet_grpc
+from shared.errors import DiptychError
+
+
+class Format(enum.StrEnum):
+    """File formats of painted pictures."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+def text_to_image(
+    prompts: Annotated[
+        list[str] | None, typer.Argument(metavar="PROMPT...", help="What to paint; quote each; - reads one a line.")
+    ] = None,
+    prompts_file: Annotated[
+        str | None, typer.Option("--prompts", metavar="FILE|-", help="A file with one prompt a line; - reads them.")
+    ] = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Pictures a prompt.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**64 - 1, help="First seed, for the same pictures again.")
+    ] = None,
+    candidates: Annotated[
+        int, typer.Option(min=0, help="Pictures to paint a prompt, of which the nearest to it are kept.")
+    ] = 0,
+    picture_format: Annotated[
+        Format | None, typer.Option("--format", help="Of files in a folder; png if not said.")
+    ] = None,
+    quality: Annotated[int, typer.Option(min=0, max=100, help="Of JPEG and WebP, 1 to 100; 0 means 90.")] = 0,
+    embed_prompt: Annotated[
+        bool,
+        typer.Option("--embed-prompt/--no-embed-prompt", help="Whether files hold the prompt, and are named by it."),
+    ] = True,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A folder, or a .png, .jpg or .webp file for one picture.")
+    ] = Path(),
+    sheet: Annotated[bool, typer.Option("--sheet", help="Write one PNG of all pictures as well.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out what the folder's pictures.jsonl has.")] = False,
+    concurrency: Concurrency = CONCURRENCY,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    key: Key = None,
+    retries: Retries = RETRIES,
+) -> None:
+    """Paint pictures of texts."""
+    wish = painting.Wish(
+        number=number,
+        seed=seed,
+        candidates=candidates,
+        format=picture_format.value if picture_format else None,
+        quality=quality,
+        embed_prompt=embed_prompt,
+        output=output,
+        sheet=sheet,
+        concurrency=concurrency,
+        resume=resume,
+    )
+    _run(
+        lambda: painting.text_to_image(
+            _gateway(address, timeout, retries, key),
+            text_inputs(prompts or [], prompts_file, sys.stdin.buffer, noun="prompt"),
+            wish,
+        )
+    )
+
+
+def image_to_text(
+    pictures: Pictures,
+    language: Language = "en",
+    candidates: Annotated[int, typer.Option(min=1, help="Captions a picture.")] = 1,
+    labels: Annotated[int, typer.Option(min=1, help="Labels a picture.")] = 5,
+    as_json: Json = False,
+    output: Output = None,
+    concurrency: Concurrency = CONCURRENCY,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    key: Key = None,
+    retries: Retries = RETRIES,
+) -> None:
+    """Describe pictures in words."""
+    _run(
+        lambda: descriptions.image_to_text(
+            _gateway(address, timeout, retries, key),
+            picture_inputs(pictures, sys.stdin.buffer),
+            language=language,
+            candidates=candidates,
+            labels=labels,
+            as_json=as_json,
+            output=output,
+            concurrency=concurrency,
+        )
+    )
+
+
+def classify(
+    pictures: Pictures,
+    labels: Annotated[
+        str | None, typer.Option(metavar="LABEL,LABEL...", help="Labels of your own; the model's if not given.")
+    ] = None,
+    language: Language = "en",
+    top_k: Annotated[int, typer.Option(min=0, help="Labels a picture; 0: 5, or all of your own.")] = 0,
+    as_json: Json = False,
+    output: Output = None,
+    concurrency: Concurrency = CONCURRENCY,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    key: Key = None,
+    retries: Retries = RETRIES,
+) -> None:
+    """Name what is on pictures."""
+    _run(
+        lambda: descriptions.classify(
+            _gateway(address, timeout, retries, key),
+            picture_inputs(pictures, sys.stdin.buffer),
+            labels=descriptions.own_labels(labels),
+            language=language,
+            top_k=top_k,
+            as_json=as_json,
+            output=output,
+            concurrency=concurrency,
+        )
+    )
+
+
+def encode(
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT...", help="Texts; quote each; - reads one a line.")
+    ] = None,
+    images: Annotated[
+        list[str] | None, typer.Option("--image", metavar="FILE|FOLDER|GLOB", help="Pictures; repeatable.")
+    ] = None,
+    texts_file: Annotated[
+        str | None, typer.Option("--texts", metavar="FILE|-", help="A file with one text a line; - reads them.")
+    ] = None,
+    output: Output = None,
+    concurrency: Concurrency = CONCURRENCY,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    key: Key = None,
+    retries: Retries = RETRIES,
+) -> None:
+    """Print texts and pictures as points of the joint space, a JSON line each."""
+    _run(
+        lambda: descriptions.encode(
+            _gateway(address, timeout, retries, key),
+            text_inputs(texts or [], texts_file, sys.stdin.buffer, noun="text"),
+            picture_inputs(images or [], sys.stdin.buffer),
+            output=output,
+            concurrency=concurrency,
+        )
+    )
+
+
+def replay(
+    files: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, metavar="FILE...", help="PNG files that Diptych painted."),
+    ],
+    prompt: Annotated[str | None, typer.Option(help="The prompt, for files that do not hold it.")] = None,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    key: Key = None,
+    retries: Retries = RETRIES,
+) -> None:
+    """Paint pictures again from what their files say, and compare the pixels."""
+    _run(lambda: replaying.replay(_gateway(address, timeout, retries, key), files, prompt=prompt))
+
+
+def status(
+    servers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[HOST:PORT]...", help="Servers to ask themselves; else the gateway is asked for all."),
+    ] = None,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 10.0,
+    key: Key = None,
+    retries: Retries = RETRIES,
+) -> None:
+    """Show which replicas serve, and with which model."""
+    if servers:
+        console.run(health_report.server_statuses(servers))
+    _run(lambda: health_report.status(_gateway(address, timeout, retries, key), address))
+
+
+def capabilities(
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    address: Address = DEFAULT_ADDRESS,
+    timeout: Timeout = 10.0,
+    key: Key = None,
+    retries: Retries = RETRIES,
+) -> None:
+    """Show what the gateway takes and offers."""
+    _run(lambda: health_report.capabilities(_gateway(address, timeout, retries, key), as_json=as_json))
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> NoReturn:
+    """Makes a command's coroutine, which may find its arguments wrong, and runs it."""
+    try:
+        coroutine = main()
+    except DiptychError as error:
+        fail(error)
+    console.run(coroutine)
+
+
+def _gateway(address: str, timeout: float, retries: int, key: str | None) -> AsyncDiptych:
+    quiet_grpc()
+    return AsyncDiptych(address, timeout=timeout, retries=retries, key=key)

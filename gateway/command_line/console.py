@@ -1,0 +1,167 @@
+"""How the command line ends: exit codes, errors as one line that says what to do next, Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway.client.retries import GatewayUnreachableError
+from gateway.command_line.processes import ProcessFailedError
+from shared.codes import Code, Reason
+from shared.errors import CallError, ConfigurationError, DiptychError, OverloadedError
+
+
+class ExitCode(enum.IntEnum):
+    """What the process says to the shell."""
+
+    OK = 0
+    FAILED = 1
+    """Something of ours broke, or a server could not be kept running."""
+    USAGE = 2
+    """An option, an argument, a file or a setting is wrong."""
+    PARTLY = 3
+    """Some of several inputs failed and are listed, or a picture came out different."""
+    REFUSED = 4
+    """The gateway refused the request; the message names field, value and limit."""
+    BUSY = 5
+    """The servers are at capacity; try again later."""
+    TIMEOUT = 6
+    """No answer in time."""
+    UNAVAILABLE = 7
+    """No gateway answers, or a service behind it is down."""
+    INTERRUPTED = 130
+    """Ctrl-C or SIGTERM."""
+
+
+PLAIN_COLUMNS = 160
+
+EXIT_CODES: dict[Code, ExitCode] = {
+    Code.INVALID_ARGUMENT: ExitCode.REFUSED,
+    Code.FAILED_PRECONDITION: ExitCode.REFUSED,
+    Code.PERMISSION_DENIED: ExitCode.REFUSED,
+    Code.UNAUTHENTICATED: ExitCode.REFUSED,
+    Code.RESOURCE_EXHAUSTED: ExitCode.BUSY,
+    Code.DEADLINE_EXCEEDED: ExitCode.TIMEOUT,
+    Code.UNAVAILABLE: ExitCode.UNAVAILABLE,
+}
+"""By status code; FAILED for all others."""
+
+HINTS: dict[Code, str] = {
+    Code.UNAVAILABLE: "`diptych status` shows what is up",
+    Code.DEADLINE_EXCEEDED: "--timeout allows more time",
+    Code.UNAUTHENTICATED: "say who you are with --key or DIPTYCH_KEY",
+    Code.PERMISSION_DENIED: "the key of --key or DIPTYCH_KEY may not do this; ask who gave it to you",
+    Code.UNIMPLEMENTED: "what answers at --address is no gateway of this version",
+}
+REASON_HINTS: dict[Reason, str] = {
+    Reason.SPACE_NOT_SERVED: "`diptych capabilities` names those that are",
+    **{
+        reason: reason.remedy
+        for reason in (
+            Reason.IMAGE_UNREADABLE,
+            Reason.IMAGE_DAMAGED,
+            Reason.IMAGE_TOO_LARGE,
+            Reason.MODEL_OUTPUT_INVALID,
+            Reason.DEFECT,
+        )
+    },
+}
+"""What to do next where the message does not say it; by reason first, then by code."""
+
+
+class StoppedError(DiptychError):
+    """A command ended because of `cause`, which `told` tells together with what it meant here."""
+
+    def __init__(self, cause: CallError, told: str) -> None:
+        super().__init__(told)
+        self.cause = cause
+
+
+def run(main: Coroutine[Any, Any, ExitCode]) -> NoReturn:
+    """Runs a command to its exit code; Ctrl-C, SIGTERM and SIGHUP cancel it, so that its `finally` blocks run."""
+    try:
+        code = asyncio.run(_interruptible(main))
+    except DiptychError as error:
+        fail(error)
+    if code is ExitCode.INTERRUPTED:
+        say("interrupted")
+    raise typer.Exit(code)
+
+
+def fail(error: DiptychError) -> NoReturn:
+    """Ends the command with an error, as one line that says what to do next."""
+    say(f"error: {one_line(error)}", style="red")
+    raise typer.Exit(exit_code(error))
+
+
+def say(line: str, *, style: str | None = None) -> None:
+    """A line on standard error, exactly as it is."""
+    Console(stderr=True, soft_wrap=True).print(printable(line), style=style, highlight=False, markup=False)
+
+
+def show(line: str) -> None:
+    """A line on standard output, exactly as it is; above a progress bar where one stands there."""
+    sys.stdout.write(f"{printable(line)}\n")  # typer.echo would go behind the back of rich
+    sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """The text, where a file's name that is not UTF-8 shows replacement characters."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def output() -> Console:
+    """Standard output; where it is no terminal, wide enough for a table's rows to stay whole."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, PLAIN_COLUMNS)
+    return console
+
+
+async def _interruptible(main: Coroutine[Any, Any, ExitCode]) -> ExitCode:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(main)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for each in signals:
+        loop.add_signal_handler(each, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return ExitCode.INTERRUPTED
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+
+def exit_code(error: DiptychError) -> ExitCode:
+    """The exit code of an error."""
+    if isinstance(error, ConfigurationError):
+        return ExitCode.USAGE
+    if isinstance(error, StoppedError):
+        return exit_code(error.cause)
+    return EXIT_CODES.get(getattr(error, "code", Code.UNKNOWN), ExitCode.FAILED)
+
+
+def one_line(error: DiptychError) -> str:
+    """The error and what to do next."""
+    told = " ".join(str(error).split())
+    hint = _hint(error)
+    return f"{told}; {hint}" if hint else told
+
+
+def _hint(error: DiptychError) -> str:
+    if isinstance(error, GatewayUnreachableError):
+        return "start one with `diptych up`, or say where it is with --address"
+    if isinstance(error, OverloadedError):
+        return f"try again in {error.retry_after_seconds:.1g} s" if error.retry_after_seconds else "try again later"
+    if isinstance(error, ProcessFailedError | StoppedError) or not isinstance(error, CallError):
+        return ""
+    by_reason = REASON_HINTS.get(error.reason, "") if error.reason is not None else ""
+    return by_reason or HINTS.get(error.code, "")

@@ -1,0 +1,132 @@
+"""Answers about many pictures or texts: lines on the screen, or a file of JSON lines that goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from gateway.command_line.bulk import Bulk
+from gateway.command_line.console import ExitCode, say
+from gateway.command_line.inputs import PictureInput, TextInput
+from gateway.command_line.json_lines import FailedList, JsonLines, json_line
+
+Answer = TypeVar("Answer")
+Source = PictureInput | TextInput
+
+PICTURES_A_CALL = 8
+"""Half of what a gateway takes by default: little is lost when a run is killed."""
+TEXTS_A_CALL = 32
+BYTES_A_CALL = 16 * 1024 * 1024
+"""A quarter of the largest message that a gateway takes by default."""
+
+
+class Listing(Generic[Answer]):
+    """One command over pictures or texts.
+
+    Args:
+        ask: one call for pictures (bytes) or texts, an answer each.
+        record: what a JSON line says of an answer.
+        words: what the screen says of it; None where it says JSON lines.
+        parameters: what the answers depend on besides the input: a line in the file counts only with the same.
+        output: a file for JSON lines; None for the screen.
+        noun: what one input is.
+    """
+
+    def __init__(
+        self,
+        *,
+        ask: Callable[[Sequence[Any]], Awaitable[Sequence[Answer]]],
+        record: Callable[[Answer], Mapping[str, Any]],
+        words: Callable[[Answer], str] | None,
+        parameters: Mapping[str, Any],
+        output: Path | None,
+        noun: str,
+    ) -> None:
+        self._ask = ask
+        self._record = record
+        self._words = words
+        self._parameters = dict(parameters)
+        self._output = output
+        self._noun = noun
+
+    async def run(self, sources: Sequence[Source], *, concurrency: int) -> ExitCode:
+        """Asks for all that the file does not have yet.
+
+        Raises:
+            ConfigurationError: the file cannot be used.
+            StoppedError, CallError: the gateway is gone, or refuses everything.
+        """
+        with ExitStack() as stack:
+            file = stack.enter_context(JsonLines(self._output, self._key)) if self._output is not None else None
+            waiting = _missing(sources, file.done if file is not None else Counter(), self._parameters)
+            bulk = Bulk[Source, str | bytes, Answer](
+                ask=self._ask,
+                load=lambda source: source.read() if isinstance(source, PictureInput) else source.text,
+                take=lambda source, answer: self._take(source, answer, file),
+                entry=lambda source: source.entry(),
+                fields=("images", "texts"),
+                noun=self._noun,
+                failed=failed_list(self._output),
+                go_on="the same command goes on where it stopped" if file is not None else "",
+            )
+            code = await bulk.run(
+                list(_groups(waiting, concurrency)), concurrency=concurrency, before=len(sources) - len(waiting)
+            )
+        if self._output is not None:
+            say(f"written: {self._output}")
+        return code
+
+    def _take(self, source: Source, answer: Answer, file: JsonLines | None) -> str:
+        line = {**source.entry(), **self._record(answer), "parameters": self._parameters}
+        if file is not None:
+            file.write(line)
+            return ""
+        return f"{next(iter(source.entry().values()))}: {self._words(answer)}" if self._words else json_line(line)
+
+    def _key(self, record: dict[str, Any]) -> str | None:
+        entry: dict[str, str] = {name: record[name] for name in ("file", "text") if name in record}
+        return _key(entry, record["parameters"]) if "parameters" in record else None
+
+
+def failed_list(output: Path | None) -> FailedList:
+    """Where failures are listed: beside the file, or where the command runs."""
+    if output is None:
+        return FailedList(Path("failed.jsonl"), stale=False)
+    return FailedList(output.with_name(f"{output.name.removesuffix('.jsonl')}.failed.jsonl"), stale=True)
+
+
+def _key(entry: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
+    return json.dumps([entry, parameters], sort_keys=True)
+
+
+def _missing(sources: Sequence[Source], done: Counter[str], parameters: Mapping[str, Any]) -> list[Source]:
+    left = Counter(done)
+    missing = []
+    for source in sources:
+        key = _key(source.entry(), parameters)
+        if left[key] > 0:
+            left[key] -= 1
+        else:
+            missing.append(source)
+    return missing
+
+
+def _groups(sources: Sequence[Source], concurrency: int) -> Iterator[list[Source]]:
+    """Inputs of one kind in order, as many together as one call takes; few enough that every worker has some."""
+    group: list[Source] = []
+    size = 0
+    share = -(-len(sources) // concurrency)
+    for source in sources:
+        more = source.size() if isinstance(source, PictureInput) else 0
+        most = min(PICTURES_A_CALL if isinstance(source, PictureInput) else TEXTS_A_CALL, share)
+        if group and (len(group) >= most or size + more > BYTES_A_CALL or type(group[0]) is not type(source)):
+            yield group
+            group, size = [], 0
+        group.append(source)
+        size += more
+    if group:
+        yield group

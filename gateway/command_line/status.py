@@ -1,0 +1,117 @@
+"""`diptych status` and `diptych capabilities`: who serves which model, and what a gateway takes and offers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.client import AsyncDiptych
+from gateway.client.results import Capabilities, Replica
+from gateway.command_line.console import ExitCode, output, show
+from gateway.command_line.health import server_status
+
+DIGEST_CHARACTERS = 12
+"""As many as tell two models apart at a glance."""
+COLUMNS = ("service", "address", "health", "model", "version", "digest", "space")
+
+
+async def status(diptych: AsyncDiptych, address: str) -> ExitCode:
+    """Prints a row a replica as the gateway sees it; UNAVAILABLE if a service has none that serves.
+
+    Raises:
+        CallError: the gateway does not answer.
+    """
+    async with diptych:
+        with Console(stderr=True).status("asking"):
+            found = await diptych.capabilities()
+    table = Table(*COLUMNS, "queue", box=SIMPLE_HEAD)
+    table.add_row("gateway", address, Text("serving", "green"), "", Text(found.diptych_version), "", "", "")
+    for service in found.services:
+        for replica in service.replicas:
+            table.add_row(service.name, *_replica_cells(replica))
+        if not service.replicas:
+            table.add_row(service.name, "", Text("no replica is known", "red"), "", "", "", "", "")
+    output().print(table)
+    down = [each.name for each in found.services if not any(replica.serving for replica in each.replicas)]
+    if down:
+        show(f"down: {', '.join(down)}; calls that need it fail until a replica serves")
+    elif not found.spaces:
+        show("no joint space is served by all services; start models that were trained together")
+    return ExitCode.OK if found.spaces and not down else ExitCode.UNAVAILABLE
+
+
+async def server_statuses(addresses: Sequence[str]) -> ExitCode:
+    """Prints a row a server, each asked itself; UNAVAILABLE if one of them does not serve."""
+    with Console(stderr=True).status("asking"):
+        found = await asyncio.gather(*(server_status(address) for address in addresses))
+    table = Table("server", *COLUMNS[2:], box=SIMPLE_HEAD)
+    for each in found:
+        words = (each.model, each.version, each.digest[:DIGEST_CHARACTERS], each.space)
+        table.add_row(each.address, _health(each.serving, each.reason), *(Text(word) for word in words))
+    output().print(table)
+    return ExitCode.OK if all(each.serving for each in found) else ExitCode.UNAVAILABLE
+
+
+async def capabilities(diptych: AsyncDiptych, *, as_json: bool) -> ExitCode:
+    """Prints what the gateway takes and offers.
+
+    Raises:
+        CallError: the gateway does not answer.
+    """
+    async with diptych:
+        found = await diptych.capabilities()
+    if as_json:
+        show(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+    else:
+        output().print(_capabilities_table(found))
+    return ExitCode.OK
+
+
+def _replica_cells(replica: Replica) -> tuple[Text | str, ...]:
+    model = replica.model
+    words = (model.name, model.version, model.digest[:DIGEST_CHARACTERS], model.space) if model else ("", "", "", "")
+    queue = f"{replica.queue_seconds:.2f} s, {replica.calls_in_flight} under way" if replica.serving else ""
+    health = _health(replica.serving, replica.reason)
+    return (replica.address, health, *(Text(word) for word in words), queue)
+
+
+def _health(serving: bool, reason: str) -> Text:
+    return Text("serving", "green") if serving else Text(reason or "not serving", "red")
+
+
+def _capabilities_table(found: Capabilities) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_header=False)
+    limits = found.limits
+    rows = [
+        ("diptych", found.diptych_version),
+        ("languages", ", ".join(found.languages)),
+        ("pictures in", ", ".join(found.input_formats)),
+        ("pictures out", ", ".join(found.output_formats)),
+        ("spaces", ", ".join(found.spaces)),
+        ("a prompt, text or label", f"{limits.prompt_characters:,} characters"),
+        ("texts a call", f"{limits.texts:,}"),
+        ("pictures, seeds or candidates a call", f"{limits.images:,}"),
+        ("captions a picture", f"{limits.caption_candidates:,}"),
+        ("labels of your own a call", f"{limits.labels:,}"),
+        (
+            "a picture",
+            f"{limits.image_bytes:,} bytes, {limits.image_pixels:,} pixels, {limits.image_side:,} a side",
+        ),
+        ("a message", f"{limits.message_bytes:,} bytes"),
+    ]
+    for service in found.services:
+        for each in service.models:
+            told = f"{each.model.name} {each.model.version}, space {each.model.space}, {each.max_items} items a call"
+            told += f", {each.image_width} x {each.image_height} pixels" if each.image_width else ""
+            told += f", {len(each.labels)} labels" if each.labels else ""
+            rows.append((service.name, told))
+    for name, told in rows:
+        table.add_row(Text(name), Text(told))
+    return table

@@ -1,0 +1,69 @@
+"""`diptych status` and `diptych capabilities`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gateway.command_line.console import ExitCode
+from gateway.command_line.local import choose_ports
+from gateway.command_line.status import server_statuses
+from tests.gateway.command_line.command import diptych
+from tests.gateway.fake_gateway import Running
+from tests.gateway.fake_services import FakeReplica
+
+
+def test_status_has_a_row_a_replica_with_its_model_and_queue(fake_gateway: Running) -> None:
+    result = diptych("status", "--address", fake_gateway.address)
+    assert result.exit_code == ExitCode.OK
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["gateway", fake_gateway.address, "serving", "0.2.0"] in lines
+    row = ["text", "10.0.0.0:9000", "serving", "fake-text", "1", "a" * 12, "space-a", "0.25", "s,", "0", "under", "way"]
+    assert row in lines
+    assert ["captioning", "10.0.1.3:9000", "connection", "refused"] in lines
+
+
+def test_service_without_a_serving_replica_is_told_by_the_exit_code(fake_gateway: Running) -> None:
+    fake_gateway.behaviour.serving = False
+    result = diptych("status", "--address", fake_gateway.address)
+    assert result.exit_code == ExitCode.UNAVAILABLE
+    assert "draining" in result.stdout
+    assert "down: text, classification, generation, captioning" in result.stdout
+
+
+async def test_servers_that_are_named_are_asked_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    async with FakeReplica("text") as replica:
+        assert await server_statuses([replica.address]) is ExitCode.OK
+        told = capsys.readouterr().out
+        assert "serving" in told and "f" * 12 in told and "space-a" in told
+        assert await server_statuses([replica.address, nowhere]) is ExitCode.UNAVAILABLE
+        assert "connection refused" in capsys.readouterr().out
+
+
+def test_named_server_that_is_down_has_its_exit_code() -> None:
+    result = diptych("status", f"127.0.0.1:{choose_ports(0)['gateway'].grpc}")
+    assert result.exit_code == ExitCode.UNAVAILABLE
+    assert "connection refused" in result.stdout
+
+
+def test_capabilities_tell_limits_and_models(fake_gateway: Running) -> None:
+    result = diptych("capabilities", "--address", fake_gateway.address)
+    assert result.exit_code == ExitCode.OK
+    for told in ("500 characters", "en, zh", "PNG, JPEG", "png, webp", "fake-generation 1"):
+        assert told in result.stdout
+
+
+def test_capabilities_as_json_have_everything(fake_gateway: Running) -> None:
+    result = diptych("capabilities", "--json", "--address", fake_gateway.address)
+    told = json.loads(result.stdout)
+    assert told["limits"]["prompt_characters"] == 500
+    assert told["services"][0]["replicas"][1] == {
+        "address": "10.0.1.0:9000",
+        "serving": False,
+        "reason": "connection refused",
+        "model": None,
+        "queue_seconds": 0.0,
+        "calls_in_flight": 0,
+    }
