@@ -42,7 +42,7 @@ class Capabilities:
         return gateway_pb2.GetCapabilitiesResponse(
             diptych_version=self._version,
             limits=_limits(self._settings),
-            spaces=_spaces(self._services),
+            spaces=_spaces(told),
             languages=_languages(by_name),
             input_formats=INPUT_FORMATS,
             output_formats=OUTPUT_FORMATS,
@@ -88,9 +88,13 @@ def _limits(settings: GatewaySettings) -> gateway_pb2.Limits:
     )
 
 
-def _spaces(services: Sequence[ServiceDirectory]) -> list[str]:
-    """Those that every service serves; a service that is down serves none."""
-    return sorted(frozenset.intersection(*(frozenset(service.spaces()) for service in services)))
+def _spaces(services: Sequence[gateway_pb2.ServiceCapabilities]) -> list[str]:
+    """Those that every service serves in this very answer; a service that is down serves none."""
+    served = [
+        frozenset(each.model.space for each in service.replicas if each.serving and each.model.space)
+        for service in services
+    ]
+    return sorted(frozenset.intersection(*served))
 
 
 def _languages(services: Mapping[str, gateway_pb2.ServiceCapabilities]) -> list[str]:

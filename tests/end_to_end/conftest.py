@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 import pytest_asyncio
 
+from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from services.training.tiny import write_tiny_models
 from shared.rpc.channel import open_channel
 from tests.end_to_end.calls import Connect, Stubs
@@ -81,9 +83,21 @@ def platform(
         gateway = launcher.gateway({name: server.address for name, server in services.items()}, **delay)
         for server in launcher.servers:
             server.wait_serving()
+        _wait_until_all_are_known(gateway)
         yield Platform(gateway=gateway, **services)
     finally:
         launcher.stop_all()
+
+
+def _wait_until_all_are_known(gateway: Server) -> None:
+    """A gateway serves before its first look at the replicas ends; a call waits for them, what it tells does not."""
+    with grpc.insecure_channel(gateway.address) as channel:
+        stub: Any = gateway_pb2_grpc.GatewayServiceStub(channel)
+        request = gateway_pb2.GetCapabilitiesRequest()
+        wait_until(
+            lambda: all(service.models for service in stub.GetCapabilities(request, timeout=10.0).services),
+            "the gateway knows them",
+        )
 
 
 @pytest.fixture
