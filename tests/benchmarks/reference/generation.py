@@ -15,7 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-VECTOR, NOISE, FIRST = 384, 64, 4
+from tests.benchmarks.reference.inputs import VECTOR
+
+NOISE, FIRST = 64, 4
 WIDTHS = (256, 192, 128, 96, 48)
 """Channels at 4, 8, 16, 32 and 64 pixels."""
 SEED = 20_243

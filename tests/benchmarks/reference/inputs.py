@@ -1,16 +1,22 @@
-"""Seeded inputs of the reference modules: the same in every process, so that all servers answer the same calls."""
+"""Seeded inputs of the reference modules by number: the same in every process, and no two alike.
+
+All servers answer the same calls, and none can save work by knowing an answer already. No torch here: clients start
+quickly.
+"""
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 
 import numpy as np
 from PIL import Image
 
-from tests.benchmarks.reference.generation import VECTOR, Input
-
 SEED = 7
+POOL = 256
+"""Inputs that are made; those of higher numbers are variations."""
+VECTOR = 384
 WORDS = (
     *("a", "the", "black", "white", "red", "green", "small", "large", "old", "young", "bright", "dark", "quiet"),
     *("cat", "dog", "horse", "bird", "house", "tree", "car", "boat", "cloud", "river", "mountain", "street"),
@@ -18,29 +24,43 @@ WORDS = (
 )
 
 
-def texts(count: int = 256) -> list[str]:
-    """Of 2 to 24 words: some fill the model's 16 tokens, some are cut."""
+def text(number: int) -> str:
+    """3 to 25 words: some fill T's 16 tokens, some are cut."""
+    return f"{number} {_sentences()[number % POOL]}"
+
+
+def jpeg(number: int) -> bytes:
+    """A picture of 160 to 320 pixels a side, 8 to 30 KB: smooth colours with some grain, as photographs have.
+
+    Decoders ignore what follows the end of the picture: there stands the number.
+    """
+    return _pictures()[number % POOL] + number.to_bytes(8, "little")
+
+
+def vector(number: int) -> tuple[bytes, int]:
+    """A vector of unit norm, float32, little-endian, and a seed."""
+    return _points()[number % POOL], number
+
+
+@functools.cache
+def _sentences() -> list[str]:
     generator = random.Random(SEED)
-    return [" ".join(generator.choices(WORDS, k=generator.randint(2, 24))) for _ in range(count)]
+    return [" ".join(generator.choices(WORDS, k=generator.randint(2, 24))) for _ in range(POOL)]
 
 
-def jpegs(count: int = 64) -> list[bytes]:
-    """Pictures of 160 to 320 pixels a side, about 10 to 30 KB: smooth colours with some grain, as photographs have."""
+@functools.cache
+def _points() -> list[bytes]:
+    points = np.random.default_rng(SEED).standard_normal((POOL, VECTOR)).astype("<f4")
+    return [point.tobytes() for point in points / np.linalg.norm(points, axis=1, keepdims=True)]
+
+
+@functools.cache
+def _pictures() -> list[bytes]:
     generator = np.random.default_rng(SEED)
-    return [_jpeg(generator) for _ in range(count)]
+    return [_picture(generator) for _ in range(POOL)]
 
 
-def vectors(count: int = 256) -> list[Input]:
-    """Vectors of unit norm, each with a seed."""
-    generator = np.random.default_rng(SEED)
-    points = generator.standard_normal((count, VECTOR)).astype("<f4")
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    return [
-        (point.tobytes(), int(seed)) for point, seed in zip(points, generator.integers(2**32, size=count), strict=True)
-    ]
-
-
-def _jpeg(generator: np.random.Generator) -> bytes:
+def _picture(generator: np.random.Generator) -> bytes:
     width, height = (int(side) for side in generator.integers(160, 321, size=2))
     colours = Image.fromarray(generator.integers(256, size=(6, 6, 3), dtype=np.uint8))
     smooth = np.asarray(colours.resize((width, height), Image.Resampling.BICUBIC), np.float32)

@@ -23,13 +23,14 @@ class Module:
     """What tables call it."""
     load: Callable[[str, int], Run]
     """`load(precision, threads)`, with `fp32` or `bf16`, gives the function from inputs to outputs."""
-    inputs: Callable[[], list[Any]]
+    make_input: Callable[[int], Any]
+    """The input of a number; no two are alike."""
     max_batch_size: int
     """Of every server alike: beyond it the bare loop gains nothing in either precision."""
 
 
 MODULES = {
-    "text": Module(letter="T", load=text.load, inputs=inputs.texts, max_batch_size=32),
-    "classification": Module(letter="C", load=classification.load, inputs=inputs.jpegs, max_batch_size=32),
-    "generation": Module(letter="G", load=generation.load, inputs=inputs.vectors, max_batch_size=16),
+    "text": Module(letter="T", load=text.load, make_input=inputs.text, max_batch_size=32),
+    "classification": Module(letter="C", load=classification.load, make_input=inputs.jpeg, max_batch_size=32),
+    "generation": Module(letter="G", load=generation.load, make_input=inputs.vector, max_batch_size=16),
 }
