@@ -69,10 +69,9 @@ class Server:
 
     def start(self) -> None:
         """Spawns it; also again on the same ports after it ended."""
-        module = "gateway" if self.name == "gateway" else f"services.{self.name}"
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", *self.program],
                 cwd=REPOSITORY,
                 env={
                     **self.environment,
@@ -83,6 +82,11 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def program(self) -> tuple[str, ...]:
+        """The module that is run, and its arguments."""
+        return ("gateway",) if self.name == "gateway" else (f"services.{self.name}",)
 
     @property
     def address(self) -> str:

@@ -15,8 +15,11 @@ from PIL import Image
 
 SEED = 7
 POOL = 256
+PICTURES = 64
 """Inputs that are made; those of higher numbers are variations."""
 VECTOR = 384
+SPACE = "reference"
+"""The vectors' joint space, for servers that ask."""
 WORDS = (
     *("a", "the", "black", "white", "red", "green", "small", "large", "old", "young", "bright", "dark", "quiet"),
     *("cat", "dog", "horse", "bird", "house", "tree", "car", "boat", "cloud", "river", "mountain", "street"),
@@ -34,7 +37,7 @@ def jpeg(number: int) -> bytes:
 
     Decoders ignore what follows the end of the picture: there stands the number.
     """
-    return _pictures()[number % POOL] + number.to_bytes(8, "little")
+    return _pictures()[number % PICTURES] + number.to_bytes(8, "little")
 
 
 def vector(number: int) -> tuple[bytes, int]:
@@ -57,7 +60,7 @@ def _points() -> list[bytes]:
 @functools.cache
 def _pictures() -> list[bytes]:
     generator = np.random.default_rng(SEED)
-    return [_picture(generator) for _ in range(POOL)]
+    return [_picture(generator) for _ in range(PICTURES)]
 
 
 def _picture(generator: np.random.Generator) -> bytes:

@@ -1,0 +1,72 @@
+"""The bare loop: `python -m tests.benchmarks.bare text fp32 1`, a reference module with nothing around it.
+
+Batches of several sizes take turns, a tenth of a second each, so that a slow moment of the machine meets all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import cast
+
+from tests.benchmarks.load.cores import server_cores
+from tests.benchmarks.load.generator import REPOSITORY
+
+TURN_SECONDS = 0.1
+
+
+def measure(task: str, precision: str, threads: int, seconds: float) -> dict[int, float]:
+    """Items a second by batch size."""
+    from tests.benchmarks.reference.modules import MODULES  # the measuring process needs no torch
+
+    module = MODULES[task]
+    run = module.load(precision, threads)
+    sizes = [size for size in (8, 16, 32) if size <= module.max_batch_size]
+    batches = {size: [module.make_input(number) for number in range(size)] for size in sizes}
+    items, spent = dict.fromkeys(sizes, 0), dict.fromkeys(sizes, 0.0)
+    for size in sizes:
+        run(batches[size])
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for size in sizes:
+            begin = time.perf_counter()
+            while time.perf_counter() < begin + TURN_SECONDS:
+                run(batches[size])
+                items[size] += size
+            spent[size] += time.perf_counter() - begin
+    return {size: items[size] / spent[size] for size in sizes}
+
+
+def fresh_start(task: str, precision: str, *, threads: int, seconds: float) -> dict[int, float]:
+    """The same in a process of its own, on the cores that servers have."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.bare", task, precision, str(threads), f"--seconds={seconds}"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    os.sched_setaffinity(process.pid, server_cores())
+    output, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the bare loop ended with {process.returncode}")
+    return {int(size): rate for size, rate in cast(dict[str, float], json.loads(output)).items()}
+
+
+def main() -> None:
+    """Prints items a second by batch size as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task")
+    parser.add_argument("precision", choices=("fp32", "bf16"))
+    parser.add_argument("threads", type=int)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    chosen = parser.parse_args()
+    rates = measure(chosen.task, chosen.precision, chosen.threads, chosen.seconds)
+    sys.stdout.write(json.dumps(rates) + "\n")
+
+
+if __name__ == "__main__":
+    main()
