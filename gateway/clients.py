@@ -73,6 +73,14 @@ class ServiceClient(Generic[StubT]):
         """Number of serving replicas by joint space."""
         return self._pool.spaces()
 
+    def expected_seconds(self, space: str | None) -> float:
+        """How long a small call would take now; 0 if that is not known."""
+        return self._pool.expected_seconds(space)
+
+    def require_room(self, space: str | None, *, after_seconds: float) -> None:
+        """Raises OverloadedError if a call that began `after_seconds` from now would be refused for its deadline."""
+        self._pool.require_room(space, after_seconds=after_seconds)
+
     def replicas(self) -> Sequence[gateway_pb2.Replica]:
         """Every known replica, by address."""
         return [

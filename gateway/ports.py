@@ -37,6 +37,12 @@ class ModelService(Protocol):
     def spaces(self) -> Mapping[str, int]:
         """Number of serving replicas by joint space; empty while none serves."""
 
+    def expected_seconds(self, space: str | None) -> float:
+        """How long a small call would take now; 0 if that is not known."""
+
+    def require_room(self, space: str | None, *, after_seconds: float) -> None:
+        """Raises OverloadedError if a call that began `after_seconds` from now would be refused for its deadline."""
+
 
 class ServiceDirectory(ModelService, Protocol):
     """What a model service tells of its replicas and models."""

@@ -24,10 +24,11 @@ async def in_one_space(
 
     Args:
         run: the flow, in a space; None is any, as `choose_space` says.
-        services: what the flow calls.
+        services: what the flow calls, in this order.
         wanted: the only space that will do; empty is any.
     """
     space = choose_space(services, wanted)
+    require_room(services, space)
     try:
         return await run(space)
     except (FailedPreconditionError, UnavailableError) as error:
@@ -40,6 +41,7 @@ async def stream_in_one_space(
 ) -> AsyncGenerator[Response, None]:
     """As `in_one_space` for a flow of many answers: once one is out, the flow never begins again in another space."""
     space = choose_space(services, wanted)
+    require_room(services, space)
     begun = False
     try:
         async with aclosing(run(space)) as answers:
@@ -79,6 +81,21 @@ def choose_space(services: Sequence[ModelService], wanted: str = "") -> str | No
         message = f"no joint space is served by every service this call needs ({told})"
         raise UnavailableError(message, reason=Reason.NO_COMMON_SPACE)
     return random.choices(list(weights), list(weights.values()))[0]
+
+
+def require_room(services: Sequence[ModelService], space: str | None) -> None:
+    """Refuses a flow of which a later call would be refused, before work goes into the calls ahead of it.
+
+    The first one is left to the call itself, which may find its answer without the service.
+
+    Raises:
+        OverloadedError: the queue of a service is too long for what those before it leave of the deadline.
+    """
+    begin = 0.0
+    for place, service in enumerate(services):
+        if place:
+            service.require_room(space, after_seconds=begin)
+        begin += service.expected_seconds(space)
 
 
 def space_after(error: CallError, space: str | None, services: Sequence[ModelService], wanted: str) -> str | None:

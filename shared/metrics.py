@@ -123,6 +123,12 @@ class DownstreamMetrics:
         self.retries = Counter(
             "diptych_downstream_retries", "Calls tried again on another replica.", ("service",), registry=registry
         )
+        self.refused = Counter(
+            "diptych_downstream_refused",
+            "Calls refused in the gateway, since no replica of the service would have answered in time.",
+            ("service",),
+            registry=registry,
+        )
         self.replicas = Gauge(
             "diptych_replicas",
             "Known replicas by state: serving, not_serving.",

@@ -18,3 +18,8 @@ MODEL_SPACE = "diptych-space"
 
 QUEUE_SECONDS = "diptych-queue-seconds"
 """Trailing metadata of a model service's answers: the wait it predicts for an item that arrives now."""
+ITEM_SECONDS = "diptych-item-seconds"
+"""As QUEUE_SECONDS: what one item takes where nothing is ahead of it; absent while nothing has run."""
+ANSWER_SECONDS = "diptych-answer-seconds"
+"""As QUEUE_SECONDS: the shortest deadline that one more item of this call's caller and priority would be admitted with;
+0 for any."""

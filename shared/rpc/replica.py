@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -13,7 +13,9 @@ from grpc_health.v1 import health_pb2
 from diptych.types.v1 import model_pb2
 from shared.rpc import metadata
 from shared.rpc.channel import open_channel
+from shared.rpc.context import outgoing_metadata
 from shared.rpc.health import SERVING, short_reason, watch_method
+from shared.rpc.replica_load import ReplicaLoad, Terms
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -23,8 +25,6 @@ if TYPE_CHECKING:  # generic in the stubs, not at run time
 
 FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 0.5
-QUEUE_FLOOR_SECONDS = 0.01
-"""Weight of one call in flight on a replica that reports no queue: about one small batch."""
 
 
 class Replica(Generic[StubT]):
@@ -50,13 +50,12 @@ class Replica(Generic[StubT]):
         """Its model, from the metadata of the health watch; None if it never told one."""
         self.reason = "connecting"
         """Why it does not serve; empty while it does."""
-        self.in_flight = 0
+        self.load = ReplicaLoad()
         self.watches = 0
         """Health watches opened so far: a call remembers the number to know whether its news is old."""
         self._changed = changed
         self._idle = asyncio.Event()
         self._idle.set()
-        self._queue_empty_at = 0.0
         self._channel = open_channel(address, max_message_bytes=max_message_bytes)
         self._watch_health = watch_method(self._channel)
         self._watch_call: grpc.aio.Call | None = None
@@ -118,41 +117,37 @@ class Replica(Generic[StubT]):
             self.serving = serving
             self._changed()
 
+    @property
+    def in_flight(self) -> int:
+        """Calls of this process under way."""
+        return self.load.in_flight
+
     def queue_seconds(self) -> float:
         """How long an item arriving now would wait: what the replica told last, less the time since."""
-        return max(0.0, self._queue_empty_at - asyncio.get_running_loop().time())
-
-    def cost(self) -> float:
-        """How much a call would meet here, to compare replicas; calls in flight are those of this process."""
-        return (self.in_flight + 1) * (QUEUE_FLOOR_SECONDS + self.queue_seconds())
+        return self.load.queue_seconds(time.monotonic())
 
     async def call(
-        self, method: Method[Request, Response], request: Request, *, timeout_seconds: float, entries: grpc.aio.Metadata
+        self, method: Method[Request, Response], request: Request, *, timeout_seconds: float, terms: Terms
     ) -> Response:
-        """One attempt; cancelling it cancels the call at the replica.
+        """One attempt, on behalf of the current call; cancelling it cancels the call at the replica.
 
         Raises:
             grpc.aio.AioRpcError: whatever status the replica answers.
         """
-        self.in_flight += 1
+        self.load.in_flight += 1
         self._idle.clear()
         try:
-            call = method(request, timeout=timeout_seconds, metadata=entries)
+            call = method(request, timeout=timeout_seconds, metadata=grpc.aio.Metadata(*outgoing_metadata()))
             response = await call
-            self._note_queue(await call.trailing_metadata())
+            self.load.note(await call.trailing_metadata(), terms, time.monotonic())
             return response
         except grpc.aio.AioRpcError as error:
-            self._note_queue(error.trailing_metadata())
+            self.load.note(error.trailing_metadata(), terms, time.monotonic())
             raise
         finally:
-            self.in_flight -= 1
-            if not self.in_flight:
+            self.load.in_flight -= 1
+            if not self.load.in_flight:
                 self._idle.set()
-
-    def _note_queue(self, trailers: Iterable[tuple[str, str | bytes]] | None) -> None:
-        if (text := _value(trailers, metadata.QUEUE_SECONDS)) is not None:
-            with contextlib.suppress(ValueError):  # a replica that misreports its queue still answers
-                self._queue_empty_at = asyncio.get_running_loop().time() + float(text)
 
     async def close(self, grace_seconds: float = 0.0) -> None:
         """Waits for the calls under way, at most the grace, and closes the channel."""

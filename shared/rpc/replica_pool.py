@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,10 +18,12 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import grpc
 
 from shared.codes import Reason
-from shared.errors import DeadlineExceededError, UnavailableError
+from shared.errors import DeadlineExceededError, OverloadedError, UnavailableError
 from shared.metrics import DownstreamMetrics
-from shared.rpc.context import outgoing_metadata, remaining_seconds
+from shared.rpc.choice import choose
+from shared.rpc.context import current_call, remaining_seconds
 from shared.rpc.replica import Replica
+from shared.rpc.replica_load import Terms
 from shared.rpc.replica_set import ReplicaSet, Resolve
 from shared.rpc.resolver import resolve
 from shared.rpc.retry_budget import RetryBudget
@@ -35,6 +36,8 @@ if TYPE_CHECKING:  # generic in the stubs, not at run time
     Method = grpc.aio.UnaryUnaryMultiCallable[Request, Response]
 
 MAX_ATTEMPTS = 4
+LEAST_RETRY_SECONDS = 0.01
+"""As the services say: a caller that is told to come back after 0 seconds would only add to the overload."""
 MAX_MODELS_LOST = 2
 """Attempts of one call that may end with the model process lost: the call itself may be what kills it."""
 _TRY_ELSEWHERE = (
@@ -149,6 +152,7 @@ class ReplicaPool(Generic[StubT]):
 
         Raises:
             UnavailableError: no replica serves, even after a short wait.
+            OverloadedError: at once, when by their own word no replica would answer before the caller's deadline.
             DeadlineExceededError: the caller's deadline has passed.
             grpc.aio.AioRpcError: what a replica answered, after the retries.
         """
@@ -171,12 +175,22 @@ class ReplicaPool(Generic[StubT]):
                     raise
             self._metrics.retries.labels(self.name).inc()
 
-    async def _wait_for_replica(self, space: str | None, tried: Sequence[Replica[StubT]]) -> Replica[StubT]:
-        """The better of two serving replicas picked by chance, one not tried yet where there is one.
+    def expected_seconds(self, space: str | None = None) -> float:
+        """How long a call of one item would take now at the best replica that serves; 0 if none does, or none told."""
+        now = time.monotonic()
+        loads = [each.load for each in self._replicas.serving(space)]
+        return min((load.queue_seconds(now) + (load.item_seconds(now) or 0.0) for load in loads), default=0.0)
 
-        Comparing two random ones spreads load nearly as well as comparing all, and does not send every
-        gateway to the same replica at once (Mitzenmacher, The Power of Two Choices, 2001).
+    def require_room(self, space: str | None = None, *, after_seconds: float = 0.0) -> None:
+        """Whether a call is worth its preparation, which takes `after_seconds`.
+
+        Raises:
+            OverloadedError: by their own word no replica would answer before the current call's deadline.
         """
+        self._in_time(self._replicas.serving(space), time.monotonic(), after_seconds)
+
+    async def _wait_for_replica(self, space: str | None, tried: Sequence[Replica[StubT]]) -> Replica[StubT]:
+        """A replica that serves and is not known to be too busy; one not tried yet where there is one."""
         loop = asyncio.get_running_loop()
         remaining = remaining_seconds()
         wait = self._options.replica_wait_seconds
@@ -185,7 +199,9 @@ class ReplicaPool(Generic[StubT]):
         while True:
             serving = self._replicas.serving(space)
             if candidates := [replica for replica in serving if replica not in tried] or serving:
-                return min(random.sample(candidates, min(2, len(candidates))), key=Replica.cost)
+                now = time.monotonic()
+                candidates = self._in_time(candidates, now)
+                return candidates[choose([each.load for each in candidates], now)]
             try:
                 async with asyncio.timeout_at(give_up):
                     await self._replicas.wait_for_change()
@@ -194,6 +210,21 @@ class ReplicaPool(Generic[StubT]):
                 reasons = self._replicas.reasons()
                 message = f"{self.name}: no replica{of_space} is serving ({reasons})"
                 raise UnavailableError(message, reason=Reason.NO_REPLICA) from None
+
+    def _in_time(self, replicas: list[Replica[StubT]], now: float, after_seconds: float = 0.0) -> list[Replica[StubT]]:
+        """Those that do not say that they would answer the current call too late; raises OverloadedError if all do."""
+        left = remaining_seconds(self._options.deadline_margin_seconds)
+        if left is None or not replicas:
+            return replicas
+        terms = _terms()
+        left -= after_seconds
+        if in_time := [each for each in replicas if each.load.answer_seconds(terms, now) <= left]:
+            return in_time
+        self._metrics.refused.labels(self.name).inc()
+        soonest = min(each.load.answer_seconds(terms, now) for each in replicas)
+        message = f"{self.name}: the queue makes this about {soonest:.3f} s; the deadline is in {left:.3f} s"
+        wait = max(LEAST_RETRY_SECONDS, soonest - left)
+        raise OverloadedError(message, reason=Reason.QUEUE_TOO_LONG, retry_after_seconds=wait)
 
     async def _attempt(
         self,
@@ -211,9 +242,8 @@ class ReplicaPool(Generic[StubT]):
         begin = time.perf_counter()
         code = grpc.StatusCode.OK
         try:
-            entries = grpc.aio.Metadata(*outgoing_metadata())
             return await replica.call(
-                method(replica.stub), request, timeout_seconds=min(timeout, longest_seconds), entries=entries
+                method(replica.stub), request, timeout_seconds=min(timeout, longest_seconds), terms=_terms()
             )
         except grpc.aio.AioRpcError as error:
             code = error.code()
@@ -224,3 +254,8 @@ class ReplicaPool(Generic[StubT]):
         finally:
             self._metrics.requests.labels(self.name, code.name).inc()
             self._metrics.seconds.labels(self.name).observe(time.perf_counter() - begin)
+
+
+def _terms() -> Terms:
+    call = current_call()
+    return call.caller, call.priority

@@ -9,6 +9,7 @@ from typing import Any
 
 from diptych.types.v1 import encoding_pb2, model_pb2
 from shared.errors import CallError, SpaceMismatchError
+from shared.rpc import metadata
 from shared.rpc.context import CallContext, current_call, remaining_seconds
 
 
@@ -21,6 +22,12 @@ class Seen:
     remaining_seconds: float | None
 
 
+def _open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
 @dataclass
 class Behaviour:
     """What a fake does besides answering, and what it saw."""
@@ -29,7 +36,12 @@ class Behaviour:
     version: str = "1"
     digest: str = "f" * 64
     queue_seconds: float = 0.0
+    item_seconds: float = 0.0
+    answer_seconds: float = 0.0
+    """The three are told in trailers as they stand."""
     delay_seconds: float = 0.0
+    gate: asyncio.Event = field(default_factory=_open_gate)
+    """Calls wait here, after the delay; cleared, they are held."""
     error: Callable[[], CallError | None] = lambda: None
     """Makes the error of the next call, or None to answer it."""
     asked: int = 0
@@ -46,6 +58,7 @@ class Behaviour:
         self.called.set()
         try:
             await asyncio.sleep(self.delay_seconds)
+            await self.gate.wait()
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
@@ -58,6 +71,14 @@ class Behaviour:
     def reset(self) -> None:
         """Back to the defaults, with nothing seen."""
         self.__dict__.update(Behaviour().__dict__)
+
+    def trailers(self) -> tuple[tuple[str, str], ...]:
+        """What its answers tell of its load."""
+        return (
+            (metadata.QUEUE_SECONDS, str(self.queue_seconds)),
+            (metadata.ITEM_SECONDS, str(self.item_seconds)),
+            (metadata.ANSWER_SECONDS, str(self.answer_seconds)),
+        )
 
     def model(self) -> model_pb2.Model:
         """The model that answers."""

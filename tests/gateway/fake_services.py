@@ -182,7 +182,7 @@ def fake_server(service: str, behaviour: Behaviour, settings: ServerSettings) ->
         settings,
         CollectorRegistry(),
         services=[name],
-        trailing=lambda: ((metadata.QUEUE_SECONDS, str(behaviour.queue_seconds)),),
+        trailing=behaviour.trailers,
         watch_metadata=(
             (metadata.MODEL_NAME, "fake"),
             (metadata.MODEL_VERSION, behaviour.version),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from diptych.text.v1 import text_encoding_pb2
 from diptych.types.v1 import encoding_pb2, image_pb2, label_pb2, model_pb2
 from gateway.painting import Painters
 from gateway.ports import Answer
+from shared.errors import OverloadedError
 
 
 @dataclass
@@ -22,6 +24,17 @@ class MemoryService:
     name: str = ""
     before: Callable[[], None] = lambda: None
     asked: list[str | None] = field(default_factory=list)
+    answer_seconds: float = 0.0
+    """What a call takes."""
+    left_seconds: float = math.inf
+    """Until the caller's deadline."""
+
+    def expected_seconds(self, space: str | None) -> float:
+        return self.answer_seconds
+
+    def require_room(self, space: str | None, *, after_seconds: float) -> None:
+        if after_seconds + self.answer_seconds > self.left_seconds:
+            raise OverloadedError(f"{self.name}: too late")
 
     def spaces(self) -> Mapping[str, int]:
         return self.served
