@@ -16,11 +16,12 @@ from diptych.generation.v1 import generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2_grpc
 from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
+from gateway.encoding_cache import CachedTextEncoder, EncodingCache
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
 from shared.errors import ConfigurationError
-from shared.metrics import DownstreamMetrics, ProcessMemory
+from shared.metrics import DownstreamMetrics, EncodingCacheMetrics, ProcessMemory
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server
 
@@ -45,11 +46,12 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
         pool("generation", generation_pb2_grpc.GenerationServiceStub) as generation,
         pool("captioning", captioning_pb2_grpc.CaptioningServiceStub) as captioning,
     ):
-        encoder, classifier = TextEncoderClient(text), ImageClassifierClient(classification)
-        generator, captioner = ImageGeneratorClient(generation), CaptionerClient(captioning)
+        encoder, classifier = TextEncoderClient(text, metrics), ImageClassifierClient(classification, metrics)
+        generator, captioner = ImageGeneratorClient(generation, metrics), CaptionerClient(captioning, metrics)
+        cache = EncodingCache(settings.encoding_cache_bytes, EncodingCacheMetrics(registry))
         servicer = GatewayServicer(
             settings,
-            encoder=encoder,
+            encoder=CachedTextEncoder(encoder, cache),
             classifier=classifier,
             generator=generator,
             captioner=captioner,

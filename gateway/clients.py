@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
 from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
@@ -15,13 +16,15 @@ from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
-from gateway.ports import Answer
+from gateway.ports import ENCODE_TEXT, Answer
+from gateway.shared_calls import EqualRequest, SharedCalls
 from shared.codes import Code, Reason
 from shared.errors import FailedPreconditionError, InternalError, UnavailableError
+from shared.metrics import DownstreamMetrics
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.status import from_rpc_error
 
-Request = TypeVar("Request")
+Request = TypeVar("Request", bound=Message)
 StubT = TypeVar("StubT")
 
 
@@ -59,10 +62,11 @@ _REASONS_OF_GRPC = {Code.UNAVAILABLE: Reason.NOT_SERVING, Code.DEADLINE_EXCEEDED
 
 
 class ServiceClient(Generic[StubT]):
-    """A model service, as `gateway.ports.ServiceDirectory` wants it."""
+    """A model service, as `gateway.ports.ServiceDirectory` wants it; equal calls at one time are made once."""
 
-    def __init__(self, pool: ReplicaPool[StubT]) -> None:
+    def __init__(self, pool: ReplicaPool[StubT], metrics: DownstreamMetrics) -> None:
         self._pool = pool
+        self._calls = SharedCalls(pool.name, metrics)
 
     @property
     def name(self) -> str:
@@ -95,13 +99,31 @@ class ServiceClient(Generic[StubT]):
             for each in self._pool.replicas()
         ]
 
+    def models(self) -> list[model_pb2.Model]:
+        """The models that serve at present, one a replica."""
+        return [each.model for each in self._pool.replicas() if each.serving and each.model is not None]
+
     async def ask(
-        self, path: str, method: Callable[[StubT], Method[Request, Response]], request: Request, space: str | None
+        self,
+        path: str,
+        method: Callable[[StubT], Method[Request, Response]],
+        request: Request,
+        space: str | None,
+        parts: Sequence[bytes] = (),
     ) -> Answer[Response]:
-        """One call, accounted for under `path` (`package.Service/Method`); answered in `space`, unless that is None."""
+        """One call, accounted for under `path` (`package.Service/Method`); answered in `space`, unless that is None.
+
+        Args:
+            parts: by what equal requests are found where they are large; all of the request if not said.
+        """
         begin = time.perf_counter()
-        with translated_errors(self.name):
-            response = await self._pool.call(method, request, space=space)
+
+        async def call() -> Response:
+            with translated_errors(self.name):
+                return await self._pool.call(method, request, space=space)
+
+        key = EqualRequest((path, space), request, parts or [request.SerializeToString(deterministic=True)])
+        response = await self._calls.ask(key, call)
         if space is not None and response.model.space != space:
             # The replica was replaced under its address, and the health watch has not told yet.
             message = f"{self.name}: answered in space {response.model.space!r} instead of {space!r}"
@@ -134,7 +156,7 @@ class TextEncoderClient(ServiceClient["TextStub"]):
     ) -> Answer[text_encoding_pb2.EncodeTextResponse]:
         """One encoding a text."""
         return await self.ask(
-            "diptych.text.v1.TextEncodingService/EncodeText",
+            ENCODE_TEXT,
             lambda stub: stub.EncodeText,
             text_encoding_pb2.EncodeTextRequest(texts=texts),
             space,
@@ -171,6 +193,7 @@ class ImageClassifierClient(ServiceClient["ClassificationStub"]):
                 label_encodings=label_encodings,
             ),
             space,
+            images,
         )
 
     async def capabilities(self, address: str, *, timeout_seconds: float) -> model_pb2.ModelCapabilities:

@@ -119,12 +119,12 @@ async def classify_image_by_labels(
                 label_encodings=[encoding for answer in encoded for encoding in answer.message.encodings],
                 space=encoded[0].message.encodings[0].space,
             )
-        for each in classified.message.classifications:
-            for label in each.labels:
+        results = [gateway_pb2.Labels(labels=each.labels) for each in classified.message.classifications]
+        for result in results:
+            for label in result.labels:
                 label.text = labels[int(label.id)]
         return gateway_pb2.ClassifyImageResponse(
-            results=[gateway_pb2.Labels(labels=each.labels) for each in classified.message.classifications],
-            stages=[*(answer.stage for answer in encoded), classified.stage],
+            results=results, stages=[*(answer.stage for answer in encoded), classified.stage]
         )
 
     return await in_one_space(run, encoder, classifier)
@@ -160,11 +160,13 @@ async def encode_image(
 
     async def run(space: str | None) -> gateway_pb2.EncodeImageResponse:
         classified = await classifier.classify_image(images, top_k=1, language="", include_encodings=True, space=space)
-        encodings = [each.encoding for each in classified.message.classifications]
+        response = gateway_pb2.EncodeImageResponse(
+            encodings=[each.encoding for each in classified.message.classifications], stages=[classified.stage]
+        )
         if not include_tokens:
-            for encoding in encodings:
+            for encoding in response.encodings:
                 encoding.ClearField("tokens")
                 encoding.ClearField("token_width")
-        return gateway_pb2.EncodeImageResponse(encodings=encodings, stages=[classified.stage])
+        return response
 
     return await in_one_space(run, classifier, wanted=space) if space else await run(None)

@@ -14,11 +14,16 @@ from diptych.text.v1 import text_encoding_pb2
 from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
 
 Message = TypeVar("Message")
+ENCODE_TEXT = "diptych.text.v1.TextEncodingService/EncodeText"
+"""`Stage.method` of encoded texts, whoever had them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer(Generic[Message]):
-    """A model service's response, and the account of its part in a flow."""
+    """A model service's response, and the account of its part in a flow.
+
+    The message may be the answer to other calls as well: nobody may change it.
+    """
 
     message: Message
     stage: model_pb2.Stage
@@ -61,6 +66,13 @@ class TextEncoder(ModelService, Protocol):
         self, texts: Sequence[str], *, space: str | None
     ) -> Answer[text_encoding_pb2.EncodeTextResponse]:
         """One encoding a text."""
+
+
+class ServedTextEncoder(TextEncoder, Protocol):
+    """A text encoder that knows its models."""
+
+    def models(self) -> Sequence[model_pb2.Model]:
+        """The models that serve at present, one a replica."""
 
 
 class ImageClassifier(ModelService, Protocol):

@@ -55,6 +55,8 @@ class GatewaySettings(ServerSettings):
     """Retries on another replica, in the long run, a call."""
     retry_burst: int = Field(default=64, ge=0)
     """Retries at once."""
+    encoding_cache_bytes: int = Field(default=32 * 1024 * 1024, ge=0)
+    """Memory for encodings of texts, the least recently used forgotten first; 0 remembers none."""
     max_prompt_characters: int = Field(default=500, ge=1)
     """Longest prompt or text, in Unicode code points."""
     max_texts: int = Field(default=64, ge=1)

@@ -129,12 +129,36 @@ class DownstreamMetrics:
             ("service",),
             registry=registry,
         )
+        self.in_flight = Gauge(
+            "diptych_downstream_in_flight",
+            "Calls to a model service under way, equal ones counted once.",
+            ("service",),
+            registry=registry,
+        )
+        self.joined = Counter(
+            "diptych_downstream_joined",
+            "Calls that were not made, since they got the answer of an equal one under way.",
+            ("service",),
+            registry=registry,
+        )
         self.replicas = Gauge(
             "diptych_replicas",
             "Known replicas by state: serving, not_serving.",
             ("service", "state"),
             registry=registry,
         )
+
+
+class EncodingCacheMetrics:
+    """What the gateway remembers of texts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.hits = Counter("diptych_encoding_cache_hits", "Texts whose encoding was remembered.", registry=registry)
+        self.misses = Counter("diptych_encoding_cache_misses", "Texts that had to be encoded.", registry=registry)
+        self.evicted = Counter(
+            "diptych_encoding_cache_evicted", "Encodings forgotten to make room for others.", registry=registry
+        )
+        self.bytes = Gauge("diptych_encoding_cache_bytes", "Memory that the encodings take.", registry=registry)
 
 
 class ProcessMemory(Collector):

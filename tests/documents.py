@@ -41,6 +41,7 @@ EXPORTERS: Mapping[type, str] = {
     metrics.BatcherMetrics: "model services",
     metrics.WorkerMetrics: "model services",
     metrics.DownstreamMetrics: "gateway",
+    metrics.EncodingCacheMetrics: "gateway",
     metrics.ProcessMemory: "every server",
 }
 """Who exports the metrics of which class."""

@@ -22,10 +22,10 @@ class Seen:
     remaining_seconds: float | None
 
 
-def _open_gate() -> asyncio.Event:
-    gate = asyncio.Event()
-    gate.set()
-    return gate
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Behaviour:
     answer_seconds: float = 0.0
     """The three are told in trailers as they stand."""
     delay_seconds: float = 0.0
-    gate: asyncio.Event = field(default_factory=_open_gate)
+    released: asyncio.Event = field(default_factory=_set_event)
     """Calls wait here, after the delay; cleared, they are held."""
     error: Callable[[], CallError | None] = lambda: None
     """Makes the error of the next call, or None to answer it."""
@@ -58,7 +58,7 @@ class Behaviour:
         self.called.set()
         try:
             await asyncio.sleep(self.delay_seconds)
-            await self.gate.wait()
+            await self.released.wait()
         except asyncio.CancelledError:
             self.cancelled.set()
             raise

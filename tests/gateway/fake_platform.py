@@ -31,8 +31,8 @@ FAKE_MODULES: dict[str, tuple[str, ...]] = {
 }
 """What a LocalPlatform runs instead of the real services."""
 
-PATIENT = GatewaySettings(replica_wait_seconds=20)
-"""However busy the machine, replicas that serve are found."""
+PATIENT = GatewaySettings(replica_wait_seconds=20, encoding_cache_bytes=0)
+"""However busy the machine, replicas that serve are found; and every call reaches them."""
 
 
 @dataclass

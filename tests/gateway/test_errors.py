@@ -49,8 +49,9 @@ async def test_label_refused_by_the_encoder_comes_out_with_its_place_among_all(p
         return InvalidArgumentError("texts[6] is rude", reason=Reason.FIELD_INVALID, field="texts[6]")
 
     platform.text[0].behaviour.error = refuse_the_second_part
+    labels = [f"label {index}" for index in range(80)]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"x"], labels=["y"] * 80))
+        await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"x"], labels=labels))
     error = from_rpc_error(caught.value)
     assert isinstance(error, InvalidArgumentError)
     assert (error.field, str(error), error.reason) == ("labels[70]", "labels[70] is rude", Reason.FIELD_INVALID)
