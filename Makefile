@@ -5,7 +5,7 @@ SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ protos: .venv/.dev ## Generate the code beside the .proto files.
 benchmarks: .venv/.dev ## Memory of each process, and seconds to the first answer.
 	.venv/bin/python -m tests.benchmarks.memory
 	.venv/bin/python -m tests.benchmarks.first_answer
+
+bench: .venv/.dev ## Diptych beside the bare loop, under load and overload; ARGS="--quick" for a look; under 10 minutes.
+	.venv/bin/python -m tests.benchmarks.bench $(ARGS)
 
 clean: ## Remove the environments and what runs left behind.
 	rm -rf .venv .venv-base out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

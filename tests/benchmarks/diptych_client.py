@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from diptych.classification.v1 import classification_pb2
+from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2
 from diptych.text.v1 import text_encoding_pb2
 from diptych.types.v1 import encoding_pb2
@@ -81,9 +82,24 @@ def _encoding(vector: bytes) -> bytes:
     return generation_pb2.GenerateImageRequest(encoding=encoding).SerializeToString()
 
 
+def _prompt(number: int, items: int) -> bytes:
+    """A text of 1 KB, all different: the gateway remembers encodings. Its 500 characters suffice in Chinese only."""
+    prompt = f"{number:012d}" + "字" * 337  # 3 bytes each
+    return text_encoding_pb2.EncodeTextRequest(texts=[prompt]).SerializeToString()
+
+
+def _painting(number: int, items: int) -> bytes:
+    request = gateway_pb2.TextToImageRequest(prompt=inputs.text(number), seeds=[number])
+    return request.SerializeToString()
+
+
 METHODS: Mapping[str, tuple[str, Request]] = {
     "text": ("/diptych.text.v1.TextEncodingService/EncodeText", _texts),
     "classification": ("/diptych.classification.v1.ClassificationService/ClassifyImage", _images),
     "generation": ("/diptych.generation.v1.GenerationService/GenerateImage", _seeds),
+    "prompt": ("/diptych.text.v1.TextEncodingService/EncodeText", _prompt),
+    "gateway": ("/diptych.gateway.v1.GatewayService/EncodeText", _texts),
+    "gateway-prompt": ("/diptych.gateway.v1.GatewayService/EncodeText", _prompt),
+    "text-to-image": ("/diptych.gateway.v1.GatewayService/TextToImage", _painting),
 }
-"""RPC and its requests, by task."""
+"""RPC and its requests, by task. EncodeText of gateway and service begin with the same field."""

@@ -1,0 +1,67 @@
+"""Where and on what a result was measured, and how busy the machine was with other things."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.benchmarks.effort import Result
+from tests.benchmarks.load.generator import REPOSITORY
+
+PACKAGES = ("torch", "grpcio", "protobuf", "uvloop", "numpy", "pillow")
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+MEGABYTE = 1e6
+
+
+def machine() -> Result:
+    """The machine, as far as it bears on speed."""
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / MEGABYTE
+    return {
+        "cpu": facts.get("model name", platform.processor()),
+        "flags": [flag for flag in FLAGS if flag in facts.get("flags", "").split()],
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mb": round(memory),
+        "kernel": platform.release(),
+    }
+
+
+def versions() -> Result:
+    """Of Diptych, Python, and the packages that bear on speed."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def commit() -> str:
+    """What is checked out; with a `+` when files that are not the benchmarks' differ from it."""
+    found = _git("rev-parse", "--short", "HEAD")
+    return found + ("+" if _git("status", "--porcelain", "--", "gateway", "services", "shared") else "")
+
+
+def now() -> str:
+    """Date and time, UTC, to the minute."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def busy_cores(seconds: float = 1.0) -> float:
+    """Cores that others keep busy, while this process sleeps."""
+    before = _busy_ticks()
+    time.sleep(seconds)
+    return round((_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds, 2)
+
+
+def _busy_ticks() -> int:
+    """User, nice, system, interrupts and steal; idle and waiting for disks left out."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4]
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    ).stdout.strip()

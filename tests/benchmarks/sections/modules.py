@@ -1,0 +1,74 @@
+"""The reference modules served by Diptych beside the bare loop: throughput, latency, and what overload does."""
+
+from __future__ import annotations
+
+from tests.benchmarks.bare import fresh_start
+from tests.benchmarks.effort import Bench, Driver, Result, numbers
+from tests.benchmarks.load.processes import pss_megabytes
+from tests.benchmarks.server import serving
+from tests.end_to_end.scrape import Metrics
+from tests.end_to_end.servers import Server
+
+TASKS = ("text", "classification", "generation")
+PRECISIONS = ("fp32", "bf16")
+CALLERS = {1: 0.8, 16: 1.0, 64: 2.5}
+"""Of the closed loops, with the seconds that each is measured; the last is the capacity."""
+SHARES = {50: 2.0, 90: 1.5, 400: 2.0}
+"""Of the capacity, in percent, that is offered to the open loops."""
+BURSTS_SECONDS = 1.5
+MIXED_ITEMS, MIXED_CALLERS, MIXED_SECONDS = 8, 24, 1.5
+"""Calls of 1 to 8 items, enough of them to fill the largest batch several times."""
+
+
+def measure(bench: Bench) -> Result:
+    """For each start all modules in both precisions, the bare loop and Diptych by turns."""
+    runs: list[Result] = []
+    for start, usual in bench.starts():
+        for task in TASKS:
+            for precision in PRECISIONS:
+                bench.tell(f"{task} {precision}, start {start + 1}")
+                run: Result = {"task": task, "precision": precision, "start": start}
+                for part in (_bare, _diptych) if usual else (_diptych, _bare):
+                    part(run, bench)
+                runs.append(run)
+    return {"runs": runs}
+
+
+def _bare(run: Result, bench: Bench) -> None:
+    rates = fresh_start(run["task"], run["precision"], threads=1, seconds=bench.seconds(2.0))
+    run["bare"] = {str(size): round(rate, 2) for size, rate in rates.items()}
+
+
+def _diptych(run: Result, bench: Bench) -> None:
+    task, precision = run["task"], run["precision"]
+    with serving(task, precision=precision, threads=1, device="cpu") as server:
+        driver = Driver(bench, server.address, {"task": task}, server.pids())
+        closed = {callers: driver.closed(callers, seconds) for callers, seconds in CALLERS.items()}
+        capacity = closed[max(CALLERS)].answered_per_second
+        run["closed"] = {str(callers): numbers(told) for callers, told in closed.items()}
+        run["open"] = {}
+        for share, seconds in SHARES.items():
+            before, pss = server.metrics(), pss_megabytes(server.pids())
+            told = driver.open(capacity * share / 100, seconds)
+            run["open"][str(share)] = numbers(told) | {
+                "pss_mb": [round(value, 1) for value in (pss, pss_megabytes(server.pids()))],
+                "counted": counted(before, server),
+            }
+        if precision == "fp32":
+            run["bursts"] = numbers(driver.open(0.9 * capacity, BURSTS_SECONDS, "bursts"))
+            arguments = {"task": task, "items": MIXED_ITEMS, "mixed": True}
+            before = server.metrics()
+            told = Driver(bench, server.address, arguments, server.pids()).closed(MIXED_CALLERS, MIXED_SECONDS)
+            run["mixed"] = numbers(told) | {"counted": counted(before, server)}
+
+
+def counted(before: Metrics, server: Server) -> dict[str, float]:
+    """What the server counted since `before`: its counters, and sums and counts of its histograms, by name."""
+    after = server.metrics()
+    names = {name for name, _ in after.samples if name.endswith(("_total", "_sum", "_count"))}
+    changes = {name: after.total(name) - before.total(name) for name in sorted(names) if name.startswith("diptych_")}
+    for reason_of in ("diptych_rejected_total", "diptych_dropped_total"):
+        for reason in {dict(labels).get("reason", "") for name, labels in after.samples if name == reason_of}:
+            difference = after.total(reason_of, reason=reason) - before.total(reason_of, reason=reason)
+            changes[f"{reason_of}.{reason}"] = difference
+    return {name: round(change, 6) for name, change in changes.items() if change}
