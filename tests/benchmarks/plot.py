@@ -23,6 +23,7 @@ TITLES = {
     "classification": "C: image classifier, 3 M",
     "generation": "G: image generator, 3 M",
 }
+MILLISECONDS = (5, 10, 20, 50, 100, 200, 500)
 STYLES = (
     # Colours of Okabe and Ito, dark to light; in grey they fall apart by dashes and marks.
     ("#000000", "-", "o"),
@@ -55,7 +56,10 @@ def draw(curves: Sequence[Result], picture: Path) -> None:
             below.plot(rates, [point["goodput"] for point in points], **look)
         above.set_title(TITLES[task])
         above.set_yscale("log")
-        above.axhline(1000 * DEADLINE_SECONDS, color="grey", linewidth=0.8)
+        above.set_ylim(5, 1200 * DEADLINE_SECONDS)
+        above.set_yticks(MILLISECONDS, labels=[str(value) for value in MILLISECONDS])
+        above.set_yticks([], minor=True)
+        below.set_ylim(bottom=0)
         below.set_xlabel("offered calls a second")
         for axis in (above, below):
             axis.grid(visible=True, alpha=0.3)
