@@ -81,8 +81,8 @@ class Reason(enum.Enum):
     )
     IMAGE_TOO_LARGE = (
         Code.INVALID_ARGUMENT,
-        "the file has too many bytes, pixels a side or in all, or JPEG scans",
-        "scale it down; the models see 64 x 64 pixels anyway",
+        "the file has too many bytes, pixels a side or in all, parts, or JPEG scans",
+        "scale it down, or save it anew; the models see 64 x 64 pixels anyway",
     )
     ENCODING_INVALID = (
         Code.INVALID_ARGUMENT,
@@ -102,7 +102,7 @@ class Reason(enum.Enum):
     )
     QUEUE_FULL = (
         Code.RESOURCE_EXHAUSTED,
-        "as many items wait as the service takes",
+        "as many items or bytes wait as the service takes; in a full queue, whoever has most of it gives way to others",
         "wait as long as RetryInfo says; if it lasts, add replicas",
     )
     QUEUE_TOO_LONG = (

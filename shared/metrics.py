@@ -76,7 +76,7 @@ class BatcherMetrics:
         )
         self.dropped = Counter(
             "diptych_dropped",
-            "Admitted requests that left the queue unserved: cancelled, expired, model_lost.",
+            "Admitted requests that left the queue unserved: cancelled, expired, model_lost, displaced.",
             ("reason",),
             registry=registry,
         )

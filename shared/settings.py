@@ -46,7 +46,9 @@ class ModelServiceSettings(ServerSettings):
     threads: int = Field(default=0, ge=0)
     """CPU threads of the model; 0 is all that the process may use."""
     max_queue_items: int = Field(default=256, ge=1)
-    """Items that may wait; a request that does not fit is refused with RESOURCE_EXHAUSTED."""
+    """Items that may wait; what does not fit is refused with RESOURCE_EXHAUSTED, or a caller with more gives way."""
+    max_queue_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
+    """Bytes of the messages that may wait; one takes up to twice its bytes of the front end's memory."""
     hang_timeout_seconds: float = Field(default=30.0, gt=0)
     """Seconds of one batch after which the model process counts as hung and is replaced."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from shared.codes import Reason
 from shared.errors import ModelDirectoryError, UnavailableError
-from shared.inference.batching import BatchResult
+from shared.inference.batch_run import BatchResult
 from shared.inference.predictor import Failure, ModelInfo, RuntimeOptions
 
 FAKE_INFO = ModelInfo(

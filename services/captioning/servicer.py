@@ -55,7 +55,7 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
             CaptionItem(encoding=encoding_of_space(encoding, self._info), language=language, candidates=candidates)
             for encoding in request.encodings
         ]
-        answer = await submit_call(self._batcher, items, field="encodings")
+        answer = await submit_call(self._batcher, items, request, field="encodings")
         return captioning_pb2.GenerateCaptionResponse(
             results=[_captions(output) for output in answer.outputs],
             model=self._model,

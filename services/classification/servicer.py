@@ -65,7 +65,7 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
             )
             for image in request.images
         ]
-        answer = await submit_call(self._batcher, items, field="images")
+        answer = await submit_call(self._batcher, items, request, field="images")
         return classification_pb2.ClassifyImageResponse(
             classifications=[_classification(output) for output in answer.outputs],
             model=self._model,

@@ -64,7 +64,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             PaintItem(vector=encoding.vector, seed=seed, file_format=file_format, quality=quality)
             for seed in request.seeds
         ]
-        answer = await submit_call(self._batcher, items, field="encoding", repeated=False)
+        answer = await submit_call(self._batcher, items, request, field="encoding", repeated=False)
         return generation_pb2.GenerateImageResponse(
             images=[
                 generation_pb2.GeneratedImage(image=_image(output, file_format), seed=seed)

@@ -36,7 +36,7 @@ class TextEncodingServicer(text_encoding_pb2_grpc.TextEncodingServiceServicer):
         check_count(len(request.texts), field="texts", limit=self._settings.max_texts)
         for index, text in enumerate(request.texts):
             self._check_text(text, f"texts[{index}]")
-        answer = await submit_call(self._batcher, request.texts, field="texts")
+        answer = await submit_call(self._batcher, request.texts, request, field="texts")
         return text_encoding_pb2.EncodeTextResponse(
             encodings=[to_proto(encoding) for encoding in answer.outputs],
             model=self._model,

@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
+from shared.inference.request import Priority
 from shared.inference.worker import ModelWorker
 from shared.metrics import BatcherMetrics, ProcessMemory, WorkerMetrics
 from shared.rpc import metadata
+from shared.rpc.context import current_call
 from shared.rpc.interceptors import Metadata
 from shared.rpc.server import Server
 from shared.settings import ModelServiceSettings
@@ -54,13 +56,14 @@ async def serve_model(
             worker.run,
             bucket_sizes=info.bucket_sizes,
             max_queue_items=settings.max_queue_items,
+            max_queue_bytes=settings.max_queue_bytes,
             metrics=BatcherMetrics(registry),
         )
         server = Server(
             settings,
             registry,
             services=[service],
-            trailing=lambda: ((metadata.QUEUE_SECONDS, f"{batcher.predicted_wait_seconds():.4f}"),),
+            trailing=lambda: _load(batcher),
             watch_metadata=_identity(info),
         )
         add_servicer(server.grpc, batcher, info)
@@ -83,6 +86,17 @@ async def _fault(worker: ModelWorker[Any, Any]) -> str:
 async def _report_health(states: asyncio.Queue[bool], server: Server) -> None:
     while True:
         await server.set_serving(await states.get())
+
+
+def _load(batcher: DynamicBatcher[Any, Any]) -> Metadata:
+    """What a gateway must know to choose among replicas, and to refuse early; as the current call's caller meets it."""
+    call = current_call()
+    least = batcher.least_deadline_seconds(Priority(call.priority), call.caller)
+    return (
+        (metadata.QUEUE_SECONDS, f"{batcher.predicted_wait_seconds():.4f}"),
+        (metadata.ITEM_SECONDS, f"{batcher.item_seconds():.4f}"),
+        (metadata.ANSWER_SECONDS, f"{least:.4f}"),
+    )
 
 
 def _identity(info: ModelInfo) -> Metadata:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TypeVar
+
+from google.protobuf.message import Message
 
 from diptych.types.v1 import encoding_pb2, label_pb2, model_pb2
 from shared.codes import Code, Reason
 from shared.encodings import Encoding, from_proto
 from shared.errors import CALL_ERRORS, InvalidArgumentError, SpaceMismatchError
-from shared.inference.batching import Answer, DynamicBatcher, ItemFailedError, Priority
+from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
+from shared.inference.request import Answer, ItemFailedError, Priority
 from shared.rpc.context import current_call
 
 DEFAULT_LANGUAGE = "en"
@@ -20,22 +23,37 @@ Out = TypeVar("Out")
 
 
 async def submit_call(
-    batcher: DynamicBatcher[In, Out], items: Sequence[In], *, field: str, repeated: bool = True
+    batcher: DynamicBatcher[In, Out],
+    items: Sequence[In],
+    request: Message,
+    *,
+    field: str,
+    repeated: bool = True,
+    kind: Hashable = None,
 ) -> Answer[Out]:
-    """Submits the items of the current call under its deadline and priority.
+    """Submits the items of the current call under its deadline and priority, on its caller's account.
 
     Args:
         batcher: the queue.
         items: one for each element of the request's repeated field.
+        request: the message, whose size counts while it waits.
         field: the name of the field at fault when an item cannot be answered.
         repeated: whether each item has an element of that field, so that the fault is named `field[i]`.
+        kind: as DynamicBatcher has it.
 
     Raises:
         CallError: refused, expired, or an item failed.
     """
     call = current_call()
     try:
-        return await batcher.submit(items, deadline=call.deadline, priority=Priority[call.priority.upper()])
+        return await batcher.submit(
+            items,
+            deadline=call.deadline,
+            priority=Priority(call.priority),
+            caller=call.caller,
+            kind=kind,
+            size=request.ByteSize(),
+        )
     except ItemFailedError as error:
         failure = error.failure
         path = failure.field or (f"{field}[{error.index}]" if repeated else field)

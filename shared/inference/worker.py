@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 from shared.codes import Reason
 from shared.errors import ConfigurationError, UnavailableError
 from shared.inference import messages
-from shared.inference.batching import BatchResult
+from shared.inference.batch_run import BatchResult
 from shared.inference.predictor import ModelInfo, RuntimeOptions
 from shared.metrics import ProcessMemory, WorkerMetrics
 

@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from shared.errors import CallError
-from shared.inference.batching import BatchResult, DynamicBatcher
+from shared.inference.batch_run import BatchResult
+from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import ModelInfo
 from shared.inference.service import AddServicer
 from shared.metrics import BatcherMetrics
@@ -32,7 +33,11 @@ async def serving(add_servicer: AddServicer, answer: Callable[[Any], Any]) -> As
 
     registry = CollectorRegistry()
     batcher: DynamicBatcher[Any, Any] = DynamicBatcher(
-        run, bucket_sizes=INFO.bucket_sizes, max_queue_items=64, metrics=BatcherMetrics(registry)
+        run,
+        bucket_sizes=INFO.bucket_sizes,
+        max_queue_items=64,
+        max_queue_bytes=1 << 20,
+        metrics=BatcherMetrics(registry),
     )
     server = Server(ServerSettings(), registry, services=[])
     add_servicer(server.grpc, batcher, INFO)

@@ -6,7 +6,8 @@ import asyncio
 
 from prometheus_client import CollectorRegistry
 
-from shared.inference.batching import Answer, DynamicBatcher, Priority
+from shared.inference.batching import DynamicBatcher
+from shared.inference.request import Answer, Priority
 from shared.metrics import BatcherMetrics
 from tests.fakes import GatedModel
 
@@ -15,7 +16,11 @@ Batcher = DynamicBatcher[str, int]
 
 def new_batcher(model: GatedModel, registry: CollectorRegistry, *, max_queue_items: int = 16) -> Batcher:
     return DynamicBatcher(
-        model.run, bucket_sizes=(1, 2, 4), max_queue_items=max_queue_items, metrics=BatcherMetrics(registry)
+        model.run,
+        bucket_sizes=(1, 2, 4),
+        max_queue_items=max_queue_items,
+        max_queue_bytes=1000,
+        metrics=BatcherMetrics(registry),
     )
 
 

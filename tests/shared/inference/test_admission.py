@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import DeadlineExceededError, OverloadedError
-from shared.inference.admission import BatchTimes, Load, Refusal, refusal
+from shared.inference.admission import Load, Refusal, refusal
+from shared.inference.batch_times import BatchTimes, TimesByKind
+from shared.inference.displacement import QueueLimits
 
 INFINITE = float("inf")
 
@@ -25,11 +29,34 @@ def learned(seconds: dict[int, float]) -> BatchTimes:
     return times
 
 
-def busy(*, waiting: int = 0, ahead: int | None = None, max_items: int = 100, running: float = 0.01) -> Load:
+IDLE = Load(
+    items_ahead=0,
+    others_seconds=0.0,
+    items_waiting=0,
+    bytes_waiting=0,
+    limits=QueueLimits(1, 1),
+    gives_way=False,
+    running_seconds=None,
+)
+
+
+def busy(
+    *,
+    waiting: int = 0,
+    ahead: int | None = None,
+    others_seconds: float = 0.0,
+    max_items: int = 100,
+    max_bytes: int = 1_000_000,
+    gives_way: bool = False,
+    running: float = 0.01,
+) -> Load:
     return Load(
         items_ahead=waiting if ahead is None else ahead,
+        others_seconds=others_seconds,
         items_waiting=waiting,
-        max_items=max_items,
+        bytes_waiting=1000 * waiting,
+        limits=QueueLimits(max_items, max_bytes),
+        gives_way=gives_way,
         running_seconds=running,
     )
 
@@ -84,6 +111,23 @@ class TestBatchTimes:
         assert min(seen) * 0.999 <= times.batch_seconds(8, now + 1.0) <= max(seen) * 1.001
 
 
+class TestTimesByKind:
+    def test_each_kind_has_its_own_times(self) -> None:
+        times = TimesByKind((1, 2))
+        times["light"].observe(2, 0.1, now=0.0)
+        times["heavy"].observe(2, 1.0, now=0.0)
+        assert times.work_seconds({"light": 4, "heavy": 2}, now=0.0) == pytest.approx(1.2)
+        assert times.item_seconds(now=0.0) == pytest.approx(0.1)
+
+    def test_what_waits_before_is_as_mixed_as_all_that_waits(self) -> None:
+        times = TimesByKind((1, 2))
+        times["heavy"].observe(2, 1.0, now=0.0)
+        waiting: dict[Hashable, int] = {"light": 6, "heavy": 4}
+        assert times.split(5, waiting, "light", now=0.0) == (3, 1.0)
+        assert times.split(5, waiting, "unheard of", now=0.0) == (0, 1.0)
+        assert times.split(5, {"light": 6}, "light", now=0.0) == (5, 0.0)
+
+
 class TestPlacesWithin:
     def test_without_haste_it_is_the_bucket_of_what_is_wanted(self, times: BatchTimes) -> None:
         assert times.places_within(INFINITE, 3, now=0.0) == 4
@@ -101,16 +145,16 @@ class TestPlacesWithin:
 
 
 class TestRefusal:
-    def refused(self, times: BatchTimes, load: Load, seconds_left: float = INFINITE, items: int = 1) -> Refusal | None:
-        return refusal(items, seconds_left=seconds_left, load=load, times=times, now=0.0)
+    def refused(
+        self, times: BatchTimes, load: Load, seconds_left: float = INFINITE, items: int = 1, size: int = 0
+    ) -> Refusal | None:
+        return refusal(items, size=size, seconds_left=seconds_left, load=load, times=times, now=0.0)
 
     def test_an_idle_server_takes_even_what_it_believes_hopeless(self, times: BatchTimes) -> None:
-        idle = Load(items_ahead=0, items_waiting=0, max_items=1, running_seconds=None)
-        assert self.refused(times, idle, seconds_left=0.001, items=64) is None
+        assert self.refused(times, IDLE, seconds_left=0.001, items=64) is None
 
     def test_a_deadline_that_passed_is_hopeless_even_when_idle(self, times: BatchTimes) -> None:
-        idle = Load(items_ahead=0, items_waiting=0, max_items=1, running_seconds=None)
-        refused = self.refused(times, idle, seconds_left=0.0)
+        refused = self.refused(times, IDLE, seconds_left=0.0)
         assert refused is not None
         assert refused.reason == "hopeless_deadline"
         assert isinstance(refused.error, DeadlineExceededError)
@@ -143,6 +187,22 @@ class TestRefusal:
         assert refused is not None
         assert refused.reason == "queue_full"
         assert str(refused.error) == "99 items wait, and 2 more would pass the limit of 100"
+
+    def test_one_byte_more_than_may_wait_is_refused(self, times: BatchTimes) -> None:
+        assert self.refused(times, busy(waiting=9, max_bytes=10_000), size=1000) is None
+        refused = self.refused(times, busy(waiting=9, max_bytes=10_000), size=1001)
+        assert refused is not None
+        assert refused.reason == "queue_full"
+        assert str(refused.error) == "9000 bytes wait, and 1001 more would pass the limit of 10000"
+
+    def test_a_full_queue_whose_others_give_way_does_not_refuse(self, times: BatchTimes) -> None:
+        assert self.refused(times, busy(waiting=100, max_items=100, gives_way=True)) is None
+
+    def test_work_of_other_kinds_ahead_counts(self, times: BatchTimes) -> None:
+        assert self.refused(times, busy(waiting=1), seconds_left=0.1) is None
+        refused = self.refused(times, busy(waiting=1, others_seconds=0.1), seconds_left=0.1)
+        assert refused is not None
+        assert refused.reason == "overload"
 
     def test_without_a_deadline_only_a_full_queue_refuses(self, times: BatchTimes) -> None:
         assert self.refused(times, busy(waiting=99, running=100.0)) is None

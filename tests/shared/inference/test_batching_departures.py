@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from shared.errors import DeadlineExceededError, OverloadedError
-from shared.inference.batching import ItemFailedError, Priority
+from shared.inference.request import ItemFailedError, Priority
 from tests.fakes import GatedModel
 from tests.shared.inference.queueing import Batcher, gauges, held, new_batcher, submitted, turns, value
 

@@ -10,7 +10,9 @@ from prometheus_client import CollectorRegistry
 
 from shared.codes import Reason
 from shared.errors import DeadlineExceededError, UnavailableError
-from shared.inference.batching import Answer, BatchResult, DynamicBatcher, ItemFailedError
+from shared.inference.batch_run import BatchResult
+from shared.inference.batching import DynamicBatcher
+from shared.inference.request import Answer, ItemFailedError
 from shared.metrics import BatcherMetrics
 from tests.fakes import GatedModel
 from tests.shared.inference.queueing import Batcher, gauges, held, new_batcher, submitted, turns, value
@@ -55,7 +57,9 @@ class TestFailures:
         async def run(batch: Sequence[str]) -> BatchResult[int]:
             return BatchResult(outputs=[], inference_seconds=0.0)
 
-        made: Batcher = DynamicBatcher(run, bucket_sizes=(1,), max_queue_items=1, metrics=BatcherMetrics(registry))
+        made: Batcher = DynamicBatcher(
+            run, bucket_sizes=(1,), max_queue_items=1, max_queue_bytes=1000, metrics=BatcherMetrics(registry)
+        )
         async with made:
             with pytest.raises(ItemFailedError, match="0 outputs for 1 items"):
                 await made.submit(["a"])
@@ -84,7 +88,9 @@ class TestFailures:
             await back.wait()
             return BatchResult(outputs=[1] * len(batch), inference_seconds=0.0)
 
-        made: Batcher = DynamicBatcher(run, bucket_sizes=(1,), max_queue_items=9, metrics=BatcherMetrics(registry))
+        made: Batcher = DynamicBatcher(
+            run, bucket_sizes=(1,), max_queue_items=9, max_queue_bytes=1000, metrics=BatcherMetrics(registry)
+        )
         async with made:
             with pytest.raises(UnavailableError):
                 await made.submit(["lose"])
@@ -100,7 +106,9 @@ class TestFailures:
             await asyncio.sleep(0)
             raise UnavailableError("lost for good")
 
-        made: Batcher = DynamicBatcher(run, bucket_sizes=(1,), max_queue_items=9, metrics=BatcherMetrics(registry))
+        made: Batcher = DynamicBatcher(
+            run, bucket_sizes=(1,), max_queue_items=9, max_queue_bytes=1000, metrics=BatcherMetrics(registry)
+        )
         async with made:
             calls = [made.submit([text]) for text in "abc"]
             results = await asyncio.gather(*calls, return_exceptions=True)

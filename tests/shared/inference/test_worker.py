@@ -174,6 +174,7 @@ class TestLoss:
             front.worker.run,
             bucket_sizes=(1, 2, 4, 8),
             max_queue_items=64,
+            max_queue_bytes=1000,
             metrics=BatcherMetrics(front.registry),
         )
         async with batcher:

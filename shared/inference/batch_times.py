@@ -1,0 +1,139 @@
+"""What batches took so far, and so what the next ones will; no queue and no clock in here.
+
+Every time is in seconds, and `now` comes from the caller.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+_WEIGHT = 0.25
+"""Of the newest batch in a bucket's estimate: four batches and a change of speed is mostly learned."""
+_HALF_LIFE_SECONDS = 2.0
+"""An estimate that no batch confirms goes back to the bucket's best time by half in this time."""
+_WORTH_WHILE = 0.75
+"""Of the throughput that a batch may cost when it is cut short for a deadline."""
+
+
+@dataclass(slots=True)
+class _Estimate:
+    mean: float
+    best: float
+    at: float
+
+    def seconds(self, now: float) -> float:
+        """The mean, less what time without a batch took from its distance to the best.
+
+        Without this one slow batch (a page fault storm, a neighbour) could refuse for ever just those
+        requests whose batch would correct it.
+        """
+        return self.best + (self.mean - self.best) * math.exp2((self.at - now) / _HALF_LIFE_SECONDS)
+
+
+class BatchTimes:
+    """What a batch of each bucket size takes, learned from those that ran."""
+
+    def __init__(self, bucket_sizes: Sequence[int]) -> None:
+        if not bucket_sizes or bucket_sizes[0] < 1 or list(bucket_sizes) != sorted(set(bucket_sizes)):
+            raise ValueError(f"bucket sizes are {tuple(bucket_sizes)}; they must be positive and rise")
+        self._buckets = tuple(bucket_sizes)
+        self._estimates: dict[int, _Estimate] = {}
+        self._bucket_of = [
+            self._buckets[bisect.bisect_left(self._buckets, size)] for size in range(self._buckets[-1] + 1)
+        ]
+        self.max_batch_size = self._buckets[-1]
+
+    def bucket(self, size: int) -> int:
+        """The bucket that a batch of `size` items, 1 to `max_batch_size`, is padded to."""
+        return self._bucket_of[size]
+
+    def observe(self, size: int, seconds: float, now: float) -> None:
+        """Learns from a batch of `size` items."""
+        bucket = self.bucket(size)
+        if (known := self._estimates.get(bucket)) is None:
+            self._estimates[bucket] = _Estimate(seconds, seconds, now)
+            return
+        before = known.seconds(now)
+        known.mean = before + _WEIGHT * (seconds - before)
+        known.best = min(known.best, seconds)
+        known.at = now
+
+    def batch_seconds(self, size: int, now: float) -> float:
+        """Of one batch of `size` items; 0 for 0, and 0 as long as nothing is known.
+
+        A bucket that never ran is guessed from its neighbours: no slower than the next larger one, else in
+        proportion to the next smaller one.
+        """
+        if not size:
+            return 0.0
+        bucket = self._bucket_of[size]
+        if (known := self._estimates.get(bucket)) is not None:
+            return known.seconds(now)
+        for larger in self._buckets:
+            if larger > bucket and larger in self._estimates:
+                return self._estimates[larger].seconds(now)
+        for smaller in reversed(self._buckets):
+            if smaller < bucket and smaller in self._estimates:
+                return self._estimates[smaller].seconds(now) * bucket / smaller
+        return 0.0
+
+    def work_seconds(self, items: int, now: float) -> float:
+        """Of that many items and no others, in as few batches as possible."""
+        if items <= self.max_batch_size:
+            return self.batch_seconds(items, now)
+        full, rest = divmod(items, self.max_batch_size)
+        return full * self.batch_seconds(self.max_batch_size, now) + self.batch_seconds(rest, now)
+
+    def queue_seconds(self, items: int, now: float) -> float:
+        """Until a queue of that many is served: when it fills a batch, later arrivals will fill the last one, too."""
+        full, rest = divmod(items, self.max_batch_size)
+        return self.work_seconds(items + self.max_batch_size - rest if full and rest else items, now)
+
+    def places_within(self, seconds: float, wanted: int, now: float) -> int:
+        """The places of the largest batch that takes no longer and is worth while; 0 when there is none.
+
+        Worth while is what serves nearly as many items a second as the batch of `wanted` items that it replaces.
+        Without this bound a queue of tight deadlines makes batches of one, which keep the queue long and its
+        deadlines tight: goodput at four times the capacity fell to a third.
+        """
+        bucket = self.bucket(wanted)
+        longest = self.batch_seconds(bucket, now)
+        if longest <= seconds:
+            return bucket
+        for smaller in reversed(self._buckets[: self._buckets.index(bucket)]):
+            shorter = self.batch_seconds(smaller, now)
+            if shorter <= seconds:
+                return smaller if smaller * longest >= _WORTH_WHILE * wanted * shorter else 0
+        return 0
+
+
+class TimesByKind(dict[Hashable, BatchTimes]):
+    """The times of each kind of work, which is made known by being asked for."""
+
+    def __init__(self, bucket_sizes: Sequence[int]) -> None:
+        super().__init__()
+        self._bucket_sizes = bucket_sizes
+
+    def __missing__(self, kind: Hashable) -> BatchTimes:
+        times = self[kind] = BatchTimes(self._bucket_sizes)
+        return times
+
+    def item_seconds(self, now: float) -> float:
+        """Of one item alone, of the quickest kind; 0 as long as nothing is known."""
+        known = (times.batch_seconds(1, now) for times in self.values())
+        return min((seconds for seconds in known if seconds), default=0.0)
+
+    def work_seconds(self, items: Mapping[Hashable, int], now: float) -> float:
+        """Of so many items of each kind; a batch has one kind."""
+        return sum(self[kind].work_seconds(count, now) for kind, count in items.items())
+
+    def split(self, items: int, waiting: Mapping[Hashable, int], kind: Hashable, now: float) -> tuple[int, float]:
+        """Of `items` that are mixed like those waiting: how many are of `kind`, and the seconds of the others."""
+        if len(waiting) == (kind in waiting):
+            return items, 0.0
+        depth = sum(waiting.values())
+        shares = {other: math.ceil(items * count / depth) for other, count in waiting.items()}
+        return shares.pop(kind, 0), self.work_seconds(shares, now)
