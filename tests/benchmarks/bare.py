@@ -11,16 +11,27 @@ import os
 import subprocess
 import sys
 import time
-from typing import cast
+from dataclasses import asdict, dataclass
 
 from tests.benchmarks.load.cores import server_cores
 from tests.benchmarks.load.generator import REPOSITORY
+from tests.benchmarks.load.processes import busy_seconds
 
 TURN_SECONDS = 0.1
 
 
-def measure(task: str, precision: str, threads: int, seconds: float) -> dict[int, float]:
-    """Items a second by batch size."""
+@dataclass(frozen=True, kw_only=True)
+class BareLoop:
+    """What one process measured."""
+
+    items_per_second: dict[str, float]
+    """By batch size."""
+    others_cpu: float
+    """Cores that other processes kept busy meanwhile: 0 on a quiet machine."""
+
+
+def measure(task: str, precision: str, threads: int, seconds: float) -> BareLoop:
+    """In this process."""
     from tests.benchmarks.reference.modules import MODULES  # the measuring process needs no torch
 
     module = MODULES[task]
@@ -30,6 +41,7 @@ def measure(task: str, precision: str, threads: int, seconds: float) -> dict[int
     items, spent = dict.fromkeys(sizes, 0), dict.fromkeys(sizes, 0.0)
     for size in sizes:
         run(batches[size])
+    before = busy_seconds() - time.process_time()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         for size in sizes:
@@ -38,10 +50,14 @@ def measure(task: str, precision: str, threads: int, seconds: float) -> dict[int
                 run(batches[size])
                 items[size] += size
             spent[size] += time.perf_counter() - begin
-    return {size: items[size] / spent[size] for size in sizes}
+    others = busy_seconds() - time.process_time() - before
+    return BareLoop(
+        items_per_second={str(size): round(items[size] / spent[size], 2) for size in sizes},
+        others_cpu=round(max(0.0, others) / sum(spent.values()), 3),
+    )
 
 
-def fresh_start(task: str, precision: str, *, threads: int, seconds: float) -> dict[int, float]:
+def fresh_start(task: str, precision: str, *, threads: int, seconds: float) -> BareLoop:
     """The same in a process of its own, on the cores that servers have."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.bare", task, precision, str(threads), f"--seconds={seconds}"],
@@ -53,7 +69,7 @@ def fresh_start(task: str, precision: str, *, threads: int, seconds: float) -> d
     output, _ = process.communicate()
     if process.returncode:
         raise RuntimeError(f"the bare loop ended with {process.returncode}")
-    return {int(size): rate for size, rate in cast(dict[str, float], json.loads(output)).items()}
+    return BareLoop(**json.loads(output))
 
 
 def main() -> None:
@@ -64,8 +80,8 @@ def main() -> None:
     parser.add_argument("threads", type=int)
     parser.add_argument("--seconds", type=float, default=3.0)
     chosen = parser.parse_args()
-    rates = measure(chosen.task, chosen.precision, chosen.threads, chosen.seconds)
-    sys.stdout.write(json.dumps(rates) + "\n")
+    measured = measure(chosen.task, chosen.precision, chosen.threads, chosen.seconds)
+    sys.stdout.write(json.dumps(asdict(measured)) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tests.benchmarks import machine
 from tests.benchmarks.effort import QUICK, Bench, Effort, Result
 from tests.benchmarks.load.generator import LoadGenerator
 from tests.benchmarks.sections import cold_start, curves, hop, modules, replicas, text_to_image
-from tests.benchmarks.tables import tables
+from tests.benchmarks.tables import tables, where
 
 SECTIONS: Mapping[str, Callable[[Bench], Result]] = {
     "modules": modules.measure,
@@ -56,7 +56,6 @@ def main(
         "versions": machine.versions(),
         "starts": effort.starts,
         "scale": effort.scale,
-        "others_busy_cores": [machine.busy_cores()],
         "sections": {},
     }
     with LoadGenerator() as generator, console.status("") as status:
@@ -66,10 +65,10 @@ def main(
                 result[CURVES] = curves.measure(bench)
             else:
                 result["sections"][name] = SECTIONS[name](bench)
-    result["others_busy_cores"].append(machine.busy_cores())
     result["minutes"] = round((time.monotonic() - begin) / 60, 1)
     for table in tables(result):
         console.print(table.rich())
+    console.print(where(result))
     text = json.dumps(result)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,10 @@
-"""Where and on what a result was measured, and how busy the machine was with other things."""
+"""Where and on what a result was measured."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -46,19 +45,6 @@ def commit() -> str:
 def now() -> str:
     """Date and time, UTC, to the minute."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def busy_cores(seconds: float = 1.0) -> float:
-    """Cores that others keep busy, while this process sleeps."""
-    before = _busy_ticks()
-    time.sleep(seconds)
-    return round((_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds, 2)
-
-
-def _busy_ticks() -> int:
-    """User, nice, system, interrupts and steal; idle and waiting for disks left out."""
-    ticks = [int(field) for field in Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]]
-    return sum(ticks) - ticks[3] - ticks[4]
 
 
 def _git(*arguments: str) -> str:

@@ -56,13 +56,26 @@ def tables(result: Result) -> list[Table]:
 def where(result: Result) -> str:
     """On what it was measured, in a sentence."""
     machine, versions = result["machine"], result["versions"]
-    busy = " and ".join(f"{cores:g}" for cores in result["others_busy_cores"])
+    noise = sorted(others(result["sections"])) or [0.0]
     return (
         f"{result['at']} UTC, commit {result['commit']}: {machine['cores']} cores of {machine['cpu']} "
         f"({', '.join(machine['flags'])}), Python {versions['python']}, PyTorch {versions['torch']}, "
-        f"grpcio {versions['grpcio']}; {result['starts']} fresh starts; others kept {busy} cores busy "
-        "before and after. Median (least to most)."
+        f"grpcio {versions['grpcio']}; {result['starts']} fresh starts. "
+        f"Processes that have no part in it kept {statistics.median(noise):.2f} cores busy in the median load, "
+        f"{noise[-1]:.2f} at most. Told are medians (least to most)."
     )
+
+
+def others(part: object) -> Iterator[float]:
+    """What each load of a result says of other processes."""
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name in ("others_cpu", "bare_others_cpu"):
+                yield float(value)
+            yield from others(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from others(value)
 
 
 def _figures(result: Result) -> Table:

@@ -43,6 +43,7 @@ def seen(*calls: tuple[Ending, float]) -> Seen:
         measured_seconds=2.0,
         cpu=0.25,
         server_cpu=1.5,
+        others_cpu=0.0,
         failures=[],
     )
 

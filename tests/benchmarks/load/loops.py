@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.load.client import Call, Ending
 from tests.benchmarks.load.plan import Load, Seen
-from tests.benchmarks.load.processes import cpu_seconds
+from tests.benchmarks.load.processes import busy_seconds, cpu_seconds
 from tests.benchmarks.load.schedule import ARRIVALS
 
 TOLD_FAILURES = 5
@@ -17,10 +17,11 @@ TOLD_FAILURES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Cpu:
-    """Cores that were busy in the measured time: of this process, and of the server's."""
+    """Cores that were busy in the measured time: of this process, of the server's, and of all others."""
 
     own: float
     servers: float
+    others: float
 
 
 class Notes:
@@ -64,6 +65,7 @@ class Notes:
             measured_seconds=end - begin,
             cpu=cpu.own,
             server_cpu=cpu.servers,
+            others_cpu=cpu.others,
             failures=self.failures,
         )
 
@@ -107,8 +109,11 @@ async def _open(load: Load, call: Call, notes: Notes, start: float) -> None:
 
 
 async def _cpu_between(begin: float, end: float, server_pids: Sequence[int]) -> Cpu:
+    def now() -> tuple[float, float, float, float]:
+        return time.perf_counter(), time.process_time(), cpu_seconds(server_pids), busy_seconds()
+
     await asyncio.sleep(max(0.0, begin - time.perf_counter()))
-    began, own, servers = time.perf_counter(), time.process_time(), cpu_seconds(server_pids)
+    before = now()
     await asyncio.sleep(max(0.0, end - time.perf_counter()))
-    seconds = time.perf_counter() - began
-    return Cpu(own=(time.process_time() - own) / seconds, servers=(cpu_seconds(server_pids) - servers) / seconds)
+    seconds, own, servers, busy = (value - earlier for value, earlier in zip(now(), before, strict=True))
+    return Cpu(own=own / seconds, servers=servers / seconds, others=max(0.0, busy - own - servers) / seconds)

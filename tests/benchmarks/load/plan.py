@@ -63,6 +63,8 @@ class Seen:
     """Of one core, by the process that called."""
     server_cpu: float
     """Cores that `server_pids` kept busy."""
+    others_cpu: float
+    """Cores that anything else kept busy: 0 on a quiet machine."""
     failures: list[str]
     """What the first few failed calls said."""
 

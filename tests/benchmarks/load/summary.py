@@ -35,6 +35,8 @@ class Summary:
     """Cores that the server's processes kept busy."""
     client_cpu: float
     """Of one core, by the process that called."""
+    others_cpu: float
+    """Cores that processes kept busy which have no part in it: noise, where it is not about 0."""
     client_late_p99_ms: float
     """How far behind its schedule the client was."""
 
@@ -61,6 +63,7 @@ def summary(seen: Seen, deadline_seconds: float | None) -> Summary:
         failed=failed,
         server_cpu=seen.server_cpu,
         client_cpu=seen.cpu,
+        others_cpu=seen.others_cpu,
         client_late_p99_ms=1000 * percentile(seen.late, 99),
     )
 

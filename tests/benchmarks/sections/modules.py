@@ -35,8 +35,9 @@ def measure(bench: Bench) -> Result:
 
 
 def _bare(run: Result, bench: Bench) -> None:
-    rates = fresh_start(run["task"], run["precision"], threads=1, seconds=bench.seconds(2.0))
-    run["bare"] = {str(size): round(rate, 2) for size, rate in rates.items()}
+    measured = fresh_start(run["task"], run["precision"], threads=1, seconds=bench.seconds(2.0))
+    run["bare"] = measured.items_per_second
+    run["bare_others_cpu"] = measured.others_cpu
 
 
 def _diptych(run: Result, bench: Bench) -> None:
