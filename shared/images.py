@@ -10,16 +10,16 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError, WebPImagePlugin
 
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
+from shared.image_parts import essence
 from shared.limits import IMAGE_BYTES, IMAGE_PIXELS, IMAGE_SIDE
 
 assert WebPImagePlugin  # imported to register: Pillow registers the other formats when it opens its first file
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,8 +38,11 @@ class ImageLimits:
     file_bytes: int = IMAGE_BYTES
     side: int = IMAGE_SIDE
     pixels: int = IMAGE_PIXELS
+    jpeg_scan_pixels: int = 20 * IMAGE_PIXELS
+    """Pixels times scans of a JPEG. Coders write ten, 18 of four colours; each is a pass over the pixels."""
     jpeg_scans: int = 100
-    """Encoders write about ten; each may cost a pass over all pixels, and takes as few as 32 bytes."""
+    bmp_runs: int = 1_000_000
+    """Pixels, and bytes, of a BMP in runs (RLE), which Pillow decodes in Python."""
 
 
 DEFAULT_LIMITS = ImageLimits()
@@ -50,11 +53,14 @@ def decode_square(data: bytes, side: int, limits: ImageLimits = DEFAULT_LIMITS) 
 
     Of an animation the first frame counts. Raises InvalidArgumentError naming the value and the limit.
     """
-    with _open(data, limits) as image:
+    if len(data) > limits.file_bytes:
+        raise _too_large(f"has {len(data)} bytes; the limit is {limits.file_bytes}")
+    essential = essence(data)
+    with _open(essential.data, limits) as image:
+        _check_work(image, essential.scans, len(data), limits)
         image.draft("RGB", (2 * side, 2 * side))  # a JPEG of 16 megapixels decodes at an eighth of its size
         try:
             image.load()
-            orientation = image.getexif().get(EXIF_ORIENTATION, 1)
             pixels = _on_white(image)
         except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
             raise InvalidArgumentError(
@@ -62,7 +68,7 @@ def decode_square(data: bytes, side: int, limits: ImageLimits = DEFAULT_LIMITS) 
             ) from None
     pixels.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
     pixels = ImageOps.pad(pixels, (side, side), Image.Resampling.LANCZOS, color="white")
-    turn = _UPRIGHT.get(orientation)
+    turn = _UPRIGHT.get(essential.orientation)
     return np.asarray(pixels if turn is None else pixels.transpose(turn))
 
 
@@ -82,17 +88,8 @@ def encode_image(
     return file.getvalue()
 
 
-def _open(data: bytes, limits: ImageLimits) -> Image.Image:
+def _open(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
     """Reads the header only."""
-    if len(data) > limits.file_bytes:
-        raise InvalidArgumentError(
-            f"has {len(data)} bytes; the limit is {limits.file_bytes}", reason=Reason.IMAGE_TOO_LARGE
-        )
-    # Coded data has no FF DA, since FF is stuffed: all are starts of scans, but for chance in metadata.
-    if data.startswith(b"\xff\xd8") and (scans := data.count(b"\xff\xda")) > limits.jpeg_scans:
-        raise InvalidArgumentError(
-            f"has {scans} JPEG scans; the limit is {limits.jpeg_scans}", reason=Reason.IMAGE_TOO_LARGE
-        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits below are far stricter
         try:
@@ -103,24 +100,32 @@ def _open(data: bytes, limits: ImageLimits) -> Image.Image:
             ) from None
         except Image.DecompressionBombError as error:
             pixels = re.findall(r"\d+", str(error))[0]  # Pillow keeps them to itself otherwise
-            raise InvalidArgumentError(
-                f"has {pixels} pixels; the limit is {limits.pixels}", reason=Reason.IMAGE_TOO_LARGE
-            ) from None
+            raise _too_large(f"has {pixels} pixels; the limit is {limits.pixels}") from None
         except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
             raise InvalidArgumentError(
                 f"is damaged: its header cannot be read ({error})", reason=Reason.IMAGE_DAMAGED
             ) from None
     width, height = image.size
     if max(width, height) > limits.side:
-        raise InvalidArgumentError(
-            f"is {width} x {height} pixels; the limit is {limits.side} a side", reason=Reason.IMAGE_TOO_LARGE
-        )
+        raise _too_large(f"is {width} x {height} pixels; the limit is {limits.side} a side")
     if width * height > limits.pixels:
-        raise InvalidArgumentError(
-            f"is {width} x {height} = {width * height} pixels; the limit is {limits.pixels}",
-            reason=Reason.IMAGE_TOO_LARGE,
-        )
+        raise _too_large(f"is {width} x {height} = {width * height} pixels; the limit is {limits.pixels}")
     return image
+
+
+def _check_work(image: ImageFile.ImageFile, scans: int, file_bytes: int, limits: ImageLimits) -> None:
+    """Refuses what would take long to decode although it keeps the limits of size."""
+    pixels = image.width * image.height
+    most = min(limits.jpeg_scans, limits.jpeg_scan_pixels // max(1, pixels))
+    if scans > most:
+        raise _too_large(f"has {scans} JPEG scans of {image.width} x {image.height} pixels; the limit is {most}")
+    if any(tile.codec_name == "bmp_rle" for tile in image.tile) and max(pixels, file_bytes) > limits.bmp_runs:
+        message = f"is a BMP in runs (RLE) of {pixels} pixels in {file_bytes} bytes"
+        raise _too_large(f"{message}; the limit of either is {limits.bmp_runs}")
+
+
+def _too_large(message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(message, reason=Reason.IMAGE_TOO_LARGE)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

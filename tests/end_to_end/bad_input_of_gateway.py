@@ -7,9 +7,10 @@ from typing import Any
 
 from diptych.gateway.v1 import gateway_pb2
 from shared.codes import Reason
+from tests import hostile_pictures
 from tests.end_to_end.bad_input import GOOD_PICTURE, HUGE, LONG, TEXT_FILE, Case, Request
 from tests.end_to_end.bad_input_of_services import BOMBS, NOT_UTF8, raw
-from tests.end_to_end.pictures import bomb, text_bomb_png, truncated_jpeg
+from tests.end_to_end.pictures import bomb, truncated_jpeg
 
 PNG, JPEG = 1, 2
 
@@ -86,10 +87,13 @@ _IMAGE_FAULTS: tuple[tuple[str, tuple[bytes, ...], Reason, str, tuple[str, ...]]
     ("9 MiB", (b"\x89PNG" + bytes(9 << 20),), Reason.IMAGE_TOO_LARGE, "images[0]", ("9437188", "8388608")),
     ("text file", (GOOD_PICTURE, TEXT_FILE), Reason.IMAGE_UNREADABLE, "images[1]", ("PNG", "BMP")),
     ("truncated JPEG", (truncated_jpeg(), GOOD_PICTURE), Reason.IMAGE_DAMAGED, "images[0]", ("JPEG",)),
-    ("text bomb", (text_bomb_png(),), Reason.IMAGE_DAMAGED, "images[0]", ()),
     *(
         (f"{kind} bomb", (GOOD_PICTURE, GOOD_PICTURE, bomb(kind)), Reason.IMAGE_TOO_LARGE, "images[2]", (told,))
         for kind, told in BOMBS.items()
+    ),
+    *(
+        (f"many {kind}", (hostile_pictures.REFUSED[kind][0](),), Reason.IMAGE_TOO_LARGE, "images[0]", ())
+        for kind in ("EXIF segments", "PNG chunks", "scans")
     ),
 )
 _OTHERS: tuple[tuple[str, Request, Reason, str, tuple[str, ...]], ...] = (

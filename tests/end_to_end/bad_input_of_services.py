@@ -10,6 +10,7 @@ from diptych.classification.v1 import classification_pb2
 from diptych.generation.v1 import generation_pb2
 from diptych.text.v1 import text_encoding_pb2
 from shared.codes import Reason
+from tests import hostile_pictures
 from tests.end_to_end.bad_input import (
     GOOD_PICTURE,
     HUGE,
@@ -23,7 +24,7 @@ from tests.end_to_end.bad_input import (
     Request,
     changed,
 )
-from tests.end_to_end.pictures import bomb, picture_file, text_bomb_png, truncated_jpeg
+from tests.end_to_end.pictures import bomb, picture_file, truncated_jpeg
 
 BOMBS = {"PNG": "900000000", "JPEG": "900000000", "GIF": "900000000", "BMP": "900000000", "WEBP": "268402689"}
 """Pictures of gigabytes in small files, and what the message says of them."""
@@ -99,7 +100,6 @@ CLASSIFICATION = [
         ("truncated PNG", classify(picture_file("PNG")[:100]), Reason.IMAGE_DAMAGED, "images[0]", ("PNG",)),
         ("0 bytes", classify(b""), Reason.FIELD_MISSING, "images[0]", ()),
         ("9 MiB", classify(bytes(9 << 20)), Reason.IMAGE_TOO_LARGE, "images[0]", ("9437184", "8388608")),
-        ("text bomb", classify(text_bomb_png()), Reason.IMAGE_DAMAGED, "images[0]", ()),
         ("language", classify(GOOD_PICTURE, language="tlh"), Reason.LANGUAGE_UNKNOWN, "language", ("'tlh'", "en, zh")),
         ("huge language", classify(GOOD_PICTURE, language=HUGE), Reason.LANGUAGE_UNKNOWN, "language", ()),
         ("257 labels", labelled(257), Reason.TOO_MANY_ITEMS, "label_encodings", ("257", "256")),
@@ -120,6 +120,10 @@ CLASSIFICATION = [
         (told,),
     )
     for kind, told in BOMBS.items()
+]
+CLASSIFICATION += [
+    Case("classification", f"many {kind}", classify(GOOD_PICTURE, make()), Reason.IMAGE_TOO_LARGE, "images[1]", (told,))
+    for kind, (make, told) in hostile_pictures.REFUSED.items()
 ]
 
 GENERATION = [

@@ -47,15 +47,6 @@ def bomb(file_format: str) -> bytes:
     return bytes(data)
 
 
-def text_bomb_png() -> bytes:
-    """A PNG with a compressed comment of 200 MB in 200 kB."""
-    packer = zlib.compressobj(9)
-    text = b"Comment\0\0" + b"".join(packer.compress(bytes(1_000_000)) for _ in range(200)) + packer.flush()
-    good = picture_file("PNG")
-    after_header = len(PNG_SIGNATURE) + 25
-    return good[:after_header] + png_chunk(b"zTXt", text) + good[after_header:]
-
-
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     """Length, kind, data, checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

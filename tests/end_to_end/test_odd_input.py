@@ -7,12 +7,15 @@ import pytest
 from diptych.classification.v1 import classification_pb2
 from diptych.gateway.v1 import gateway_pb2
 from diptych.text.v1 import text_encoding_pb2
-from tests.end_to_end.bad_input import GOOD_PICTURE, GOOD_REQUESTS, Raw, essence, good_encodings, send
+from tests import hostile_pictures
+from tests.end_to_end.bad_input import GOOD_PICTURE, GOOD_REQUESTS, Memory, Raw, essence, good_encodings, send
 from tests.end_to_end.calls import CALL_SECONDS, Connect
 from tests.end_to_end.conftest import Platform
 from tests.end_to_end.pictures import picture_file
 from tests.end_to_end.servers import SERVERS
 
+DECODED_BYTES = 200e6
+"""Of the largest picture that is read, with what it is scaled down by."""
 UNKNOWN_FIELDS = b"\xc2\x3e\x06future" + b"\xc8\x3e\x07"
 """Field 1000, a string, and field 1001, a number."""
 
@@ -39,6 +42,21 @@ async def test_odd_picture_that_keeps_the_limits_is_described(
     answer = await connect(platform.gateway).gateway.ImageToText(request, timeout=CALL_SECONDS)
 
     assert answer.descriptions[0].labels
+
+
+@pytest.mark.parametrize("kind", hostile_pictures.READ)
+async def test_sixteen_pictures_that_are_made_to_take_long_are_read_by_the_same_model_process(
+    kind: str, platform: Platform, connect: Connect
+) -> None:
+    request = gateway_pb2.ClassifyImageRequest(images=[hostile_pictures.READ[kind]()] * 15 + [GOOD_PICTURE])
+    process = platform.classification.model_pid()
+    memory = Memory(platform.classification)
+
+    answer = await connect(platform.gateway).gateway.ClassifyImage(request, timeout=CALL_SECONDS)
+
+    assert len(answer.results) == 16
+    assert platform.classification.model_pid() == process
+    assert memory.extra_bytes()["classification, model"] < request.ByteSize() + DECODED_BYTES
 
 
 @pytest.mark.parametrize(

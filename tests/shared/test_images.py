@@ -36,14 +36,6 @@ def test_known_formats_are_read(kind: str) -> None:
     assert abs(pixels.astype(int) - (200, 30, 30)).max() < 12
 
 
-def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
-    jpeg = file_of(Image.new("RGB", (64, 64), (200, 30, 30)), "JPEG", progressive=True)
-    scan = bytes.fromhex("ffda0008010100013f00")  # an empty scan of the first component
-    decode_square(jpeg, 8)
-    with pytest.raises(InvalidArgumentError, match=r"has 1\d\d JPEG scans; the limit is 100"):
-        decode_square(jpeg[:-2] + scan * 101 + jpeg[-2:], 8)
-
-
 def test_transparency_becomes_white() -> None:
     pixels = decode_square(file_of(Image.new("RGBA", (8, 8), (0, 0, 0, 0))), 8)
     assert (pixels == 255).all()
