@@ -52,7 +52,11 @@ def _up(
         int, typer.Option(min=0, max=65000, help="The gateway's port; the services' start 10 above. 0: free ones.")
     ] = DEFAULT_PORT,
     log_directory: Annotated[
-        Path | None, typer.Option(help="Folder for a log file a server; a new one if absent.")
+        Path | None, typer.Option(help="Folder for a log file a server; if absent, one until a clean end.")
+    ] = None,
+    replicas: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SERVICE=N", help="Run so many of a service, such as classification=2; repeatable."),
     ] = None,
     models: Models = None,
     device: Device = None,
@@ -61,7 +65,9 @@ def _up(
 ) -> None:
     """Run all of Diptych on this machine until Ctrl-C."""
     environment = up.model_environment(device, precision, threads)
-    run(up.up(port, log_directory=log_directory, environment=environment, models=models))
+    run(
+        up.up(port, log_directory=log_directory, environment=environment, models=models, replicas=tuple(replicas or ()))
+    )
 
 
 def _demo(

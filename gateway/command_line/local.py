@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 from gateway.command_line.health import ServerStatus, wait_until_serving
 from gateway.command_line.processes import Program, ServerProcess, Tell
+from gateway.command_line.shares import shares
 from gateway.settings import SERVICES
 from shared.errors import ConfigurationError
 
@@ -25,6 +26,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     GATEWAY: ("gateway",),
 }
 """Module, and arguments, of each server."""
+MAX_REPLICAS = 9
+"""Of a service: the ports of a tenth would be those of the metrics."""
 SERVICE_OFFSET = 10
 METRICS_OFFSET = 100
 
@@ -39,15 +42,33 @@ class Ports:
     """Of the playground; the gateway's alone, where it has one."""
 
 
-def choose_ports(base: int, *, web: bool = False) -> dict[str, Ports]:
-    """Ports by server: the gateway at `base`, the services from 10 above, metrics 100 above each; all free ones for 0.
+def server_name(service: str, place: int) -> str:
+    """`classification` for the first replica, then `classification-2` and so on."""
+    return f"{service}-{place + 1}" if place else service
 
-    With `web` the gateway has one for the playground as well, the next after its own.
+
+def service_of(name: str) -> str:
+    """The service, or the gateway, that a server is one of."""
+    return name.partition("-")[0]
+
+
+def choose_ports(base: int, *, web: bool = False, replicas: Mapping[str, int] | None = None) -> dict[str, Ports]:
+    """Ports by server name: the gateway at `base`, the services from 10 above, metrics 100 above each; free ones for 0.
+
+    A second replica of a service is another 10 above, and so on. With `web` the gateway has a port for the playground
+    as well, the next after its own.
+
+    Args:
+        replicas: how many, 1 to `MAX_REPLICAS`, by service; one of those that are not named.
 
     Raises:
         ConfigurationError: one of them is taken.
     """
-    numbers = {GATEWAY: base, **{service: base + SERVICE_OFFSET + index for index, service in enumerate(SERVICES)}}
+    numbers = {
+        server_name(service, place): base + SERVICE_OFFSET * (place + 1) + index
+        for index, service in enumerate(SERVICES)
+        for place in range((replicas or {}).get(service, 1))
+    }
     with ExitStack() as stack:  # all are held until the last is chosen, so that none is chosen twice
         return {
             name: Ports(
@@ -55,7 +76,7 @@ def choose_ports(base: int, *, web: bool = False) -> dict[str, Ports]:
                 metrics=_claim(stack, name, number + METRICS_OFFSET if base else 0),
                 web=_claim(stack, "the playground", number + 1 if base else 0) if web and name == GATEWAY else None,
             )
-            for name, number in numbers.items()
+            for name, number in {**numbers, GATEWAY: base}.items()
         }
 
 
@@ -72,16 +93,16 @@ def _claim(stack: ExitStack, name: str, port: int) -> int:
 
 
 class LocalPlatform:
-    """The five servers as processes; inside `async with` they run, and are started again when they die.
+    """The gateway and the services as processes; inside `async with` they run, and are started again when they die.
 
     Args:
-        ports: by server name.
+        ports: by server name; that of `choose_ports` says how many replicas of each service there are.
         log_directory: gets a file a server; exists.
         environment: further variables for every server, such as DIPTYCH_DEVICE.
         models: model directories by service; the embedded model for a service that is not named.
         on_line: gets each line that a server writes.
         on_event: gets what happens to a server's process.
-        modules: what to run, by server name.
+        modules: what to run, by service, and for the gateway.
     """
 
     def __init__(
@@ -95,22 +116,27 @@ class LocalPlatform:
         on_event: Tell,
         modules: Mapping[str, tuple[str, ...]] = MODULES,
     ) -> None:
-        self.addresses = {name: f"{HOST}:{ports[name].grpc}" for name in SERVER_NAMES}
-        self.metrics = {name: f"http://{HOST}:{ports[name].metrics}/metrics" for name in SERVER_NAMES}
+        self.names = tuple(ports)
+        """Of the servers: services in order, each with its replicas, then the gateway."""
+        self.addresses = {name: f"{HOST}:{each.grpc}" for name, each in ports.items()}
+        self.metrics = {name: f"http://{HOST}:{each.metrics}/metrics" for name, each in ports.items()}
         web_port = ports[GATEWAY].web
         self.playground = None if web_port is None else f"http://{HOST}:{web_port}/"
-        targets = {f"DIPTYCH_{service}_TARGETS".upper(): self.addresses[service] for service in SERVICES}
+        own = self._own_variables(environment, web_port)
         self.processes = {
             name: ServerProcess(
                 Program(
                     name=name,
-                    module=modules[name][0],
-                    arguments=modules[name][1:],
+                    module=modules[service_of(name)][0],
+                    arguments=modules[service_of(name)][1:],
                     environment={
                         **environment,
-                        **(targets if name == GATEWAY else {}),
-                        **({"DIPTYCH_WEB_PORT": str(web_port)} if name == GATEWAY and web_port is not None else {}),
-                        **({"DIPTYCH_MODEL_DIRECTORY": str(models[name])} if name in models else {}),
+                        **own[name],
+                        **(
+                            {"DIPTYCH_MODEL_DIRECTORY": str(models[service_of(name)])}
+                            if service_of(name) in models
+                            else {}
+                        ),
                         "DIPTYCH_HOST": HOST,
                         "DIPTYCH_PORT": str(ports[name].grpc),
                         "DIPTYCH_METRICS_PORT": str(ports[name].metrics),
@@ -120,9 +146,22 @@ class LocalPlatform:
                 on_line=on_line,
                 on_event=on_event,
             )
-            for name in SERVER_NAMES
+            for name in self.names
         }
         self._supervisors: list[asyncio.Task[None]] = []
+
+    def _own_variables(self, environment: Mapping[str, str], web_port: int | None) -> dict[str, dict[str, str]]:
+        """What each server has to itself, by name: its part of the machine, or where the others are."""
+        by_service = {service: [each for each in self.names if service_of(each) == service] for service in SERVICES}
+        parts = shares({service: len(names) for service, names in by_service.items()}, environment)
+        own = {name: parts[service][place] for service in SERVICES for place, name in enumerate(by_service[service])}
+        own[GATEWAY] = {
+            f"DIPTYCH_{service}_TARGETS".upper(): ",".join(self.addresses[name] for name in names)
+            for service, names in by_service.items()
+        }
+        if web_port is not None:
+            own[GATEWAY]["DIPTYCH_WEB_PORT"] = str(web_port)
+        return own
 
     async def __aenter__(self) -> Self:
         self._supervisors = [asyncio.create_task(process.supervise()) for process in self.processes.values()]
@@ -134,7 +173,7 @@ class LocalPlatform:
         """Stops the gateway, which drains, and then the services; a cancel meanwhile kills them."""
         try:
             await self.processes[GATEWAY].stop()
-            await asyncio.gather(*(self.processes[service].stop() for service in SERVICES))
+            await asyncio.gather(*(process.stop() for process in self.processes.values()))
         finally:
             for process in self.processes.values():
                 process.kill()
@@ -164,4 +203,4 @@ class LocalPlatform:
         async def wait(name: str) -> None:
             on_serving(name, await wait_until_serving(self.addresses[name]))
 
-        await asyncio.gather(*(wait(name) for name in SERVER_NAMES))
+        await asyncio.gather(*(wait(name) for name in self.names))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -16,7 +17,15 @@ from rich.text import Text
 
 from gateway.command_line.console import ExitCode, output
 from gateway.command_line.health import ServerStatus
-from gateway.command_line.local import GATEWAY, MODULES, SERVER_NAMES, LocalPlatform, choose_ports
+from gateway.command_line.local import (
+    GATEWAY,
+    MAX_REPLICAS,
+    MODULES,
+    SERVER_NAMES,
+    LocalPlatform,
+    choose_ports,
+    service_of,
+)
 from gateway.command_line.pictures import make_folder
 from gateway.command_line.processes import Tell
 from gateway.settings import DEFAULT_PORT, SERVICES
@@ -45,6 +54,24 @@ def model_directories(folder: Path | None) -> dict[str, Path]:
     return found
 
 
+def replica_counts(given: Sequence[str]) -> dict[str, int]:
+    """How many replicas are wanted, by service, from options such as `classification=2`.
+
+    Raises:
+        ConfigurationError: one names no service or no number from 1 to `MAX_REPLICAS`, or a service is named twice.
+    """
+    counts: dict[str, int] = {}
+    for option in given:
+        service, _, count = option.partition("=")
+        if service not in SERVICES or not count.isdecimal() or not 1 <= int(count) <= MAX_REPLICAS:
+            expected = f"SERVICE=NUMBER with 1 to {MAX_REPLICAS} of {', '.join(SERVICES)}"
+            raise ConfigurationError(f"--replicas {option}: expected {expected}")
+        if service in counts:
+            raise ConfigurationError(f"--replicas names {service} twice")
+        counts[service] = int(count)
+    return counts
+
+
 def playground_installed() -> bool:
     """Whether the packages of the extra `web` are here; asks without importing them."""
     return all(importlib.util.find_spec(package) is not None for package in ("connectrpc", "uvicorn"))
@@ -56,20 +83,21 @@ async def up(
     log_directory: Path | None = None,
     environment: Mapping[str, str],
     models: Path | None = None,
+    replicas: Sequence[str] = (),
     modules: Mapping[str, tuple[str, ...]] = MODULES,
 ) -> ExitCode:
     """Runs the platform until it is interrupted; OK then, for that is how it ends.
 
     Raises:
-        ConfigurationError: a port is taken, or `models` holds none.
+        ConfigurationError: a port is taken, `models` holds none, or `replicas` is wrong.
         ProcessFailedError: a server cannot be kept running.
     """
     console = output()
+    ports = choose_ports(port, web=playground_installed(), replicas=replica_counts(replicas))
     logs = make_folder(log_directory) if log_directory else Path(tempfile.mkdtemp(prefix="diptych-"))
-
-    show_line = line_printer(console)
+    show_line = line_printer(console, width=max(map(len, ports)))
     platform = LocalPlatform(
-        ports=choose_ports(port, web=playground_installed()),
+        ports=ports,
         log_directory=logs,
         environment=environment,
         models=model_directories(models),
@@ -87,14 +115,16 @@ async def up(
             await platform.run(asyncio.Event().wait())
         except asyncio.CancelledError:
             console.print("stopping; Ctrl-C again kills")
+    if log_directory is None:  # nobody asked for them, and after a clean end nobody misses them
+        shutil.rmtree(logs, ignore_errors=True)
     return ExitCode.OK
 
 
-def line_printer(console: Console) -> Tell:
-    """Prints a line after the coloured name of its server."""
+def line_printer(console: Console, *, width: int = max(map(len, SERVER_NAMES))) -> Tell:
+    """Prints a line after the coloured name of its server, in a column so many characters wide."""
 
     def show_line(name: str, line: str) -> None:
-        console.print(Text.assemble((f"{name:>14} │ ", COLOURS[name]), line), soft_wrap=True)
+        console.print(Text.assemble((f"{name:>{width}} │ ", COLOURS[service_of(name)]), line), soft_wrap=True)
 
     return show_line
 
@@ -103,7 +133,7 @@ async def show_start(platform: LocalPlatform, console: Console) -> None:
     """Shows a spinner for each server until it serves."""
     columns = (SpinnerColumn(finished_text="[green]●[/]"), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        tasks = {name: progress.add_task(f"{name}: starting", total=1) for name in SERVER_NAMES}
+        tasks = {name: progress.add_task(f"{name}: starting", total=1) for name in platform.names}
 
         def serving(name: str, status: ServerStatus) -> None:
             told = f" {status.model} {status.version}" if status.model else ""
@@ -114,9 +144,9 @@ async def show_start(platform: LocalPlatform, console: Console) -> None:
 
 def _table(platform: LocalPlatform) -> Table:
     table = Table("server", "address", "metrics", "log", box=SIMPLE_HEAD)
-    for name in (GATEWAY, *SERVICES):
+    for name in (GATEWAY, *(each for each in platform.names if each != GATEWAY)):
         log = str(platform.processes[name].program.log_file)
-        table.add_row(Text(name, COLOURS[name]), platform.addresses[name], platform.metrics[name], log)
+        table.add_row(Text(name, COLOURS[service_of(name)]), platform.addresses[name], platform.metrics[name], log)
         if name == GATEWAY and platform.playground is not None:
             table.add_row(Text("playground", COLOURS[name]), platform.playground, "", "")
     return table

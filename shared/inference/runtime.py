@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,12 +9,12 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from shared.cpus import available_cpus
 from shared.errors import ConfigurationError
 from shared.inference.predictor import RuntimeOptions
 
 Network = TypeVar("Network", bound=nn.Module)
 
-CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CPU_INFO = Path("/proc/cpuinfo")
 NATIVE_BF16 = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 """Flags of x86 (the first two) and Arm CPUs that multiply bf16 in hardware."""
@@ -41,7 +39,7 @@ def resolve_runtime(options: RuntimeOptions) -> Runtime:
     Raises ConfigurationError for a device this machine or build of torch lacks.
     """
     device = _device(options.device)
-    threads = options.threads or available_cpus(CGROUP_QUOTA)
+    threads = options.threads or available_cpus()
     torch.set_num_threads(threads)
     bf16 = options.precision == "bf16" or (options.precision == "auto" and _multiplies_bf16(device))
     return Runtime(device=device, dtype=torch.bfloat16 if bf16 else torch.float32, threads=threads)
@@ -50,16 +48,6 @@ def resolve_runtime(options: RuntimeOptions) -> Runtime:
 def channels_last(module: Network) -> Network:
     """The same module with its convolutions' weights laid out as CPUs and GPUs convolve fastest."""
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # stubs lack it
-
-
-def available_cpus(quota_file: Path) -> int:
-    """CPUs this process may use: its affinity mask, cut to the cgroup's quota rounded up; at least 1."""
-    cpus = len(os.sched_getaffinity(0))
-    try:
-        quota, period = quota_file.read_text("ascii").split()
-    except (OSError, ValueError):
-        return cpus
-    return cpus if quota == "max" else max(1, min(cpus, math.ceil(int(quota) / int(period))))
 
 
 def _device(name: str) -> torch.device:

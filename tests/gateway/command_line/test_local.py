@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -26,9 +27,11 @@ from shared.errors import ConfigurationError
 from tests.gateway.fake_platform import FAKE_MODULES
 
 
-def _platform(folder: Path, modules: dict[str, tuple[str, ...]] = FAKE_MODULES) -> LocalPlatform:
+def _platform(
+    folder: Path, modules: dict[str, tuple[str, ...]] = FAKE_MODULES, replicas: dict[str, int] | None = None
+) -> LocalPlatform:
     return LocalPlatform(
-        ports=choose_ports(0),
+        ports=choose_ports(0, replicas=replicas),
         log_directory=folder,
         environment={"DIPTYCH_REPLICA_WAIT_SECONDS": "20"},
         models={},
@@ -49,6 +52,18 @@ async def test_platform_serves_a_picture_and_leaves_no_process(tmp_path: Path) -
     assert set(serving) == set(SERVER_NAMES)
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
     assert sorted(os.listdir(tmp_path)) == sorted(f"{name}.log" for name in SERVER_NAMES)
+
+
+async def test_gateway_sees_every_replica_and_each_is_tied_to_it(tmp_path: Path) -> None:
+    async with _platform(tmp_path, replicas={"classification": 3}) as platform:
+        await platform.run(platform.wait_until_serving(lambda name, status: None))
+        names = ("classification", "classification-2", "classification-3")
+        async with AsyncDiptych(platform.addresses["gateway"], timeout=20) as diptych:
+            [seen] = [each for each in (await diptych.capabilities()).services if each.name == "classification"]
+        assert {each.address for each in seen.replicas} == {platform.addresses[name] for name in names}
+        pids = [platform.processes[name].pid for name in names]
+    assert len(set(pids)) == 3
+    assert not any(psutil.pid_exists(pid) for pid in pids if pid)
 
 
 async def test_service_that_is_killed_serves_again(tmp_path: Path) -> None:
@@ -82,6 +97,14 @@ def test_playground_has_the_port_after_the_gateways() -> None:
     assert ports["gateway"].web == base + 1
     assert all(each.web is None for name, each in ports.items() if name != "gateway")
     assert choose_ports(0)["gateway"].web is None
+
+
+def test_replicas_have_ports_ten_above_each_other() -> None:
+    base = min(choose_ports(0)["gateway"].grpc, 65000)
+    ports = choose_ports(base, replicas={"classification": 3})
+    found = [ports[name].grpc - base for name in ("classification", "classification-2", "classification-3")]
+    assert found == [11, 21, 31]
+    assert len(ports) == len(SERVER_NAMES) + 2
 
 
 def test_taken_port_is_refused_with_its_number() -> None:
@@ -145,6 +168,18 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not within 30 s"
         time.sleep(0.05)
+
+
+def _log_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("diptych-*"))
+
+
+def test_logs_that_nobody_asked_for_go_with_a_clean_end() -> None:
+    with _up() as (process, said):
+        [folder] = {folder for folder in _log_folders() if str(folder) in said}
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert not folder.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
 from shared.errors import ConfigurationError
 from shared.inference.predictor import RuntimeOptions
-from shared.inference.runtime import available_cpus, resolve_runtime
+from shared.inference.runtime import resolve_runtime
 
 
 def test_stated_options_are_kept() -> None:
@@ -24,17 +21,3 @@ def test_stated_options_are_kept() -> None:
 def test_device_that_is_not_there_is_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         resolve_runtime(RuntimeOptions(device=name))
-
-
-def test_quota_of_half_a_cpu_still_gives_one_thread(tmp_path: Path) -> None:
-    quota = tmp_path / "cpu.max"
-    quota.write_text("50000 100000\n")
-    assert available_cpus(quota) == 1
-
-
-@pytest.mark.parametrize("text", ["max 100000\n", "nonsense", None])
-def test_without_a_quota_the_affinity_mask_counts(tmp_path: Path, text: str | None) -> None:
-    quota = tmp_path / "cpu.max"
-    if text is not None:
-        quota.write_text(text)
-    assert available_cpus(quota) == len(os.sched_getaffinity(0))
