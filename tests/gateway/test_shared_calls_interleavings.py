@@ -133,11 +133,11 @@ TIMES = st.integers(0, 60).map(lambda tenths: tenths / 10)
 ARRIVALS = st.builds(
     Arrival,
     key=st.integers(0, 1),
-    at=TIMES,
+    at=TIMES.map(lambda seconds: seconds / 3),
     timeout=st.none() | TIMES.map(lambda seconds: seconds + 0.05),
     cancel_after=st.none() | TIMES,
     caller=st.sampled_from(["", "a", "b"]),
-    priority=st.sampled_from(PRIORITIES),
+    priority=st.sampled_from([PRIORITIES[0]] * 9 + [PRIORITIES[1]]),
 )
 WORKS = st.builds(
     Work,
