@@ -130,6 +130,11 @@ class Reason(enum.Enum):
         "every service serves, but no joint space is served by all that the call needs",
         "start models that were trained together; during a rollout, keep old ones until each service has a new one",
     )
+    GATEWAY_UNREACHABLE = (
+        Code.UNAVAILABLE,
+        "nothing answers at the gateway's address; told by our own clients, which found nobody",
+        "start a gateway with `diptych up`, or check the address",
+    )
     NOT_SERVING = (
         Code.UNAVAILABLE,
         "the replica is starting, stopping, or starting its model again",

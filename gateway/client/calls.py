@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from google.protobuf.message import Message
 
 from diptych.gateway.v1 import gateway_pb2
 from gateway.client import answers
+from gateway.client.files import checked_size, read_picture
 from gateway.client.results import Capabilities, Classification, Description, Encoding, Picture
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
@@ -101,7 +101,7 @@ def image_to_text(
         top_k: labels wanted a picture; 0 means 5.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: a file cannot be read; FileNotFoundError where there is none.
         CallError: one of the tree in `shared/errors.py`.
     """
     sent = _files(images)
@@ -122,10 +122,12 @@ def classify_image(
         top_k: labels wanted a picture; 0 means 5, or all of `labels`.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: a file cannot be read; FileNotFoundError where there is none.
         CallError: one of the tree in `shared/errors.py`.
     """
-    own = [_text(each, f"labels[{index}]") for index, each in enumerate(_several(labels or ()))]
+    if isinstance(labels, str):
+        raise TypeError(f"labels is one text, {labels!r}; it must be a list of texts: [{labels!r}]")
+    own = [_text(each, f"labels[{index}]") for index, each in enumerate(labels or ())]
     sent = _files(images)
     with _refused_values():
         request = gateway_pb2.ClassifyImageRequest(images=sent, labels=own, language=language, top_k=top_k)
@@ -146,7 +148,7 @@ def encode_image(images: Image | Iterable[Image], *, space: str = "") -> Call[li
     """Pictures as points of the joint space: one picture or up to 16.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: a file cannot be read; FileNotFoundError where there is none.
         CallError: one of the tree in `shared/errors.py`.
     """
     return Call("EncodeImage", gateway_pb2.EncodeImageRequest(images=_files(images), space=space), answers.encodings)
@@ -175,7 +177,8 @@ def _painting(
         seeds = [(seed + index) % SEEDS for index in range(candidates or count)]
     for index, each in enumerate(seeds):
         _check_seed(each, f"seeds[{index}]")
-    found = answers.FORMATS.get({"jpg": "jpeg"}.get(named.lower(), named.lower()))
+    name = _checked_type(named, "format").lower()
+    found = answers.FORMATS.get({"jpg": "jpeg"}.get(name, name))
     if found is None:
         raise _invalid(f"format is {named!r}; known are {', '.join(answers.FORMATS)}", "format")
     return {
@@ -199,10 +202,16 @@ def _check_seed(seed: int, field: str) -> None:
 def _text(text: str, field: str) -> str:
     """The text, if it can travel: an argument of the shell that was no UTF-8 cannot."""
     try:
-        text.encode()
+        _checked_type(text, field).encode()
     except UnicodeEncodeError:
         message = f"{field} is not UTF-8"
         raise InvalidArgumentError(message, reason=Reason.MALFORMED_MESSAGE, field=field) from None
+    return text
+
+
+def _checked_type(text: str, field: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{field} is {text!r}; it must be a str")
     return text
 
 
@@ -212,13 +221,13 @@ def _several(texts: str | Iterable[str]) -> Iterable[str]:
 
 def _files(images: Image | Iterable[Image]) -> list[bytes]:
     several = [images] if isinstance(images, (str, bytes, PathLike, Picture)) else images
-    return [_file(each) for each in several]
+    return [_file(each, f"images[{index}]") for index, each in enumerate(several)]
 
 
-def _file(image: Image) -> bytes:
+def _file(image: Image, field: str) -> bytes:
     if isinstance(image, Picture):
         return image.data
-    return image if isinstance(image, bytes) else Path(image).read_bytes()
+    return checked_size(image, field) if isinstance(image, bytes) else read_picture(image, field)
 
 
 @contextmanager

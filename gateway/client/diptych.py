@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ import grpc
 from diptych.gateway.v1 import gateway_pb2_grpc
 from gateway.client import calls
 from gateway.client.calls import Call
-from gateway.client.retries import Attempts, translated
+from gateway.client.retries import Attempts, ClientClosedError, translated
 from shared.errors import CallError, ConfigurationError
 from shared.rpc import metadata
 from shared.rpc.channel import open_blocking_channel, open_channel
@@ -34,6 +35,9 @@ DEFAULT_ADDRESS = "127.0.0.1:50051"
 RETRIES = 3
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 """More than any gateway takes: its limit is to answer, not ours."""
+
+ADDRESS = re.compile(r"(dns|unix|ipv4|ipv6):\S+|(\[[\da-fA-F:.%\w]+\]|[^\s:/\[\]]+):\d{1,5}")
+"""`host:port`, and the targets that gRPC knows by a scheme."""
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -63,6 +67,8 @@ def _terms(address: str, timeout: float, retries: int, key: str | None, caller: 
     Raises:
         ConfigurationError: one of them cannot be.
     """
+    if ADDRESS.fullmatch(address) is None:
+        raise ConfigurationError(f"address is {address!r}; it must be host:port, such as {DEFAULT_ADDRESS}")
     if not timeout > 0:
         raise ConfigurationError(f"timeout is {timeout:g}; it must be more than 0 seconds")
     if retries < 0:
@@ -150,6 +156,7 @@ class Diptych:
         self._terms = _terms(address, timeout, retries, key, caller)
         self._channel = open_blocking_channel(address, max_message_bytes=MAX_MESSAGE_BYTES)
         self._stub = gateway_pb2_grpc.GatewayServiceStub(self._channel)
+        self._closed = False
 
     text_to_image = _blocking(calls.text_to_image)
     stream_text_to_image = _blocking_stream(calls.stream_text_to_image)
@@ -161,6 +168,7 @@ class Diptych:
 
     def close(self) -> None:
         """Ends the connection, and calls under way."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -200,6 +208,8 @@ class Diptych:
             time.sleep(attempts.pause_seconds(failure))
 
     def _begin(self, call: Call[Any], attempts: Attempts) -> Any:
+        if self._closed:
+            raise ClientClosedError
         method = getattr(self._stub, call.method)
         return method(call.request, timeout=attempts.remaining_seconds(), metadata=self._terms.metadata)
 
@@ -219,6 +229,7 @@ class AsyncDiptych:
         self._terms = _terms(address, timeout, retries, key, caller)
         self._channel: grpc.aio.Channel | None = None
         """Opened by the first call: it belongs to the event loop that runs then."""
+        self._closed = False
 
     text_to_image = _awaited(calls.text_to_image)
     stream_text_to_image = _awaited_stream(calls.stream_text_to_image)
@@ -230,9 +241,9 @@ class AsyncDiptych:
 
     async def close(self) -> None:
         """Ends the connection, and calls under way."""
+        self._closed = True
         if self._channel is not None:
             await self._channel.close()
-            self._channel = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -271,6 +282,8 @@ class AsyncDiptych:
             await asyncio.sleep(attempts.pause_seconds(failure))
 
     def _begin(self, call: Call[Any], attempts: Attempts) -> Any:
+        if self._closed:
+            raise ClientClosedError
         if self._channel is None:
             self._channel = open_channel(self._terms.address, max_message_bytes=MAX_MESSAGE_BYTES)
         method = getattr(gateway_pb2_grpc.GatewayServiceStub(self._channel), call.method)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 """The format of a painted picture, by the end of its file's name."""
+NOT_PAINTED = {".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl", ".jp2", ".ico", ".svg", ".pdf"}
+"""Ends of names that promise a format which no painted picture has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +75,14 @@ class Picture:
         """Writes the file, and returns its path.
 
         Raises:
-            ValueError: the name ends as that of another format.
+            ValueError: the name ends as that of another format; nothing is written.
             OSError: it cannot be written.
         """
         path = Path(fspath(path))
-        named = SUFFIXES.get(path.suffix.lower(), self.format)
+        suffix = path.suffix.lower()
+        if suffix in NOT_PAINTED:
+            raise ValueError(f"{path}: {suffix[1:]} is not an output format; known are png, jpeg, webp")
+        named = SUFFIXES.get(suffix, self.format)
         if named != self.format:
             raise ValueError(f"{path} is named as {named}; the picture is {self.format}: ask for format={named!r}")
         path.write_bytes(self.data)

@@ -9,7 +9,14 @@ from collections.abc import Callable
 import grpc
 
 from shared.codes import Code, Reason
-from shared.errors import CallError, DeadlineExceededError, OverloadedError, UnavailableError
+from shared.errors import (
+    CallError,
+    DeadlineExceededError,
+    DiptychError,
+    OverloadedError,
+    UnavailableError,
+    UnimplementedError,
+)
 from shared.rpc import metadata
 from shared.rpc.health import short_reason
 from shared.rpc.status import from_rpc_error
@@ -18,12 +25,29 @@ FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 JITTER = 0.5
 """Part of a pause that chance decides, so that callers who failed together do not come back together."""
-UNREACHABLE = ("failed to connect", "DNS resolution failed")
+UNREACHABLE = ("failed to connect", "DNS resolution failed", "errors resolving")
 """How gRPC begins to say that nobody is there."""
+
+
+HTTP_1 = "failed parsing http/2"
+"""In what gRPC says of a server that speaks HTTP/1.1, as the playground's does to it."""
+TOO_LARGE = "message larger than max"
+"""In what gRPC says of a message over a limit of its own."""
+
+
+class ClientClosedError(DiptychError):
+    """A call by a client that was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this client is closed; make another one")
 
 
 class GatewayUnreachableError(UnavailableError):
     """Nothing answers at the address."""
+
+
+class NotAGatewayError(UnimplementedError):
+    """What answers at the address is another program, or a gateway of another version."""
 
 
 class Attempts:
@@ -83,7 +107,16 @@ def translated(error: grpc.RpcError, address: str, timeout_seconds: float) -> Ca
     found = from_rpc_error(error)
     message = str(found)
     if isinstance(found, UnavailableError) and message.startswith(UNREACHABLE):
-        return GatewayUnreachableError(f"no gateway answers at {address} ({short_reason(error)})")
+        if HTTP_1 in message.lower():
+            return NotAGatewayError(
+                f"{address} is not a gRPC port: what answers there speaks HTTP, as a playground does"
+            )
+        told = f"no gateway answers at {address} ({short_reason(error)})"
+        return GatewayUnreachableError(told, reason=Reason.GATEWAY_UNREACHABLE)
+    if isinstance(found, UnimplementedError):
+        return NotAGatewayError(f"what answers at {address} is not a gateway, or one of another version ({message})")
+    if isinstance(found, OverloadedError) and TOO_LARGE in message:
+        found.args = (f"more bytes in one call than are taken; send fewer or smaller pictures a call ({message})",)
     if isinstance(found, DeadlineExceededError) and found.reason is None:
         # Our own clock ran out first: the server said nothing.
         told = f"no answer from {address} within {timeout_seconds:g} s"
