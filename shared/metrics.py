@@ -68,6 +68,19 @@ class BatcherMetrics:
             buckets=SECONDS_BUCKETS,
             registry=registry,
         )
+        self.late_items = Counter(
+            "diptych_late_items",
+            "Items that ran in vain, their callers gone or past their deadlines: when the batch began (start), or only "
+            "when it ended (end).",
+            ("when",),
+            registry=registry,
+        )
+        self.overdue_seconds = Histogram(
+            "diptych_overdue_seconds",
+            "Seconds that a request stayed in the queue past its deadline, of those that did.",
+            buckets=SECONDS_BUCKETS,
+            registry=registry,
+        )
         self.rejected = Counter(
             "diptych_rejected",
             "Requests refused at arrival: queue_full, overload, hopeless_deadline, not_serving.",

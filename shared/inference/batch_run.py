@@ -103,11 +103,13 @@ class BatchRunner(Generic[In, Out]):
         times = self._times[part[0][0].kind]
         self._running_until = begin + times.batch_seconds(len(part), begin)
         self._in_flight = len(part)
+        late_at_start = sum(request.over(begin) for request, _ in part)
         result = await self._run([request.items[index] for request, index in part])
         if len(result.outputs) != len(part):
             raise ValueError(f"the model gave {len(result.outputs)} outputs for {len(part)} items")
         end = self._clock()
         times.observe(len(part), end - begin, end)
+        self._count_late(at_start=late_at_start, in_all=sum(request.over(end) for request, _ in part))
         bucket = times.bucket(len(part))
         self._metrics.batch_size.observe(len(part))
         self._metrics.padding_items.inc(bucket - len(part))
@@ -115,6 +117,11 @@ class BatchRunner(Generic[In, Out]):
         for (request, index), output in zip(part, result.outputs, strict=True):
             if not request.future.done():
                 self._answer(request, index, output, queue_seconds=begin - request.arrived, result=result)
+
+    def _count_late(self, *, at_start: int, in_all: int) -> None:
+        if in_all:
+            self._metrics.late_items.labels("start").inc(at_start)
+            self._metrics.late_items.labels("end").inc(in_all - at_start)
 
     def _answer(
         self,

@@ -178,6 +178,8 @@ class DynamicBatcher(Generic[In, Out]):
             return
         if request.waiting:
             self._queue.remove(request)
+            if (overdue := self._clock() - request.deadline) > 0:
+                self._metrics.overdue_seconds.observe(overdue)
         if reason is not None:
             self._metrics.dropped.labels(reason).inc()
 
