@@ -86,8 +86,23 @@ def _modules(section: Result) -> Iterator[Figure]:
             if values:
                 figure = f"{name}: refusal at 400 %, {percent}"
                 yield Figure(name=figure, values=values, goal=limit, unit=" ms", digits=1)
+        yield Figure(
+            name=f"{name}: items run in vain at 400 %",
+            values=[100 * _late(load["counted"]) for load in overloads],
+            goal=1,
+            unit=" %",
+        )
+        overdue = [1000 * load["counted"].get("diptych_overdue_seconds.most", 0.0) for load in overloads]
+        yield Figure(name=f"{name}: in queue past the deadline at 400 %", values=overdue, goal=10, unit=" ms", digits=1)
         if mixed := [_padding(run["mixed"]["counted"]) for run in runs if "mixed" in run]:
             yield Figure(name=f"{name}: padding with mixed sizes", values=mixed, goal=10, unit=" %", digits=1)
+
+
+def _late(counted: Result) -> float:
+    """The share of the items run whose callers were gone or late when their batch began or ended."""
+    late: float = counted.get("diptych_late_items_total", 0.0)
+    items: float = counted.get("diptych_batch_size_sum", 1.0)
+    return late / items
 
 
 def _padding(counted: Result) -> float:

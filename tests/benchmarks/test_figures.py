@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tests.benchmarks.counted import counted
 from tests.benchmarks.effort import Result
 from tests.benchmarks.figures import Figure, best_batch, figures, ratios
 from tests.benchmarks.tables import tables
+from tests.end_to_end.scrape import Metrics
 
 SUMMARY: Result = {
     "offered_per_second": 250.0,
@@ -20,14 +22,19 @@ SUMMARY: Result = {
     "client_late_p99_ms": 1.0,
 }
 OVERLOAD: Result = {**SUMMARY, "answered_per_second": 207.0, "refusal_p50_ms": 2.0, "refusal_p99_ms": 30.0}
+COUNTED: Result = {
+    "diptych_padding_items_total": 5.0,
+    "diptych_batch_size_sum": 95.0,
+    "diptych_late_items_total": 19.0,
+    "diptych_overdue_seconds.most": 0.005,
+}
 
 
 def run(start: int, bare: dict[str, float]) -> Result:
     loads = {
-        share: {**load, "pss_mb": [300.0, 301.0]}
+        share: {**load, "pss_mb": [300.0, 301.0], "counted": COUNTED}
         for share, load in {"50": SUMMARY, "90": SUMMARY, "400": OVERLOAD}.items()
     }
-    counted = {"diptych_padding_items_total": 5.0, "diptych_batch_size_sum": 95.0}
     return {
         "task": "text",
         "precision": "fp32",
@@ -36,7 +43,7 @@ def run(start: int, bare: dict[str, float]) -> Result:
         "open": loads,
         "closed": {"1": SUMMARY, "16": SUMMARY, "64": SUMMARY},
         "bursts": SUMMARY,
-        "mixed": {"counted": counted},
+        "mixed": {"counted": COUNTED},
     }
 
 
@@ -60,6 +67,8 @@ def test_figures_of_modules_have_goals() -> None:
     assert found["T fp32: throughput / bare loop"].met
     assert found["T fp32: goodput at 400 % / capacity"].values == [0.9, 0.9, 0.9]
     assert not found["T fp32: refusal at 400 %, p99"].met
+    assert found["T fp32: items run in vain at 400 %"].values == [20.0] * 3
+    assert found["T fp32: in queue past the deadline at 400 %"].values == [5.0] * 3
     assert found["T fp32: padding with mixed sizes"].values == [5.0, 5.0, 5.0]
 
 
@@ -68,3 +77,30 @@ def test_tables_have_as_many_cells_as_columns() -> None:
     assert len(made) == 3
     assert all(len(row) == len(table.header) for table in made for row in table.rows)
     assert made[0].markdown().startswith("Figures and goals:\n\n| figure | measured | goal | met |\n| --- |")
+
+
+def metrics(**samples: float) -> Metrics:
+    """`name__le_0_01` is the sample `name` with the label le="0.01"."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
+    for name, value in samples.items():
+        family, _, label = name.partition("__")
+        key, _, text = label.partition("_")
+        found[family, frozenset({(key, text.replace("_", "."))} if label else ())] = value
+    return Metrics(families=frozenset(), samples=found)
+
+
+def test_what_a_server_counted_is_told_by_its_parts() -> None:
+    before = metrics(diptych_rejected_total__reason_overload=5.0)
+    after = metrics(diptych_rejected_total__reason_overload=7.0, diptych_rejected_total__reason_other=1.0)
+    assert counted(before, after) == {
+        "diptych_rejected_total": 3.0,
+        "diptych_rejected_total.overload": 2.0,
+        "diptych_rejected_total.other": 1.0,
+    }
+
+
+def test_the_longest_stay_past_a_deadline_is_that_of_the_last_bucket() -> None:
+    bucket = "diptych_overdue_seconds_bucket"
+    before = metrics(diptych_overdue_seconds_count=1.0, **{f"{bucket}__le_0_001": 0.0, f"{bucket}__le_0_005": 1.0})
+    after = metrics(diptych_overdue_seconds_count=3.0, **{f"{bucket}__le_0_001": 2.0, f"{bucket}__le_0_005": 3.0})
+    assert counted(before, after)["diptych_overdue_seconds.most"] == 0.001

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from tests.benchmarks.bare import fresh_start
+from tests.benchmarks.counted import counted
 from tests.benchmarks.effort import Bench, Driver, Result, numbers
 from tests.benchmarks.load.processes import pss_megabytes
 from tests.benchmarks.server import serving
-from tests.end_to_end.scrape import Metrics
-from tests.end_to_end.servers import Server
 
 TASKS = ("text", "classification", "generation")
 PRECISIONS = ("fp32", "bf16")
@@ -53,23 +52,11 @@ def _diptych(run: Result, bench: Bench) -> None:
             told = driver.open(capacity * share / 100, seconds)
             run["open"][str(share)] = numbers(told) | {
                 "pss_mb": [round(value, 1) for value in (pss, pss_megabytes(server.pids()))],
-                "counted": counted(before, server),
+                "counted": counted(before, server.metrics()),
             }
         if precision == "fp32":
             run["bursts"] = numbers(driver.open(0.9 * capacity, BURSTS_SECONDS, "bursts"))
             arguments = {"task": task, "items": MIXED_ITEMS, "mixed": True}
             before = server.metrics()
             told = Driver(bench, server.address, arguments, server.pids()).closed(MIXED_CALLERS, MIXED_SECONDS)
-            run["mixed"] = numbers(told) | {"counted": counted(before, server)}
-
-
-def counted(before: Metrics, server: Server) -> dict[str, float]:
-    """What the server counted since `before`: its counters, and sums and counts of its histograms, by name."""
-    after = server.metrics()
-    names = {name for name, _ in after.samples if name.endswith(("_total", "_sum", "_count"))}
-    changes = {name: after.total(name) - before.total(name) for name in sorted(names) if name.startswith("diptych_")}
-    for reason_of in ("diptych_rejected_total", "diptych_dropped_total"):
-        for reason in {dict(labels).get("reason", "") for name, labels in after.samples if name == reason_of}:
-            difference = after.total(reason_of, reason=reason) - before.total(reason_of, reason=reason)
-            changes[f"{reason_of}.{reason}"] = difference
-    return {name: round(change, 6) for name, change in changes.items() if change}
+            run["mixed"] = numbers(told) | {"counted": counted(before, server.metrics())}
