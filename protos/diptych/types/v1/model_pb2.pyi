@@ -144,14 +144,16 @@ class Stage(_message.Message):
     method: _builtins.str
     """The service's RPC, such as "diptych.text.v1.TextEncodingService/EncodeText"."""
     elapsed_seconds: _builtins.float
-    """Seconds as the gateway saw it: the network and retries included."""
+    """Seconds as the gateway saw it for this request: the network and retries included. Less than `timings` tell where
+    the request got the answer of an equal one that was under way.
+    """
     @_builtins.property
     def model(self) -> Global___Model:
         """The model that answered."""
 
     @_builtins.property
     def timings(self) -> Global___Timings:
-        """Its own account of the time."""
+        """Its own account of the time; absent where the gateway remembered all that was asked for and made no call."""
 
     def __init__(
         self,
