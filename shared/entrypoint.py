@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
@@ -39,11 +41,13 @@ def run_server(
     try:
         settings = settings_type()
         configure_logs(settings.log_level, settings.log_format)
-        reason = uvloop.run(_awaited(serve(settings)))
+        reason = uvloop.run(_until_stopped(serve(settings)))
     except ValidationError as error:
         _fail(_first_problem(error, settings_type), EXIT_CONFIGURATION)
     except ConfigurationError as error:
         _fail(str(error), EXIT_CONFIGURATION)
+    except asyncio.CancelledError:  # SIGTERM before the server took over the signal: nothing is there to drain
+        reason = None
     except KeyboardInterrupt:  # before the server took over the signal
         raise SystemExit(130) from None
     if reason is not None:
@@ -51,7 +55,11 @@ def run_server(
     raise SystemExit(0)
 
 
-async def _awaited(result: Awaitable[str | None]) -> str | None:
+async def _until_stopped(result: Awaitable[str | None]) -> str | None:
+    task = asyncio.current_task()
+    assert task is not None
+    # Else a service told to stop while it reads its model would end as if it had crashed.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await result
 
 

@@ -65,3 +65,14 @@ def test_a_wrong_setting_is_one_line_with_variable_and_value_and_exit_code_2(var
 def test_the_end_of_serve_is_the_exit_code(body: str, code: int, error: str) -> None:
     result = run(body)
     assert (result.returncode, result.stderr) == (code, error)
+
+
+def test_sigterm_before_the_server_listens_is_a_clean_stop() -> None:
+    body = "import asyncio; print('reading the model', flush=True); await asyncio.sleep(60)"
+    program = [sys.executable, "-c", PROGRAM.format(body=body)]
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    with subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 0
