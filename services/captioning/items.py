@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 from shared.encodings import Encoding
 
+WIDTHS = (1, 4, 8, 16)
+"""Beams a picture. Few, so that all are warm, and so that what a call gets depends on its own candidates alone."""
+
+
+def beams_for(candidates: int) -> int:
+    """Beams that find so many captions."""
+    return next((width for width in WIDTHS if width >= candidates), WIDTHS[-1])
+
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionItem:

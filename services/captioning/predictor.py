@@ -13,7 +13,7 @@ from torch import Tensor
 
 from services.captioning.beam_search import beam_search
 from services.captioning.config import END, PADDING, CaptionerConfig, start_token
-from services.captioning.items import CaptionItem, ScoredCaption
+from services.captioning.items import WIDTHS, CaptionItem, ScoredCaption, beams_for
 from services.captioning.model import Captioner
 from shared.codes import Reason
 from shared.errors import ModelDirectoryError
@@ -23,8 +23,6 @@ from shared.inference.runtime import Runtime, resolve_runtime
 from shared.inference.weights import load_weights
 
 TOKENIZER_FILE = "tokenizer.json"
-WIDTHS = (1, 4, 8, 16)
-"""Beams a picture. Few, so that all are warm, and so that what a call gets depends on its own candidates alone."""
 MOST_ROWS = 64
 """Growing sentences of one pass: more at once take no less time each on a CPU, and memory grows with them."""
 UNDECODED = "\ufffd"
@@ -79,7 +77,7 @@ class CaptioningPredictor:
         passes: dict[int, list[int]] = {}
         for index, (item, encoding) in enumerate(zip(batch, encodings, strict=True)):
             if not isinstance(encoding, Failure):
-                passes.setdefault(_width(item.candidates), []).append(index)
+                passes.setdefault(beams_for(item.candidates), []).append(index)
 
         written: dict[int, Written] = {}
         for width, members in passes.items():
@@ -150,11 +148,6 @@ class CaptioningPredictor:
     def _decode(self, words: list[int]) -> str:
         text: str = self._tokenizer.decode([word for word in words if word not in (PADDING, END)])
         return " ".join(text.split())
-
-
-def _width(candidates: int) -> int:
-    """Beams for so many captions."""
-    return next((width for width in WIDTHS if width >= candidates), WIDTHS[-1])
 
 
 def _pictures_a_pass(width: int) -> int:

@@ -8,7 +8,7 @@ from grpc.aio import ServicerContext
 
 from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
 from diptych.types.v1 import label_pb2
-from services.captioning.items import CaptionItem, ScoredCaption
+from services.captioning.items import CaptionItem, ScoredCaption, beams_for
 from services.captioning.settings import CaptioningSettings
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
@@ -55,7 +55,8 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
             CaptionItem(encoding=encoding_of_space(encoding, self._info), language=language, candidates=candidates)
             for encoding in request.encodings
         ]
-        answer = await submit_call(self._batcher, items, request, field="encodings")
+        # Sixteen beams take many times as long as one: batches are of one width, and their times are told apart.
+        answer = await submit_call(self._batcher, items, request, field="encodings", kind=beams_for(candidates))
         return captioning_pb2.GenerateCaptionResponse(
             results=[_captions(output) for output in answer.outputs],
             model=self._model,

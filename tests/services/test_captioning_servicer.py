@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
 import pytest
+from prometheus_client import CollectorRegistry
 
 from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
 from diptych.types.v1 import encoding_pb2
@@ -14,7 +17,10 @@ from services.captioning.servicer import CaptioningServicer
 from services.captioning.settings import CaptioningSettings
 from shared.codes import Reason
 from shared.errors import FailedPreconditionError, InvalidArgumentError
-from tests.services.serving import refused, serving
+from shared.inference.batch_run import BatchResult
+from shared.inference.batching import DynamicBatcher
+from shared.metrics import BatcherMetrics
+from tests.services.serving import INFO, refused, serving
 
 
 def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
@@ -43,6 +49,35 @@ async def test_encodings_are_described_in_order_in_the_language() -> None:
     assert [result.captions[0].text for result in english.results] == ["ab en", "cd en"]
     assert english.results[0].captions[0].score == -0.5
     assert chinese.results[0].captions[0].text == "ab zh"
+
+
+async def test_a_batch_has_one_number_of_beams() -> None:
+    batches: list[list[int]] = []
+    gate = asyncio.Event()
+
+    async def run(batch: Sequence[CaptionItem]) -> BatchResult[tuple[ScoredCaption, ...]]:
+        batches.append([item.candidates for item in batch])
+        await gate.wait()
+        return BatchResult(outputs=[spell(item) for item in batch], inference_seconds=0.0)
+
+    metrics = BatcherMetrics(CollectorRegistry())
+    batcher: DynamicBatcher[CaptionItem, tuple[ScoredCaption, ...]] = DynamicBatcher(
+        run, bucket_sizes=(1, 2, 4), max_queue_items=64, max_queue_bytes=1 << 20, metrics=metrics
+    )
+    servicer = CaptioningServicer(batcher, INFO, CaptioningSettings())
+    context: Any = None
+    async with batcher:
+        calls = []
+        for candidates in (1, 2, 1, 16, 4, 1, 3):
+            request = captioning_pb2.GenerateCaptionRequest(
+                encodings=[encoding_pb2.Encoding(space="s1", tokens=b"ab")], candidates=candidates
+            )
+            calls.append(asyncio.create_task(servicer.GenerateCaption(request, context)))
+            await asyncio.sleep(0.001)
+        gate.set()
+        answers = await asyncio.gather(*calls)
+    assert batches == [[1], [2, 4, 3], [1, 1], [16]]
+    assert [len(answer.results[0].captions) for answer in answers] == [1, 2, 1, 16, 4, 1, 3]
 
 
 @pytest.mark.parametrize(("candidates", "captions"), [(0, 1), (1, 1), (16, 16)])

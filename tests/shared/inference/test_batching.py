@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.errors import OverloadedError
+from shared.errors import DeadlineExceededError, OverloadedError
 from shared.inference.batch_run import BatchResult
 from shared.inference.batching import DynamicBatcher
 from shared.inference.request import Priority
@@ -82,6 +82,37 @@ class TestBatches:
             rest = await submitted(batcher, "a", "b", "c")
             await asyncio.gather(first, tight, rest)
         assert sizes[3:] == [1, 2, 2]
+
+
+class TestKinds:
+    async def test_a_batch_has_one_kind_and_the_oldest_decides_which(self, registry: CollectorRegistry) -> None:
+        batches: list[str] = []
+
+        async def run(batch: Sequence[str]) -> BatchResult[int]:
+            batches.append("".join(batch))
+            return BatchResult(outputs=[1] * len(batch), inference_seconds=0.0)
+
+        batcher: Batcher = DynamicBatcher(
+            run, bucket_sizes=(1, 2, 4), max_queue_items=16, max_queue_bytes=1000, metrics=BatcherMetrics(registry)
+        )
+        async with batcher:
+            await asyncio.gather(*(batcher.submit([kind], kind=kind) for kind in "abaabbab"))
+        assert batches == ["aaaa", "bbbb"]
+
+    async def test_a_request_is_refused_for_the_time_of_its_own_kind(self, registry: CollectorRegistry) -> None:
+        model = GatedModel(seconds=0.1)
+        async with new_batcher(model, registry) as batcher:
+            await batcher.submit(["heavy"], kind="heavy")
+            model.seconds = 0.0
+            await batcher.submit(["light"], kind="light")
+            first = await held(batcher, model)
+            deadline = asyncio.get_running_loop().time() + 0.05
+            with pytest.raises(DeadlineExceededError, match=r"take about 0\.1"):
+                await batcher.submit(["heavy"], kind="heavy", deadline=deadline)
+            light = asyncio.create_task(batcher.submit(["light"], kind="light", deadline=deadline + 5))
+            await turns()
+            model.gate.set()
+            await asyncio.gather(first, light)
 
 
 class TestQueue:
