@@ -68,6 +68,16 @@ class BatcherMetrics:
             buckets=SECONDS_BUCKETS,
             registry=registry,
         )
+        self.out_of_memory = Counter(
+            "diptych_out_of_memory",
+            "Batches that the model had no memory for; they were halved.",
+            registry=registry,
+        )
+        self.batch_size_limit = Gauge(
+            "diptych_batch_size_limit",
+            "The most items of a batch; less for a while after one that the model had no memory for.",
+            registry=registry,
+        )
         self.late_items = Counter(
             "diptych_late_items",
             "Items that ran in vain, their callers gone or past their deadlines: when the batch began (start), or only "

@@ -1,7 +1,8 @@
 """Small real things that stand in for models: their answers can be checked by eye, and they run in a real process.
 
 A fake predictor answers a text with its length. Some texts are orders: `sleep 0.2`, `fail`, `raise`, `hang`, `die`,
-`break` (from then on everything raises, as after a CUDA fault); `warmups` is answered with their number.
+`break` (from then on everything raises, as after a CUDA fault); `warmups` is answered with their number. `memory 2` has
+no memory for a batch of more than 2, and `allocate 2` asks torch for too much then.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from shared.codes import Reason
 from shared.errors import ModelDirectoryError, UnavailableError
-from shared.inference.batch_run import BatchResult
+from shared.inference.batch_run import BatchResult, BatchTooLargeError
 from shared.inference.predictor import Failure, ModelInfo, RuntimeOptions
 
 FAKE_INFO = ModelInfo(
@@ -39,6 +40,10 @@ class LengthPredictor:
             self.predict(["x"] * size)
 
     def predict(self, batch: Sequence[str], /) -> Sequence[int | Failure]:
+        for text in batch:
+            command, _, most = text.partition(" ")
+            if command in ("memory", "allocate") and len(batch) > int(most):
+                raise MemoryError if command == "memory" else _torch_error()
         return [self._answer(text) for text in batch]
 
     def _answer(self, text: str) -> int | Failure:
@@ -59,6 +64,15 @@ class LengthPredictor:
         elif command == "warmups":
             return self.warmups
         return len(text)
+
+
+def _torch_error() -> Exception:
+    """What torch raises when it has no memory."""
+    try:
+        importlib.import_module("torch").empty(1 << 60)
+    except RuntimeError as error:
+        return error
+    raise AssertionError("a machine with 4 EiB of memory")
 
 
 def load(directory: Path, options: RuntimeOptions) -> LengthPredictor:
@@ -107,8 +121,10 @@ def load_and_die(directory: Path, options: RuntimeOptions) -> LengthPredictor:
 class GatedModel:
     """The `run` of a DynamicBatcher without a process: same answers, and it notes its batches.
 
-    While `gate` is clear, batches wait in the model.
+    While `gate` is clear, batches wait in the model; it has memory for `most` items.
     """
+
+    most = 1000
 
     def __init__(self, *, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -121,6 +137,8 @@ class GatedModel:
         await self.gate.wait()
         if self.seconds:
             await asyncio.sleep(self.seconds)
+        if len(batch) > self.most:
+            raise BatchTooLargeError("MemoryError")
         if "lose" in batch:
             raise UnavailableError("the model process ended with signal 9")
         return BatchResult(outputs=LengthPredictor().predict(batch), inference_seconds=self.seconds)

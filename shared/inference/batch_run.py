@@ -29,6 +29,10 @@ class BatchResult(Generic[Out]):
     """Spent in the predictor alone."""
 
 
+class BatchTooLargeError(Exception):
+    """The model has no memory for this batch; it lives on."""
+
+
 class BatchRunner(Generic[In, Out]):
     """Runs batches of places in the queue.
 
@@ -57,6 +61,7 @@ class BatchRunner(Generic[In, Out]):
         self._running_until: float | None = None
         self._in_flight = 0
         metrics.items_in_flight.set_function(lambda: self._in_flight)
+        metrics.batch_size_limit.set_function(lambda: times.largest(clock()))
 
     def running_seconds(self, now: float) -> float | None:
         """What is left of the running batch; one that is overdue is expected to take as long again as it is late."""
@@ -67,7 +72,11 @@ class BatchRunner(Generic[In, Out]):
         self._observe_waits(batch)
         try:
             await run_halving(
-                batch, run=self._run_part, wanted=lambda place: not place[0].future.done(), blame=self._blame
+                batch,
+                run=self._run_part,
+                wanted=lambda place: not place[0].future.done(),
+                blame=self._blame,
+                most=lambda: self._times[batch[0][0].kind].largest(self._clock()),
             )
         except UnavailableError as error:
             self.lose([request for request, _ in batch], str(error))
@@ -104,7 +113,12 @@ class BatchRunner(Generic[In, Out]):
         self._running_until = begin + times.batch_seconds(len(part), begin)
         self._in_flight = len(part)
         late_at_start = sum(request.over(begin) for request, _ in part)
-        result = await self._run([request.items[index] for request, index in part])
+        try:
+            result = await self._run([request.items[index] for request, index in part])
+        except BatchTooLargeError:
+            self._metrics.out_of_memory.inc()
+            times.shrink(len(part), self._clock())
+            raise
         if len(result.outputs) != len(part):
             raise ValueError(f"the model gave {len(result.outputs)} outputs for {len(part)} items")
         end = self._clock()

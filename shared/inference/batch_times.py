@@ -16,6 +16,9 @@ _HALF_LIFE_SECONDS = 2.0
 """An estimate that no batch confirms goes back to the bucket's best time by half in this time."""
 _WORTH_WHILE = 0.75
 """Of the throughput that a batch may cost when it is cut short for a deadline."""
+_SHRUNK_SECONDS = 30.0
+"""After a batch that there was no memory for, until the next larger bucket is tried: what took the memory (another
+process, a leak that the next restart ends) may be gone, and to try costs one halved batch."""
 
 
 @dataclass(slots=True)
@@ -44,11 +47,29 @@ class BatchTimes:
         self._bucket_of = [
             self._buckets[bisect.bisect_left(self._buckets, size)] for size in range(self._buckets[-1] + 1)
         ]
-        self.max_batch_size = self._buckets[-1]
+        self._allowed = len(self._buckets) - 1
+        """Index of the largest bucket that memory allowed last."""
+        self._shrunk_at = -math.inf
 
     def bucket(self, size: int) -> int:
-        """The bucket that a batch of `size` items, 1 to `max_batch_size`, is padded to."""
+        """The bucket that a batch of `size` items, at least 1, is padded to."""
         return self._bucket_of[size]
+
+    def largest(self, now: float) -> int:
+        """The most items of a batch: less for a while after one that there was no memory for."""
+        if self._shrunk_at == -math.inf:
+            return self._buckets[-1]
+        index = self._allowed + int((now - self._shrunk_at) / _SHRUNK_SECONDS)
+        if index >= len(self._buckets) - 1:
+            self._shrunk_at = -math.inf
+            return self._buckets[-1]
+        return self._buckets[index]
+
+    def shrink(self, size: int, now: float) -> None:
+        """There was no memory for a batch of `size` items: for a while batches are of a smaller bucket."""
+        smaller = max(0, bisect.bisect_left(self._buckets, size) - 1)
+        self._allowed = min(smaller, self._buckets.index(self.largest(now)))
+        self._shrunk_at = now
 
     def observe(self, size: int, seconds: float, now: float) -> None:
         """Learns from a batch of `size` items."""
@@ -82,15 +103,17 @@ class BatchTimes:
 
     def work_seconds(self, items: int, now: float) -> float:
         """Of that many items and no others, in as few batches as possible."""
-        if items <= self.max_batch_size:
+        largest = self.largest(now)
+        if items <= largest:
             return self.batch_seconds(items, now)
-        full, rest = divmod(items, self.max_batch_size)
-        return full * self.batch_seconds(self.max_batch_size, now) + self.batch_seconds(rest, now)
+        full, rest = divmod(items, largest)
+        return full * self.batch_seconds(largest, now) + self.batch_seconds(rest, now)
 
     def queue_seconds(self, items: int, now: float) -> float:
         """Until a queue of that many is served: when it fills a batch, later arrivals will fill the last one, too."""
-        full, rest = divmod(items, self.max_batch_size)
-        return self.work_seconds(items + self.max_batch_size - rest if full and rest else items, now)
+        largest = self.largest(now)
+        full, rest = divmod(items, largest)
+        return self.work_seconds(items + largest - rest if full and rest else items, now)
 
     def places_within(self, seconds: float, wanted: int, now: float) -> int:
         """The places of the largest batch that takes no longer and is worth while; 0 when there is none.
@@ -125,6 +148,10 @@ class TimesByKind(dict[Hashable, BatchTimes]):
         """Of one item alone, of the quickest kind; 0 as long as nothing is known."""
         known = (times.batch_seconds(1, now) for times in self.values())
         return min((seconds for seconds in known if seconds), default=0.0)
+
+    def largest(self, now: float) -> int:
+        """The most items of a batch, of the kind that may have fewest."""
+        return min((times.largest(now) for times in self.values()), default=self._bucket_sizes[-1])
 
     def work_seconds(self, items: Mapping[Hashable, int], now: float) -> float:
         """Of so many items of each kind; a batch has one kind."""

@@ -30,9 +30,9 @@ Out = TypeVar("Out")
 class DynamicBatcher(Generic[In, Out]):
     """Turns concurrent requests into batches of `run`, which sees one batch at a time.
 
-    `run` raises UnavailableError when the model is lost; `run(())` then returns once it is back, or raises
-    UnavailableError when it will not come back. `clock` is that of the event loop, in seconds; uvloop reads its own in
-    whole milliseconds, too coarse for what is measured here.
+    `run` raises BatchTooLargeError when the model has no memory for a batch, and UnavailableError when the model is
+    lost; `run(())` then returns once it is back, or raises UnavailableError when it will not come back. `clock` is that
+    of the event loop, in seconds; uvloop reads its own in whole milliseconds, too coarse for what is measured here.
     """
 
     def __init__(

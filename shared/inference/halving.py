@@ -1,4 +1,4 @@
-"""Finds the items that make a batch raise, so that the others get their answers; it knows no queue and no model."""
+"""Finds the items that make a batch raise, or the size that does not; it knows no queue and no model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ async def run_halving(
     run: Callable[[Sequence[T]], Awaitable[None]],
     wanted: Callable[[T], bool],
     blame: Callable[[T, Exception], None],
+    most: Callable[[], int],
 ) -> None:
     """Runs a batch; one that raises is run as two halves, down to the single guilty items.
+
+    Parts larger than `most` are halved untried: it falls when a part raised for want of memory.
 
     Before each run what is no longer wanted is left out. A lost model is nobody's guilt: UnavailableError is raised.
     """
@@ -26,13 +29,15 @@ async def run_halving(
         part = [item for item in parts.pop() if wanted(item)]
         if not part:
             continue
-        try:
-            await run(part)
-        except UnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a model raises, no other caller may feel it
-            if len(part) == 1:
-                blame(part[0], error)
-            else:
-                middle = len(part) // 2
-                parts += [part[middle:], part[:middle]]
+        if len(part) <= most():
+            try:
+                await run(part)
+                continue
+            except UnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a model raises, no other caller may feel it
+                if len(part) == 1:
+                    blame(part[0], error)
+                    continue
+        middle = len(part) // 2
+        parts += [part[middle:], part[:middle]]

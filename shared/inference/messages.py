@@ -68,6 +68,8 @@ class Failed:
     """One line."""
     configuration: type[Exception] | None = None
     """The class of ConfigurationError that was raised, None for an unexpected exception."""
+    out_of_memory: bool = False
+    """A smaller batch may do."""
 
 
 class _Chunks(io.RawIOBase):

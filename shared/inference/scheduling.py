@@ -37,7 +37,7 @@ def next_batch(
             continue
         kind_times = times[request.kind]
         if not batch:
-            places = kind_times.max_batch_size
+            places = kind_times.largest(now)
             longest = kind_times.batch_seconds(min(places, queue.depths[request.kind]), now)
         count = min(request.waiting, places - len(batch))
         if request.deadline - now < longest or (request.waiting > count and request.deadline < math.inf):

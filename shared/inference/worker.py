@@ -19,7 +19,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 from shared.codes import Reason
 from shared.errors import ConfigurationError, UnavailableError
 from shared.inference import messages
-from shared.inference.batch_run import BatchResult
+from shared.inference.batch_run import BatchResult, BatchTooLargeError
 from shared.inference.predictor import ModelInfo, RuntimeOptions
 from shared.metrics import ProcessMemory, WorkerMetrics
 
@@ -180,7 +180,8 @@ class ModelWorker(Generic[In, Out]):
 
         Raises:
             UnavailableError: the process was lost in this batch, or is lost for good.
-            PredictError: `predict` raised.
+            BatchTooLargeError: the process has no memory for it.
+            PredictError: `predict` raised for another reason.
         """
         await self._settled.wait()
         process = self._process
@@ -196,7 +197,7 @@ class ModelWorker(Generic[In, Out]):
             if process.lost is not None:
                 self._lose(process, process.lost)
         if isinstance(answer, messages.Failed):
-            raise PredictError(answer.message)
+            raise (BatchTooLargeError if answer.out_of_memory else PredictError)(answer.message)
         self._failures = 0
         self._metrics.gpu_memory.set(answer.gpu_memory_bytes)
         return BatchResult(outputs=answer.outputs, inference_seconds=answer.inference_seconds)

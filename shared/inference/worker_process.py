@@ -106,7 +106,15 @@ def _unexpected(error: Exception, *, batch_size: int = 1) -> list[Any]:
         sys.stderr.write(f"a batch of {batch_size} raised {type(error).__name__}: {error}\n")
     else:
         traceback.print_exc(limit=-_TRACEBACK_FRAMES)
-    return messages.encode(messages.Failed(message=f"{type(error).__name__}, see the log of the service"))
+    message = f"{type(error).__name__}, see the log of the service"
+    return messages.encode(messages.Failed(message=message, out_of_memory=_is_out_of_memory(error)))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's, torch's on a GPU, whose class only a predictor may import, and torch's on the CPU, which has none."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def _gpu_memory_bytes() -> int:

@@ -111,6 +111,34 @@ class TestBatchTimes:
         assert min(seen) * 0.999 <= times.batch_seconds(8, now + 1.0) <= max(seen) * 1.001
 
 
+class TestLargest:
+    def test_without_trouble_it_is_the_largest_bucket(self) -> None:
+        assert BatchTimes((1, 2, 4, 8)).largest(now=0.0) == 8
+
+    def test_after_a_batch_without_memory_it_is_smaller_and_grows_back(self) -> None:
+        times = BatchTimes((1, 2, 4, 8))
+        times.shrink(8, now=0.0)
+        times.shrink(3, now=1.0)
+        assert [times.largest(now=now) for now in (1.0, 30.9, 31.1, 61.1, 1000.0)] == [2, 2, 4, 8, 8]
+
+    def test_it_never_falls_below_the_smallest_bucket(self) -> None:
+        times = BatchTimes((4, 8))
+        for size in (8, 4, 2, 1):
+            times.shrink(size, now=0.0)
+        assert times.largest(now=0.0) == 4
+
+    def test_a_late_half_of_the_size_that_failed_shrinks_no_further(self) -> None:
+        times = BatchTimes((1, 2, 4, 8))
+        times.shrink(8, now=0.0)
+        times.shrink(8, now=0.0)
+        assert times.largest(now=0.0) == 4
+
+    def test_work_takes_as_many_batches_as_memory_demands(self, times: BatchTimes) -> None:
+        assert times.work_seconds(8, now=0.0) == pytest.approx(0.05)
+        times.shrink(8, now=0.0)
+        assert times.work_seconds(8, now=0.0) == pytest.approx(2 * 0.03)
+
+
 class TestTimesByKind:
     def test_each_kind_has_its_own_times(self) -> None:
         times = TimesByKind((1, 2))

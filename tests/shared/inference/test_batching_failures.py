@@ -116,6 +116,36 @@ class TestFailures:
         assert gauges(registry) == (0, 0)
 
 
+class TestMemory:
+    async def test_a_batch_without_memory_is_split_and_nobody_fails(
+        self, batcher: Batcher, model: GatedModel, registry: CollectorRegistry
+    ) -> None:
+        model.most = 2
+        assert (await batcher.submit([*"abcd"])).outputs == [1] * 4
+        assert [len(batch) for batch in model.batches] == [4, 2, 2]
+        assert value(registry, "out_of_memory_total") == 1
+
+    async def test_the_batches_that_follow_are_as_small_as_the_memory_allows(
+        self, batcher: Batcher, model: GatedModel, registry: CollectorRegistry
+    ) -> None:
+        assert value(registry, "batch_size_limit") == 4
+        model.most = 1
+        await batcher.submit([*"abcd"])
+        assert value(registry, "batch_size_limit") == 1
+        assert [len(batch) for batch in model.batches] == [4, 2, 1, 1, 1, 1]
+        await batcher.submit([*"ef"])
+        assert [len(batch) for batch in model.batches][6:] == [1, 1]
+
+    async def test_an_item_that_is_too_large_alone_fails_its_request(
+        self, batcher: Batcher, model: GatedModel, registry: CollectorRegistry
+    ) -> None:
+        model.most = 0
+        with pytest.raises(ItemFailedError, match="MemoryError"):
+            await batcher.submit(["a"])
+        model.most = 4
+        assert (await batcher.submit(["a"])).outputs == [1]
+
+
 class TestDrain:
     async def test_leaving_finishes_what_was_admitted_and_refuses_the_rest(
         self, model: GatedModel, registry: CollectorRegistry

@@ -16,6 +16,7 @@ import pytest
 import uvloop
 
 from shared.errors import ConfigurationError, ModelDirectoryError, UnavailableError
+from shared.inference.batch_run import BatchTooLargeError
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import Failure
 from shared.inference.worker import PredictError
@@ -101,6 +102,12 @@ class TestRun:
             await front.lengths("raise")
         assert await front.lengths("a") == [1]
         assert front.pid == pid
+
+    @pytest.mark.parametrize("order", ["memory", "allocate"])
+    async def test_a_batch_too_large_for_the_memory_is_told_as_such(self, front: Front, order: str) -> None:
+        with pytest.raises(BatchTooLargeError):
+            await front.lengths(f"{order} 1", "a")
+        assert await front.lengths(f"{order} 1") == [len(order) + 2]
 
     async def test_only_the_guilty_item_of_a_halved_batch_costs_a_traceback(
         self, capfd: pytest.CaptureFixture[str]
