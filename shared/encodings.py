@@ -7,6 +7,9 @@ from array import array
 from dataclasses import dataclass
 
 from diptych.types.v1 import encoding_pb2
+from shared.codes import Reason
+from shared.errors import InvalidArgumentError
+from shared.limits import ENCODING_NUMBERS, ENCODING_TOKEN_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +36,23 @@ def to_proto(encoding: Encoding) -> encoding_pb2.Encoding:
     )
 
 
-def from_proto(message: encoding_pb2.Encoding) -> Encoding:
-    """The value of a message. Nothing is checked here: the model process knows the shapes."""
+def from_proto(message: encoding_pb2.Encoding, field: str) -> Encoding:
+    """The value of a message, unless it is longer than any model's; the model process knows the shapes.
+
+    Raises:
+        InvalidArgumentError: it is; names `field`, where the message stands in its request.
+    """
+    if (numbers := len(message.vector)) > ENCODING_NUMBERS:
+        raise _too_long(field, f"vector has {numbers} numbers; the limit is {ENCODING_NUMBERS}")
+    if (size := len(message.tokens)) > ENCODING_TOKEN_BYTES:
+        raise _too_long(field, f"tokens have {size} bytes; the limit is {ENCODING_TOKEN_BYTES}")
     vector = array("f", message.vector)
     if sys.byteorder == "big":
         vector.byteswap()
     return Encoding(
         space=message.space, vector=vector.tobytes(), tokens=message.tokens, token_width=message.token_width
     )
+
+
+def _too_long(field: str, message: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"{field}: {message}", reason=Reason.ENCODING_INVALID, field=field)

@@ -108,7 +108,7 @@ class CaptioningPredictor:
             message += f"the model needs {expected} bytes of width {config.token_width}"
             return Failure(reason=Reason.ENCODING_INVALID, message=message)
         if len(encoding.vector) != 4 * config.space_width:
-            message = f"vector has {len(encoding.vector) / 4:g} numbers; the model's space has {config.space_width}"
+            message = f"vector has {len(encoding.vector) // 4} numbers; the model's space has {config.space_width}"
             return Failure(reason=Reason.ENCODING_INVALID, message=message)
         tokens = torch.from_numpy(np.frombuffer(encoding.tokens, "<f2").astype(np.float32))
         vector = torch.from_numpy(np.frombuffer(encoding.vector, "<f4").astype(np.float32))

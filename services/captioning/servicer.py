@@ -52,8 +52,12 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
         language = answer_language(request.language, self._info)
         candidates = self._candidates(request.candidates)
         items = [
-            CaptionItem(encoding=encoding_of_space(encoding, self._info), language=language, candidates=candidates)
-            for encoding in request.encodings
+            CaptionItem(
+                encoding=encoding_of_space(encoding, self._info, field=f"encodings[{index}]"),
+                language=language,
+                candidates=candidates,
+            )
+            for index, encoding in enumerate(request.encodings)
         ]
         # Sixteen beams take many times as long as one: batches are of one width, and their times are told apart.
         answer = await submit_call(self._batcher, items, request, field="encodings", kind=beams_for(candidates))

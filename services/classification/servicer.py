@@ -76,7 +76,10 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
         if not request.label_encodings:
             return None
         check_count(len(request.label_encodings), field="label_encodings", limit=self._settings.max_labels)
-        return tuple(encoding_of_space(encoding, self._info).vector for encoding in request.label_encodings)
+        return tuple(
+            encoding_of_space(encoding, self._info, field=f"label_encodings[{index}]").vector
+            for index, encoding in enumerate(request.label_encodings)
+        )
 
     async def GetModel(
         self, request: classification_pb2.GetModelRequest, context: _GetModelContext

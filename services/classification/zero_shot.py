@@ -17,7 +17,7 @@ def read_label_vectors(vectors: tuple[bytes, ...], width: int) -> Tensor | Failu
     """
     for index, vector in enumerate(vectors):
         if len(vector) != 4 * width:
-            message = f"vector has {len(vector) / 4:g} numbers; the model's space has {width}"
+            message = f"vector has {len(vector) // 4} numbers; the model's space has {width}"
             return Failure(reason=Reason.ENCODING_INVALID, message=message, field=f"label_encodings[{index}]")
     matrix = np.frombuffer(b"".join(vectors), "<f4").reshape(-1, width).astype(np.float64)  # squares fit
     norms = np.linalg.norm(matrix, axis=1)  # (L,)

@@ -67,7 +67,7 @@ class GenerationPredictor:
     def _read_vector(self, item: PaintItem) -> Tensor | Failure:
         wanted = self._model.config.space_width
         if len(item.vector) != 4 * wanted:
-            message = f"vector has {len(item.vector) / 4:g} numbers; the model's space has {wanted}"
+            message = f"vector has {len(item.vector) // 4} numbers; the model's space has {wanted}"
             return Failure(reason=Reason.ENCODING_INVALID, message=message)
         vector = torch.from_numpy(np.frombuffer(item.vector, "<f4").astype(np.float32))
         if not torch.isfinite(vector).all() or not vector.any():

@@ -59,7 +59,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         check_count(len(request.seeds), field="seeds", limit=self._settings.max_seeds)
         file_format = _file_format(request.format)
         quality = _quality(request.quality, file_format)
-        encoding = encoding_of_space(request.encoding, self._info)
+        encoding = encoding_of_space(request.encoding, self._info, field="encoding")
         items = [
             PaintItem(vector=encoding.vector, seed=seed, file_format=file_format, quality=quality)
             for seed in request.seeds

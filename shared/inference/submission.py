@@ -84,15 +84,16 @@ def answer_language(requested: str, info: ModelInfo) -> str:
     return language
 
 
-def encoding_of_space(message: encoding_pb2.Encoding, info: ModelInfo) -> Encoding:
-    """The encoding, if it is of the model's space.
+def encoding_of_space(message: encoding_pb2.Encoding, info: ModelInfo, *, field: str) -> Encoding:
+    """The encoding at `field` of a request, if it is of the model's space.
 
     Raises:
         SpaceMismatchError: it is of another.
+        InvalidArgumentError: it is longer than any model's.
     """
     if message.space != info.space:
         raise SpaceMismatchError(got=message.space, served=info.space)
-    return from_proto(message)
+    return from_proto(message, field)
 
 
 def model_message(info: ModelInfo) -> model_pb2.Model:
