@@ -58,6 +58,11 @@ class Reason(enum.Enum):
         "too many texts, pictures, seeds, candidates, labels or encodings in one call",
         "split the call; GetCapabilities tells the limits",
     )
+    REQUEST_TOO_LARGE = (
+        Code.INVALID_ARGUMENT,
+        "far more texts, numbers, encodings or characters than any call takes; the request was not even read",
+        "split the call; GetCapabilities tells the limits",
+    )
     FIELD_INVALID = (
         Code.INVALID_ARGUMENT,
         "a value is out of its range, or does not go with another field: a quality over 100 or for PNG, an unknown "

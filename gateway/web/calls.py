@@ -25,6 +25,7 @@ from shared.errors import CallError, InvalidArgumentError
 from shared.rpc import metadata
 from shared.rpc.context import current_call
 from shared.rpc.handling import CallHandling
+from shared.rpc.request_weight import check_json_weight, check_weight
 from shared.rpc.status import error_details
 
 SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"]
@@ -62,7 +63,15 @@ class _LateCodec:
         return self._codec.encode(message)
 
     def decode(self, data: bytes | bytearray, message_class: type[Message]) -> _Received:
-        return _Received(data=data, parse=partial(self._codec.decode, message_class=message_class))
+        def parse(data: bytes) -> Message:
+            if self._codec.name() == "json":
+                check_json_weight(data)
+            else:
+                check_weight(data, message_class)
+            message: Message = self._codec.decode(data, message_class)
+            return message
+
+        return _Received(data=data, parse=parse)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,9 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, NoReturn
 
 import grpc
+from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 
 from shared.codes import Code, Reason
 from shared.errors import CallError, InvalidArgumentError
@@ -16,6 +18,7 @@ from shared.rpc import metadata
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.context import current_call
 from shared.rpc.handling import CallHandling
+from shared.rpc.request_weight import check_weight
 from shared.rpc.status import details_trailer, status_code
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -50,21 +53,26 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._wrapped[method] = wrapped
         return wrapped
 
-    # The request is parsed in `_handled`, so that bytes that are no message get a code and a metric like any bad input.
+    # The request is weighed and parsed in `_handled`, so that what cannot be read gets a code and a metric like any
+    # bad input.
 
     def _wrap_unary(self, method: str, handler: Handler) -> Handler:
+        parse = _parser(method, handler)
+
         async def call(raw: bytes, context: Context) -> Any:
             async with self._handled(method, context):
-                return await handler.unary_unary(_parse(handler, raw), context)
+                return await handler.unary_unary(parse(raw), context)
 
         return grpc.unary_unary_rpc_method_handler(call, None, handler.response_serializer)
 
     def _wrap_stream(self, method: str, handler: Handler) -> Handler:
+        parse = _parser(method, handler)
+
         async def call(raw: bytes, context: Context) -> None:
             # No generator itself: gRPC leaves one that it stopped reading to the garbage collector.
             async with (
                 self._handled(method, context),
-                aclosing(handler.unary_stream(_parse(handler, raw), context)) as messages,
+                aclosing(handler.unary_stream(parse(raw), context)) as messages,
             ):
                 async for message in messages:
                     await context.write(message)
@@ -136,9 +144,15 @@ class WatchInterceptor(grpc.aio.ServerInterceptor):
             stream.cancel()
 
 
-def _parse(handler: Handler, raw: bytes) -> Any:
-    try:
-        return handler.request_deserializer(raw)
-    except DecodeError as error:
-        message = f"the request is not a message of this method: {error}"
-        raise InvalidArgumentError(message, reason=Reason.MALFORMED_MESSAGE) from error
+def _parser(method: str, handler: Handler) -> Callable[[bytes], Any]:
+    kind = GetMessageClass(descriptor_pool.Default().FindMethodByName(method.replace("/", ".")).input_type)
+
+    def parse(raw: bytes) -> Any:
+        check_weight(raw, kind)
+        try:
+            return handler.request_deserializer(raw)
+        except DecodeError as error:
+            message = f"the request is not a message of this method: {error}"
+            raise InvalidArgumentError(message, reason=Reason.MALFORMED_MESSAGE) from error
+
+    return parse

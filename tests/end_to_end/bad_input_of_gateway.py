@@ -7,7 +7,7 @@ from typing import Any
 
 from diptych.gateway.v1 import gateway_pb2
 from shared.codes import Reason
-from tests import hostile_pictures
+from tests import hostile_pictures, hostile_requests
 from tests.end_to_end.bad_input import GOOD_PICTURE, HUGE, LONG, TEXT_FILE, Case, Request
 from tests.end_to_end.bad_input_of_services import BOMBS, NOT_UTF8, raw
 from tests.end_to_end.pictures import bomb, truncated_jpeg
@@ -56,11 +56,12 @@ READING: dict[str, Make] = {
     "EncodeImage": encode_images,
 }
 
-_MISSING, _LONG, _MANY, _INVALID = (
+_MISSING, _LONG, _MANY, _INVALID, _HEAVY = (
     Reason.FIELD_MISSING,
     Reason.TEXT_TOO_LONG,
     Reason.TOO_MANY_ITEMS,
     Reason.FIELD_INVALID,
+    Reason.REQUEST_TOO_LARGE,
 )
 _PAINTING_FAULTS: tuple[tuple[str, dict[str, Any], Reason, str, tuple[str, ...]], ...] = (
     ("empty prompt", dict(prompt=""), _MISSING, "prompt", ("500",)),
@@ -118,6 +119,11 @@ _OTHERS: tuple[tuple[str, Request, Reason, str, tuple[str, ...]], ...] = (
     ("label language", classify(GOOD_PICTURE, language="tlh"), Reason.LANGUAGE_UNKNOWN, "language", ("'tlh'",)),
     ("huge language", classify(GOOD_PICTURE, language=HUGE), Reason.LANGUAGE_UNKNOWN, "language", ()),
     ("17 captions", describe(GOOD_PICTURE, candidates=17), _MANY, "candidates", ("17", "16")),
+    ("4 M empty texts", raw("EncodeText", hostile_requests.EMPTY_FIRST_FIELDS), _HEAVY, "texts", ()),
+    ("4 M empty pictures", raw("ImageToText", hostile_requests.EMPTY_FIRST_FIELDS), _HEAVY, "images", ()),
+    ("8 M seeds", raw("TextToImage", hostile_requests.SEEDS), _HEAVY, "seeds", ()),
+    ("8 M seeds, stream", raw("StreamTextToImage", hostile_requests.SEEDS), _HEAVY, "seeds", ()),
+    ("prompt of 16 MiB", raw("TextToImage", hostile_requests.LONG_TEXT), _HEAVY, "prompt", ()),
     ("prompt not UTF-8", raw("TextToImage", NOT_UTF8), Reason.MALFORMED_MESSAGE, "", ()),
     ("prompt not UTF-8, stream", raw("StreamTextToImage", NOT_UTF8), Reason.MALFORMED_MESSAGE, "", ()),
     ("text not UTF-8", raw("EncodeText", NOT_UTF8), Reason.MALFORMED_MESSAGE, "", ()),

@@ -25,6 +25,7 @@ from tests.end_to_end.bad_input import (
     changed,
 )
 from tests.end_to_end.pictures import bomb, picture_file, truncated_jpeg
+from tests.hostile_requests import EMPTY_FIRST_FIELDS, LONG_TEXT, SEEDS
 
 BOMBS = {"PNG": "900000000", "JPEG": "900000000", "GIF": "900000000", "BMP": "900000000", "WEBP": "268402689"}
 """Pictures of gigabytes in small files, and what the message says of them."""
@@ -87,6 +88,8 @@ TEXT = [
     Case("text", "long text", texts("a cat", "a dog", LONG), Reason.TEXT_TOO_LONG, "texts[2]", ("5000", "500")),
     Case("text", "65 texts", texts(*["a cat"] * 65), Reason.TOO_MANY_ITEMS, "texts", ("65", "64")),
     Case("text", "not UTF-8", raw("EncodeText", NOT_UTF8), Reason.MALFORMED_MESSAGE),
+    Case("text", "4 M empty", raw("EncodeText", EMPTY_FIRST_FIELDS), Reason.REQUEST_TOO_LARGE, "texts"),
+    Case("text", "16 MiB", raw("EncodeText", LONG_TEXT), Reason.REQUEST_TOO_LARGE, "texts"),
     Case("text", "cut off", raw("EncodeText", CUT_OFF), Reason.MALFORMED_MESSAGE),
 ]
 
@@ -107,6 +110,20 @@ CLASSIFICATION = [
         ("label empty", labelled(2, vector=[]), Reason.ENCODING_INVALID, "label_encodings[1]", ("0", "32")),
         ("label zero", labelled(3, vector=[0.0] * SPACE_WIDTH), Reason.ENCODING_INVALID, "label_encodings[2]", ()),
         ("label NaN", labelled(1, vector=[NAN] * SPACE_WIDTH), Reason.ENCODING_INVALID, "label_encodings[0]", ()),
+        (
+            "label long",
+            labelled(2, vector=[0.5] * 20_000),
+            Reason.ENCODING_INVALID,
+            "label_encodings[1]",
+            ("20000", "16384"),
+        ),
+        (
+            "4 M empty",
+            raw("ClassifyImage", EMPTY_FIRST_FIELDS),
+            Reason.REQUEST_TOO_LARGE,
+            "images",
+            (),
+        ),
         ("label space", labelled(2, space="elsewhere"), Reason.SPACE_MISMATCH, "", ("'elsewhere'", "'tiny'")),
         ("not UTF-8", raw("ClassifyImage", b"\x1a" + NOT_UTF8[1:]), Reason.MALFORMED_MESSAGE, "", ()),
     )
@@ -139,6 +156,9 @@ GENERATION = [
         ("zero vector", paint(vector=[0.0] * SPACE_WIDTH), Reason.ENCODING_INVALID, "encoding", ("zero",)),
         ("NaN vector", paint(vector=[NAN] * SPACE_WIDTH), Reason.ENCODING_INVALID, "encoding", ()),
         ("infinite vector", paint(vector=[float("inf")] * SPACE_WIDTH), Reason.ENCODING_INVALID, "encoding", ()),
+        ("long vector", paint(vector=[0.5] * 1_000_000), Reason.ENCODING_INVALID, "encoding", ("1000000", "16384")),
+        ("2 MiB of tokens", paint(tokens=bytes(2 << 20)), Reason.ENCODING_INVALID, "encoding", ("2097152", "1048576")),
+        ("8 M seeds", raw("GenerateImage", SEEDS), Reason.REQUEST_TOO_LARGE, "seeds", ()),
         ("unknown format", paint(format=99), Reason.FIELD_INVALID, "format", ("99",)),
         ("quality for PNG", paint(quality=80), Reason.FIELD_INVALID, "quality", ("80", "PNG")),
         ("quality 101", paint(format=2, quality=101), Reason.FIELD_INVALID, "quality", ("101", "100")),
@@ -147,7 +167,7 @@ GENERATION = [
 
 
 def _captioning() -> Sequence[tuple[str, Request, Reason, str, tuple[str, ...]]]:
-    wrong, first = Reason.ENCODING_INVALID, "encodings[0]"
+    wrong, too_large, first = Reason.ENCODING_INVALID, Reason.REQUEST_TOO_LARGE, "encodings[0]"
     return (
         ("no encodings", caption(0), Reason.FIELD_MISSING, "encodings", ("0", "16")),
         ("17 encodings", caption(17), Reason.TOO_MANY_ITEMS, "encodings", ("17", "16")),
@@ -161,6 +181,9 @@ def _captioning() -> Sequence[tuple[str, Request, Reason, str, tuple[str, ...]]]
         ("zero vector", caption(vector=[0.0] * SPACE_WIDTH), wrong, first, ("zero",)),
         ("NaN vector", caption(3, vector=[NAN] * SPACE_WIDTH), wrong, "encodings[2]", ()),
         ("NaN tokens", caption(tokens=b"\x00\x7e" * 64), wrong, first, ()),
+        ("long vector", caption(2, vector=[0.5] * 1_000_000), wrong, "encodings[1]", ("1000000", "16384")),
+        ("2 MiB of tokens", caption(tokens=bytes(2 << 20)), wrong, first, ("2097152", "1048576")),
+        ("4 M empty", raw("GenerateCaption", EMPTY_FIRST_FIELDS), too_large, "encodings", ()),
         ("unknown language", caption(language="tlh"), Reason.LANGUAGE_UNKNOWN, "language", ("'tlh'", "en, zh")),
     )
 
