@@ -115,10 +115,10 @@ class ClassificationPredictor:
         self, item: ImageItem, labels: Tensor | None, encoded: EncodedImages, row: int
     ) -> ClassifiedImage | Failure:
         vector, tokens, logits = encoded.vectors[row], encoded.tokens[row], encoded.logits[row]
-        if not all(torch.isfinite(tensor).all() for tensor in (vector, tokens.half(), logits)):
-            return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the image encoder's output is not finite")
         if labels is not None:
             logits = zero_shot_logits(vector, labels, self._zero_shot_scale)
+        if not all(torch.isfinite(tensor).all() for tensor in (vector, tokens.half(), logits)):
+            return Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="the image encoder's output is not finite")
         top = logits.softmax(dim=0).topk(min(item.top_k, len(logits)))
         scores = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         encoding = Encoding(

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from shared.codes import Reason
 from shared.errors import ConfigurationError, UnavailableError
 from shared.inference import messages
 from shared.inference.batch_run import BatchResult, BatchTooLargeError
+from shared.inference.model_process import LostError, ModelProcess
 from shared.inference.predictor import ModelInfo, RuntimeOptions
 from shared.metrics import ProcessMemory, WorkerMetrics
 
@@ -30,99 +28,11 @@ _logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_FACTOR = 10.0
 """Loading, and warming every bucket, may each take this many times as long as a batch may."""
-_STREAM_BYTES = 4 * 1024 * 1024
-"""Of answers that are read before the socket is told to pause; asyncio's 64 KiB would pause within most batches."""
 _FAILURES_IN_A_ROW = 2
-_CLOSE_SECONDS = 5.0
-"""From the closed socket to the kill."""
 
 
 class PredictError(Exception):
     """`predict` raised on a whole batch; the process lives on."""
-
-
-class _LostError(Exception):
-    """The process is dead, or as good as; the message is a one-line reason."""
-
-
-class _ModelProcess:
-    """One life of the model process."""
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._process = process
-        self._exit: asyncio.Future[int] = asyncio.get_running_loop().run_in_executor(None, process.wait)
-        self._reader = reader
-        self._writer = writer
-        self._turn = asyncio.Lock()
-        self.pid = process.pid
-        self.lost: str | None = None
-        """The one-line reason why it is dead, or as good as."""
-
-    @classmethod
-    async def spawn(cls) -> Self:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            # Not by the event loop: uvloop forks, and a fork of a process with gRPC's threads may crash before it
-            # comes to exec. This vforks, which takes a millisecond or two.
-            process = subprocess.Popen(  # noqa: ASYNC220
-                [sys.executable, "-m", "shared.inference.worker_process", str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # standard output belongs to the command that serves
-                pass_fds=[theirs.fileno()],
-                # Ctrl-C reaches the whole process group, also a child that has not come to ignore it yet.
-                start_new_session=True,
-            )
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_STREAM_BYTES)
-        return cls(process, reader, writer)
-
-    async def ask(self, message: object, timeout_seconds: float) -> Any:
-        """The answer to a message, or _LostError.
-
-        Whatever interrupts the exchange also ends the process, since its answer would meet the next question.
-        """
-        frame = messages.encode(message)
-        async with self._turn:
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    self._writer.writelines(frame)
-                    await self._writer.drain()
-                    (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
-                    answer = await self._reader.readexactly(size)
-            except TimeoutError:
-                self.kill(f"the model process hung for {timeout_seconds:g} s")
-            except (EOFError, OSError, RuntimeError):  # the last is how uvloop says that a socket is closed
-                await self.close()
-                self.lost = await self.ended()
-            except asyncio.CancelledError:
-                self.kill("the model process was stopped in the middle of a batch")
-                raise
-            else:
-                return messages.decode(answer)
-            raise _LostError(self.lost)
-
-    async def ended(self) -> str:
-        """Waits for its end; a one-line reason."""
-        code = await asyncio.shield(self._exit)
-        return self.lost or f"the model process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
-
-    def kill(self, reason: str) -> None:
-        """Ends it at once."""
-        self.lost = self.lost or reason
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        self._writer.close()
-
-    async def close(self) -> None:
-        """Asks it to end by closing its socket, then makes it."""
-        self._writer.close()
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await asyncio.shield(self._exit)
-        except TimeoutError:
-            self.kill("the model process did not end when asked to")
-            await asyncio.shield(self._exit)
 
 
 class ModelWorker(Generic[In, Out]):
@@ -144,12 +54,14 @@ class ModelWorker(Generic[In, Out]):
         self._metrics = metrics
         self._memory = memory
         self._on_ready = on_ready
-        self._process: _ModelProcess | None = None
+        self._process: ModelProcess | None = None
         self._settled = asyncio.Event()
         """Clear while the process starts; set when it serves, and also when it never will."""
         self._unavailable = "the model is not loaded"
         self._given_up = asyncio.Event()
         self._failures = 0
+        self._unproven = False
+        """Batches were tried, and none has been good since: a warm-up alone makes good for no failure."""
         self._info: ModelInfo | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
@@ -189,9 +101,10 @@ class ModelWorker(Generic[In, Out]):
             raise UnavailableError(self._unavailable, reason=Reason.NOT_SERVING)
         if not batch:
             return BatchResult(outputs=(), inference_seconds=0.0)
+        self._unproven = True
         try:
             answer = await process.ask(list(batch), self._hang_timeout_seconds)
-        except _LostError as lost:
+        except LostError as lost:
             raise UnavailableError(str(lost), reason=Reason.MODEL_LOST) from None
         finally:
             if process.lost is not None:
@@ -199,11 +112,15 @@ class ModelWorker(Generic[In, Out]):
         if isinstance(answer, messages.Failed):
             raise (BatchTooLargeError if answer.out_of_memory else PredictError)(answer.message)
         self._failures = 0
+        self._unproven = False
         self._metrics.gpu_memory.set(answer.gpu_memory_bytes)
         return BatchResult(outputs=answer.outputs, inference_seconds=answer.inference_seconds)
 
     async def failed(self) -> str:
-        """Completes with a one-line reason when the process failed twice with no good batch or warm-up between."""
+        """Completes with a one-line reason when the process failed twice in a row.
+
+        Between two failures is a good batch or, where the first met no batch, a good warm-up.
+        """
         await self._given_up.wait()
         return self._unavailable
 
@@ -221,7 +138,7 @@ class ModelWorker(Generic[In, Out]):
             await process.close()
 
     async def _spawn(self) -> ModelInfo:
-        process = self._process = await _ModelProcess.spawn()
+        process = self._process = await ModelProcess.spawn()
         self._memory.pids["model"] = process.pid
         loaded = await self._ask_in_start(process, self._load)
         info = cast(ModelInfo, loaded.info)
@@ -236,16 +153,17 @@ class ModelWorker(Generic[In, Out]):
         if self._process is None:
             raise RuntimeError("warmup comes after start")
         await self._ask_in_start(self._process, messages.WarmUp())
-        self._failures = 0
+        if not self._unproven:  # else a process that dies in every batch would be started again for ever
+            self._failures = 0
         self._settled.set()
         self._on_ready(True)
 
-    async def _ask_in_start(self, process: _ModelProcess, message: object) -> Any:
+    async def _ask_in_start(self, process: ModelProcess, message: object) -> Any:
         """The answer, or a ConfigurationError and the end of a process that will not serve."""
         step = "loading" if message is self._load else "warm-up"
         try:
             answer = await process.ask(message, _START_TIMEOUT_FACTOR * self._hang_timeout_seconds)
-        except _LostError as lost:
+        except LostError as lost:
             raise ConfigurationError(f"{self._load.load}, {step}: {lost}") from None
         if isinstance(answer, messages.Failed):
             process.kill(answer.message)
@@ -271,7 +189,7 @@ class ModelWorker(Generic[In, Out]):
                     reason = str(error)
                     self._failures += 1
 
-    def _lose(self, process: _ModelProcess, reason: str) -> None:
+    def _lose(self, process: ModelProcess, reason: str) -> None:
         """Notes, once, that the process that served is lost."""
         if self._process is process and self._settled.is_set():
             _logger.error("%s; starting another", reason)

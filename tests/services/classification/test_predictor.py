@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from services.classification.items import ClassifiedImage, ImageItem
 from services.classification.predictor import ClassificationPredictor, load
-from shared.codes import Code
+from shared.codes import Code, Reason
 from shared.errors import ModelDirectoryError
 from shared.inference.predictor import Failure, RuntimeOptions
 
@@ -89,3 +91,18 @@ def test_labels_of_another_number_are_refused(tiny_models: dict[str, Path], tmp_
     (folder / "model.toml").write_text(toml)
     with pytest.raises(ModelDirectoryError, match="expected 5 labels, found 4"):
         load(folder, RuntimeOptions(device="cpu"))
+
+
+@pytest.mark.parametrize("part", ["all", "log_scale", "zero-shot scale"])
+def test_output_that_is_not_a_number_is_an_internal_failure(tiny_models: dict[str, Path], part: str) -> None:
+    broken = load(tiny_models["classification"], RuntimeOptions(device="cpu", precision="fp32"))
+    for name, parameter in broken._model.named_parameters():
+        if part in ("all", name):
+            torch.nn.init.constant_(parameter, float("nan"))
+    if part == "zero-shot scale":
+        broken._zero_shot_scale = float("inf")
+    labels = np.eye(2, 32, dtype="<f4")
+    closed, open_set = item(), replace(item(), label_vectors=tuple(label.tobytes() for label in labels))
+    answers = broken.predict([closed, open_set])
+    failed = [isinstance(answer, Failure) and answer.reason is Reason.MODEL_OUTPUT_INVALID for answer in answers]
+    assert failed == {"all": [True, True], "log_scale": [True, False], "zero-shot scale": [False, True]}[part]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from services.text.predictor import TextPredictor, load
 from shared.codes import Reason
@@ -63,3 +64,13 @@ def test_blank_text_fails_alone(predictor: TextPredictor) -> None:
 def test_model_of_another_task_is_refused(tiny_models: dict[str, Path]) -> None:
     with pytest.raises(ModelDirectoryError, match="task: expected 'text', found 'generation'"):
         load(tiny_models["generation"], RuntimeOptions())
+
+
+def test_output_that_is_not_a_number_is_an_internal_failure_of_that_text_alone(tiny_models: dict[str, Path]) -> None:
+    broken = load(tiny_models["text"], RuntimeOptions(device="cpu", precision="fp32"))
+    good = encoding_of(broken.predict(["a dog"])[0])
+    with torch.no_grad():
+        broken._model.embedding.weight[broken._tokenizer.encode("cat").ids] = float("nan")
+    answers = broken.predict(["a dog", "cat", "a dog"])
+    assert isinstance(answers[1], Failure) and answers[1].reason is Reason.MODEL_OUTPUT_INVALID
+    assert [answers[0], answers[2]] == [good, good]

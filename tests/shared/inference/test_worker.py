@@ -220,16 +220,6 @@ class TestLoss:
             assert await front.lengths("a") == [1]
         assert await front.lengths("warmups") == [1]
 
-    async def test_the_second_failure_in_a_row_is_final(self, tmp_path: Path) -> None:
-        async with serving("load_once", tmp_path) as front:
-            with pytest.raises(UnavailableError):
-                await front.lengths("die")
-            assert await front.worker.failed() == f"{tmp_path / 'model.toml'}: gone"
-            with pytest.raises(UnavailableError, match="gone"):
-                await front.lengths("a")
-            assert front.readiness == [True, False]
-            assert front.restarts == 1
-
 
 class TestAnotherModel:
     async def test_a_directory_whose_model_changed_ends_the_service_at_the_next_restart(self, tmp_path: Path) -> None:
