@@ -31,7 +31,7 @@ PAGES = sorted(
     for page in REPOSITORY.rglob("*.md")
     if not any(part.startswith(".") or part in NOT_OURS for part in page.relative_to(REPOSITORY).parts)
 )
-DIPTYCH = [sys.executable, "-c", "from gateway.command_line.cli import app; app()"]
+DIPTYCH = [sys.executable, "-m", "gateway.command_line"]
 BLOCK_SECONDS = 300
 START_SECONDS = 300
 NOT_OF_A_SERVER = {"DIPTYCH_ADDRESS", "DIPTYCH_KEY"}  # the command line's

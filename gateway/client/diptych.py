@@ -67,8 +67,7 @@ def _terms(address: str, timeout: float, retries: int, key: str | None, caller: 
     Raises:
         ConfigurationError: one of them cannot be.
     """
-    if ADDRESS.fullmatch(address) is None:
-        raise ConfigurationError(f"address is {address!r}; it must be host:port, such as {DEFAULT_ADDRESS}")
+    check_address(address)
     if not timeout > 0:
         raise ConfigurationError(f"timeout is {timeout:g}; it must be more than 0 seconds")
     if retries < 0:
@@ -83,6 +82,12 @@ def _terms(address: str, timeout: float, retries: int, key: str | None, caller: 
         if value:
             entries.append(entry)
     return Terms(address=address, timeout_seconds=timeout, retries=retries, metadata=tuple(entries))
+
+
+def check_address(address: str) -> None:
+    """Raises ConfigurationError where nothing can be at such an address."""
+    if ADDRESS.fullmatch(address) is None:
+        raise ConfigurationError(f"address is {address!r}; it must be host:port, such as {DEFAULT_ADDRESS}")
 
 
 def _documented(method: Callable[..., Any], make: Callable[..., Any]) -> None:

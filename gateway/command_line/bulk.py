@@ -9,7 +9,7 @@ import asyncio
 import re
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from rich.console import Console
@@ -18,15 +18,16 @@ from rich.text import Text
 
 from gateway.command_line.console import ExitCode, StoppedError, one_line, say, show
 from gateway.command_line.json_lines import FailedList
+from gateway.command_line.outage import Outage
 from shared.codes import Code, Reason
-from shared.errors import CallError, ConfigurationError, InvalidArgumentError, OverloadedError
+from shared.errors import CallError, ConfigurationError, InvalidArgumentError, OverloadedError, UnavailableError
 
 Input = TypeVar("Input", bound=Hashable)
 Loaded = TypeVar("Loaded")
 Answer = TypeVar("Answer")
 
 SHOWN_FAILURES = 10
-"""Lines on the screen; the list in the file has all."""
+"""Lines on the screen where a file has them all."""
 OF_ONE_INPUT = {Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.DATA_LOSS, Code.OUT_OF_RANGE}
 """Codes that another input may not meet; with all others the rest would fare no better."""
 
@@ -36,13 +37,16 @@ class Bulk(Generic[Input, Loaded, Answer]):
 
     Args:
         ask: one call: an answer an input, in order. Raises CallError.
-        load: what is sent of an input; runs in a thread. Raises OSError.
+        load: what is sent of an input; runs in a thread. Raises OSError, InvalidArgumentError.
         take: keeps an answer, and returns what is shown of it on standard output, in the order of the inputs.
         entry: what names an input in the list of failures.
         fields: fields of the request that hold inputs: a refusal that names another one is a refusal of them all.
+        options: the command's options by the fields that they fill: a refusal speaks of those.
         noun: what one input is: "picture".
-        failed: the list of failures.
+        failed: the list of failures; None for the screen alone.
         go_on: how to go on after a stop; empty where all begins anew.
+        anew: how to do again what an earlier run did.
+        patience_seconds: how long to wait for a gateway that was there and is not.
     """
 
     def __init__(
@@ -53,18 +57,24 @@ class Bulk(Generic[Input, Loaded, Answer]):
         take: Callable[[Input, Answer], str],
         entry: Callable[[Input], dict[str, str]],
         fields: Sequence[str],
+        options: Mapping[str, str],
         noun: str,
-        failed: FailedList,
+        failed: FailedList | None,
         go_on: str,
+        anew: str,
+        patience_seconds: float,
     ) -> None:
         self._ask = ask
         self._load = load
         self._take = take
         self._entry = entry
         self._item = re.compile(rf"\b({'|'.join(fields)})(\[(\d+)\])?$")
+        self._options = options
         self._noun = noun
         self._failed = failed
         self._go_on = go_on
+        self._anew = anew
+        self._outage = Outage(patience_seconds, self._tell_outage)
         self._done = 0
         self._failures: list[str] = []
 
@@ -116,13 +126,15 @@ class Bulk(Generic[Input, Loaded, Answer]):
                     batch.append((each, await asyncio.to_thread(self._load, each)))
                 except OSError as error:
                     self._fail(each, error, error.strerror or str(error))
+                except InvalidArgumentError as error:
+                    self._fail(each, error, self._told_alone(error))
             await self._answer(batch)
 
     async def _answer(self, batch: list[tuple[Input, Loaded]]) -> None:
         """Asks for all at once; where one of them is at fault, for the others without it."""
         while batch:
             try:
-                answers = await self._ask([loaded for _, loaded in batch])
+                answers = await self._ask_patiently([loaded for _, loaded in batch])
             except CallError as error:
                 if not self._is_of_one_input(error):
                     raise
@@ -138,6 +150,28 @@ class Bulk(Generic[Input, Loaded, Answer]):
                 self._done += 1
                 self._progress.advance(self._task)
             return
+
+    async def _ask_patiently(self, loaded: Sequence[Loaded]) -> Sequence[Answer]:
+        """Asks; waits for a gateway that has answered before and is away."""
+        while True:
+            try:
+                answers = await self._ask(loaded)
+            except InvalidArgumentError as error:
+                error.args = (_in_options(str(error), self._options),)
+                raise
+            except UnavailableError as error:
+                if not self._done:
+                    raise
+                await asyncio.sleep(self._outage.pause_seconds(error))
+            else:
+                self._outage.end()
+                return answers
+
+    def _tell_outage(self, told: str) -> None:
+        if self._progress.disable:
+            say(told or "it is back")
+        else:
+            self._progress.update(self._task, description=told or f"{self._noun}s")
 
     def _is_of_one_input(self, error: CallError) -> bool:
         if isinstance(error, InvalidArgumentError):
@@ -168,7 +202,8 @@ class Bulk(Generic[Input, Loaded, Answer]):
             record["reason"] = error.reason.name if error.reason is not None else error.code.name
         if isinstance(error, InvalidArgumentError):
             record["field"] = re.sub(r"\[\d+\]", "[0]", error.field)
-        self._failed.add(record)
+        if self._failed is not None:
+            self._failed.add(record)
         self._failures.append(f"{_name(entry)}: {told}")
         self._lines.put(each, "")
         self._progress.advance(self._task)
@@ -186,14 +221,16 @@ class Bulk(Generic[Input, Loaded, Answer]):
         return f"{self._done} of {total} {self._noun}s done{failed}{go_on}"
 
     def _tell_failures(self, total: int, before: int) -> None:
-        for line in self._failures[:SHOWN_FAILURES]:
+        shown = self._failures[:SHOWN_FAILURES] if self._failed is not None else self._failures
+        for line in shown:
             say(f"failed: {line}", style="red")
-        if len(self._failures) > SHOWN_FAILURES:
-            say(f"failed: {len(self._failures) - SHOWN_FAILURES} more", style="red")
+        if len(self._failures) > len(shown):
+            say(f"failed: {len(self._failures) - len(shown)} more", style="red")
         if self._failures:
-            say(f"{len(self._failures)} of {total} {self._noun}s failed; listed in {self._failed.path}")
+            listed = f"; listed in {self._failed.path}" if self._failed is not None else ""
+            say(f"{len(self._failures)} of {total} {self._noun}s failed{listed}")
         if before:
-            say(f"{before} {self._noun}s were done before")
+            say(f"{before} {self._noun}s were done before; {self._anew}")
 
 
 class _InOrder(Generic[Input]):
@@ -233,6 +270,13 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The inputs a second of late."""
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
+
+
+def _in_options(message: str, options: Mapping[str, str]) -> str:
+    """`--number is 17` for `image_count is 17`: the fields of a request mean nothing to who typed options."""
+    for field, option in options.items():
+        message = re.sub(rf"(?<![-\w]){field}\b(?!\[)", option, message)
+    return message
 
 
 def _name(entry: dict[str, str]) -> str:

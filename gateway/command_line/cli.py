@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated
@@ -40,11 +41,6 @@ def build() -> typer.Typer:
     for entry in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
         _add_extension(cli, entry)
     return cli
-
-
-def app() -> None:
-    """Entry point of the `diptych` script."""
-    build()(prog_name="diptych")
 
 
 def _up(
@@ -98,6 +94,7 @@ def _add_extension(cli: typer.Typer, entry: EntryPoint) -> None:
         except ImportError as error:
             extras = f"diptych[{','.join(entry.extras) or 'services,train'}]"
             fail(ConfigurationError(f"`diptych {entry.name}` cannot run: {error}; pip install '{extras}'"))
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # such a command has its own ways to end
         try:
             command(args=context.args, prog_name=context.command_path)
         except DiptychError as error:

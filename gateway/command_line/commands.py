@@ -31,6 +31,7 @@ from gateway.command_line.options import (
     Retries,
     Timeout,
 )
+from gateway.command_line.outage import patience_seconds
 from gateway.settings import quiet_grpc
 from shared.errors import DiptychError
 
@@ -69,7 +70,14 @@ def text_to_image(
         Path, typer.Option("-o", "--output", help="A folder, or a .png, .jpg or .webp file for one picture.")
     ] = Path(),
     sheet: Annotated[bool, typer.Option("--sheet", help="Write one PNG of all pictures as well.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Leave out what the folder's pictures.jsonl has.")] = False,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            show_default=False,
+            help="Whether to leave out what the folder's pictures.jsonl has; so it is where there are several prompts.",
+        ),
+    ] = None,
     concurrency: Concurrency = CONCURRENCY,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = TIMEOUT_SECONDS,
@@ -88,6 +96,7 @@ def text_to_image(
         sheet=sheet,
         concurrency=concurrency,
         resume=resume,
+        patience_seconds=patience_seconds(timeout, retries),
     )
     _run(
         lambda: painting.text_to_image(
@@ -122,6 +131,7 @@ def image_to_text(
             as_json=as_json,
             output=output,
             concurrency=concurrency,
+            patience_seconds=patience_seconds(timeout, retries),
         )
     )
 
@@ -152,6 +162,7 @@ def classify(
             as_json=as_json,
             output=output,
             concurrency=concurrency,
+            patience_seconds=patience_seconds(timeout, retries),
         )
     )
 
@@ -181,6 +192,7 @@ def encode(
             picture_inputs(images or [], sys.stdin.buffer),
             output=output,
             concurrency=concurrency,
+            patience_seconds=patience_seconds(timeout, retries),
         )
     )
 

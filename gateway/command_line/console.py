@@ -25,7 +25,7 @@ class ExitCode(enum.IntEnum):
     FAILED = 1
     """Something of ours broke, or a server could not be kept running."""
     USAGE = 2
-    """An option, an argument, a file or a setting is wrong."""
+    """An option, an argument, a file or a setting is wrong; so is the address of something that is no gateway."""
     PARTLY = 3
     """Some of several inputs failed and are listed, or a picture came out different."""
     REFUSED = 4
@@ -50,6 +50,7 @@ EXIT_CODES: dict[Code, ExitCode] = {
     Code.RESOURCE_EXHAUSTED: ExitCode.BUSY,
     Code.DEADLINE_EXCEEDED: ExitCode.TIMEOUT,
     Code.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Code.UNIMPLEMENTED: ExitCode.USAGE,
 }
 """By status code; FAILED for all others."""
 
@@ -58,7 +59,7 @@ HINTS: dict[Code, str] = {
     Code.DEADLINE_EXCEEDED: "--timeout allows more time",
     Code.UNAUTHENTICATED: "say who you are with --key or DIPTYCH_KEY",
     Code.PERMISSION_DENIED: "the key of --key or DIPTYCH_KEY may not do this; ask who gave it to you",
-    Code.UNIMPLEMENTED: "what answers at --address is no gateway of this version",
+    Code.UNIMPLEMENTED: "say with --address where the gateway is",
 }
 REASON_HINTS: dict[Reason, str] = {
     Reason.SPACE_NOT_SERVED: "`diptych capabilities` names those that are",
@@ -128,6 +129,7 @@ def output() -> Console:
 async def _interruptible(main: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     loop = asyncio.get_running_loop()
     task = loop.create_task(main)
+    before = signal.getsignal(signal.SIGINT)
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for each in signals:
         loop.add_signal_handler(each, task.cancel)
@@ -138,6 +140,7 @@ async def _interruptible(main: Coroutine[Any, Any, ExitCode]) -> ExitCode:
     finally:
         for each in signals:
             loop.remove_signal_handler(each)
+        signal.signal(signal.SIGINT, before)
 
 
 def exit_code(error: DiptychError) -> ExitCode:
@@ -159,8 +162,10 @@ def one_line(error: DiptychError) -> str:
 def _hint(error: DiptychError) -> str:
     if isinstance(error, GatewayUnreachableError):
         return "start one with `diptych up`, or say where it is with --address"
-    if isinstance(error, OverloadedError):
-        return f"try again in {error.retry_after_seconds:.1g} s" if error.retry_after_seconds else "try again later"
+    if isinstance(error, OverloadedError) and error.retry_after_seconds:
+        return f"try again in {error.retry_after_seconds:.1g} s"
+    if isinstance(error, OverloadedError):  # without a reason it is the message that is too large, now and later
+        return "try again later" if error.reason is not None else ""
     if isinstance(error, ProcessFailedError | StoppedError) or not isinstance(error, CallError):
         return ""
     by_reason = REASON_HINTS.get(error.reason, "") if error.reason is not None else ""

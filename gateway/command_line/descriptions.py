@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.client import AsyncDiptych
 from gateway.client.results import Classification, Description, Encoding
-from gateway.command_line.console import ExitCode
+from gateway.command_line.console import ExitCode, say
 from gateway.command_line.inputs import PictureInput, TextInput
 from gateway.command_line.listing import Listing, Source
 from gateway.command_line.pictures import models_entry, told_captions, told_labels
@@ -29,6 +29,7 @@ async def image_to_text(
     as_json: bool,
     output: Path | None,
     concurrency: int,
+    patience_seconds: float,
 ) -> ExitCode:
     """Captions and labels of each picture."""
 
@@ -36,6 +37,7 @@ async def image_to_text(
         return await diptych.image_to_text(images, language=language, candidates=candidates, top_k=labels)
 
     listing = Listing[Description](
+        diptych=diptych,
         ask=ask,
         record=lambda said: {
             "captions": [asdict(each) for each in said.captions],
@@ -44,8 +46,10 @@ async def image_to_text(
         },
         words=None if as_json else lambda said: f"{told_captions(said.captions)} ({told_labels(said.labels)})",
         parameters={"language": language, "candidates": candidates, "labels": labels},
+        options={"language": "--language", "candidates": "--candidates", "top_k": "--labels"},
         output=output,
         noun="picture",
+        patience_seconds=patience_seconds,
     )
     async with diptych:
         return await listing.run(pictures, concurrency=concurrency)
@@ -61,6 +65,7 @@ async def classify(
     as_json: bool,
     output: Path | None,
     concurrency: int,
+    patience_seconds: float,
 ) -> ExitCode:
     """Labels of each picture, the model's own or the caller's."""
 
@@ -68,12 +73,15 @@ async def classify(
         return await diptych.classify_image(images, labels, language=language, top_k=top_k)
 
     listing = Listing[Classification](
+        diptych=diptych,
         ask=ask,
         record=lambda said: {"labels": [asdict(each) for each in said.labels], "models": models_entry(said.stages)},
         words=None if as_json else lambda said: told_labels(said.labels),
         parameters={"labels": list(labels), "language": language, "top_k": top_k},
+        options={"language": "--language", "labels": "--labels", "top_k": "--top-k"},
         output=output,
         noun="picture",
+        patience_seconds=patience_seconds,
     )
     async with diptych:
         return await listing.run(pictures, concurrency=concurrency)
@@ -86,6 +94,7 @@ async def encode(
     *,
     output: Path | None,
     concurrency: int,
+    patience_seconds: float,
 ) -> ExitCode:
     """Points of the joint space, a JSON line each: first texts, then pictures."""
 
@@ -97,19 +106,23 @@ async def encode(
     if not sources:
         raise ConfigurationError("nothing to encode; name texts, or pictures with --image")
     listing = Listing[Encoding](
+        diptych=diptych,
         ask=ask,
         record=_encoding_entry,
         words=None,
         parameters={},
+        options={},
         output=output,
         noun="input",
+        patience_seconds=patience_seconds,
     )
     async with diptych:
         return await listing.run(sources, concurrency=concurrency)
 
 
 def own_labels(given: str | None) -> list[str]:
-    """The labels of `--labels "cat,dog"`; none when it is not given.
+    """The labels of `--labels "cat,dog"`, each once: twice it would share its probability with itself. None when it is
+    not given.
 
     Raises:
         ConfigurationError: it holds no label.
@@ -119,7 +132,11 @@ def own_labels(given: str | None) -> list[str]:
     labels = [label for each in given.replace("，", ",").split(",") if (label := each.strip())]
     if not labels:
         raise ConfigurationError(f"--labels is {given!r}; write them with commas: cat,dog")
-    return labels
+    once = list(dict.fromkeys(labels))
+    if len(once) < len(labels):
+        twice = [label for label in once if labels.count(label) > 1]
+        say(f"--labels names {', '.join(twice)} more than once; taken once")
+    return once
 
 
 def _encoding_entry(encoding: Encoding) -> dict[str, Any]:

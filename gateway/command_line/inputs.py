@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from gateway.client.files import checked_size, read_picture
 from gateway.command_line.pictures import SHEET
 from shared.errors import ConfigurationError
 
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
 """Which files of a folder are pictures; a file that is named itself may be called as it likes."""
 STANDARD_INPUT = "-"
+LIST_BYTES = 64 * 1024 * 1024
+"""The longest list of prompts, texts or names: what is endless ends here."""
+FIELD = "images[0]"
+"""Of a picture by itself, in errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +28,19 @@ class PictureInput:
 
     name: str
     data: bytes | None = field(default=None, repr=False)
+    problem: str = ""
+    """Why there is no such picture."""
 
     def read(self) -> bytes:
         """Its bytes.
 
         Raises:
             OSError: the file cannot be read.
+            InvalidArgumentError: it is larger than any gateway takes.
         """
-        return Path(self.name).read_bytes() if self.data is None else self.data
+        if self.problem:
+            raise FileNotFoundError(errno.ENOENT, self.problem)
+        return read_picture(self.name, FIELD) if self.data is None else checked_size(self.data, FIELD)
 
     def size(self) -> int:
         """Bytes; 0 where nobody knows before reading."""
@@ -57,19 +68,31 @@ class TextInput:
         return {"text": self.text}
 
 
-def picture_inputs(arguments: Sequence[str], standard_input: BinaryIO) -> list[PictureInput]:
+def picture_inputs(
+    arguments: Sequence[str], standard_input: BinaryIO, suffixes: Container[str] = PICTURE_SUFFIXES
+) -> list[PictureInput]:
     """The pictures behind arguments, in their order, each once: a folder stands for its pictures, and for those of
     the folders in it, sorted; a glob for what it matches, sorted; `-` for standard input.
 
+    Args:
+        arguments: of several, one that stands for nothing is an input that cannot be read, and stops no other.
+        standard_input: read for `-`.
+        suffixes: of a folder's pictures.
+
     Raises:
-        ConfigurationError: an argument stands for nothing.
+        ConfigurationError: the only argument stands for nothing.
     """
     found: dict[str, PictureInput] = {}
     for argument in dict.fromkeys(arguments):
-        if argument == STANDARD_INPUT:
-            several = _from_standard_input(standard_input.read())
-        else:
-            several = [PictureInput(name=name) for name in _names(argument)]
+        try:
+            if argument == STANDARD_INPUT:
+                several = _from_standard_input(_bounded(standard_input, "standard input"))
+            else:
+                several = [PictureInput(name=name) for name in _names(argument, suffixes)]
+        except ConfigurationError as error:
+            if len(set(arguments)) == 1:
+                raise
+            several = [PictureInput(name=argument, problem=str(error).removeprefix(f"{argument}: "))]
         for each in several:
             found.setdefault(each.name, each)
     return list(found.values())
@@ -83,12 +106,13 @@ def text_inputs(arguments: Sequence[str], file: str | None, standard_input: Bina
     """
     texts: list[str] = []
     for argument in arguments:
-        texts += _lines(standard_input.read(), "standard input") if argument == STANDARD_INPUT else [argument]
+        texts += _lines(standard_input, "standard input") if argument == STANDARD_INPUT else [argument]
     if file == STANDARD_INPUT:
-        texts += _lines(standard_input.read(), "standard input")
+        texts += _lines(standard_input, "standard input")
     elif file is not None:
         try:
-            texts += _lines(Path(file).read_bytes(), file)
+            with Path(file).open("rb") as opened:
+                texts += _lines(opened, file)
         except OSError as error:
             raise ConfigurationError(f"cannot read {file}: {error.strerror}") from None
     if not texts and (file is not None or STANDARD_INPUT in arguments):
@@ -96,7 +120,15 @@ def text_inputs(arguments: Sequence[str], file: str | None, standard_input: Bina
     return texts
 
 
-def _lines(data: bytes, name: str) -> list[str]:
+def _bounded(file: BinaryIO, name: str) -> bytes:
+    data = file.read(LIST_BYTES + 1)
+    if len(data) > LIST_BYTES:
+        raise ConfigurationError(f"{name} has more than {LIST_BYTES} bytes; split it")
+    return data
+
+
+def _lines(file: BinaryIO, name: str) -> list[str]:
+    data = _bounded(file, name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -118,13 +150,13 @@ def _from_standard_input(data: bytes) -> list[PictureInput]:
     return [PictureInput(name=name) for line in text.split("\n") if (name := line.rstrip("\r")).strip()]
 
 
-def _names(argument: str) -> Iterator[str]:
+def _names(argument: str, suffixes: Container[str]) -> Iterator[str]:
     path = Path(argument)
     if path.is_dir():
-        found = _pictures_of(path)
+        found = _pictures_of(path, suffixes)
         if not found:
-            told = ", ".join(sorted(PICTURE_SUFFIXES))
-            raise ConfigurationError(f"folder {argument} has no pictures; they end with {told}")
+            told = ", ".join(sorted(each for each in PICTURE_SUFFIXES if each in suffixes))
+            raise ConfigurationError(f"{argument}: the folder has no pictures; they end with {told}")
         yield from found
     elif path.exists():
         yield argument
@@ -135,13 +167,11 @@ def _names(argument: str) -> Iterator[str]:
             what = "matches no file" if glob.has_magic(argument) else "no such file or folder"
             raise ConfigurationError(f"{argument}: {what}")
         for match in matches:
-            yield from _pictures_of(Path(match)) if Path(match).is_dir() else [match]
+            yield from _pictures_of(Path(match), suffixes) if Path(match).is_dir() else [match]
 
 
-def _pictures_of(folder: Path) -> list[str]:
-    return sorted(
-        str(path) for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and _is_wanted(path)
-    )
+def _pictures_of(folder: Path, suffixes: Container[str]) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*") if path.suffix.lower() in suffixes and _is_wanted(path))
 
 
 def _is_wanted(path: Path) -> bool:

@@ -9,10 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from gateway.client import AsyncDiptych
 from gateway.command_line.bulk import Bulk
 from gateway.command_line.console import ExitCode, say
 from gateway.command_line.inputs import PictureInput, TextInput
 from gateway.command_line.json_lines import FailedList, JsonLines, json_line
+from gateway.command_line.pictures import made_folder
+from gateway.command_line.resuming import Served, is_of, served_beside
 
 Answer = TypeVar("Answer")
 Source = PictureInput | TextInput
@@ -28,30 +31,40 @@ class Listing(Generic[Answer]):
     """One command over pictures or texts.
 
     Args:
+        diptych: knows which models serve.
         ask: one call for pictures (bytes) or texts, an answer each.
         record: what a JSON line says of an answer.
         words: what the screen says of it; None where it says JSON lines.
-        parameters: what the answers depend on besides the input: a line in the file counts only with the same.
+        parameters: what the answers depend on besides input and models: a line in the file counts only with the same.
+        options: the command's options by the fields that they fill, for refusals.
         output: a file for JSON lines; None for the screen.
         noun: what one input is.
+        patience_seconds: how long to wait for a gateway that was there and is not.
     """
 
     def __init__(
         self,
         *,
+        diptych: AsyncDiptych,
         ask: Callable[[Sequence[Any]], Awaitable[Sequence[Answer]]],
         record: Callable[[Answer], Mapping[str, Any]],
         words: Callable[[Answer], str] | None,
         parameters: Mapping[str, Any],
+        options: Mapping[str, str],
         output: Path | None,
         noun: str,
+        patience_seconds: float,
     ) -> None:
+        self._diptych = diptych
         self._ask = ask
         self._record = record
         self._words = words
         self._parameters = dict(parameters)
+        self._options = options
         self._output = output
         self._noun = noun
+        self._patience_seconds = patience_seconds
+        self._served: Served = {}
 
     async def run(self, sources: Sequence[Source], *, concurrency: int) -> ExitCode:
         """Asks for all that the file does not have yet.
@@ -61,7 +74,11 @@ class Listing(Generic[Answer]):
             StoppedError, CallError: the gateway is gone, or refuses everything.
         """
         with ExitStack() as stack:
-            file = stack.enter_context(JsonLines(self._output, self._key)) if self._output is not None else None
+            file = None
+            if self._output is not None:
+                self._served = await served_beside(self._diptych, self._output)
+                stack.enter_context(made_folder(self._output.parent))
+                file = stack.enter_context(JsonLines(self._output, self._key))
             waiting = _missing(sources, file.done if file is not None else Counter(), self._parameters)
             bulk = Bulk[Source, str | bytes, Answer](
                 ask=self._ask,
@@ -69,9 +86,12 @@ class Listing(Generic[Answer]):
                 take=lambda source, answer: self._take(source, answer, file),
                 entry=lambda source: source.entry(),
                 fields=("images", "texts"),
+                options=self._options,
                 noun=self._noun,
                 failed=failed_list(self._output),
                 go_on="the same command goes on where it stopped" if file is not None else "",
+                anew="another --output does them anew",
+                patience_seconds=self._patience_seconds,
             )
             code = await bulk.run(
                 list(_groups(waiting, concurrency)), concurrency=concurrency, before=len(sources) - len(waiting)
@@ -89,14 +109,14 @@ class Listing(Generic[Answer]):
 
     def _key(self, record: dict[str, Any]) -> str | None:
         entry: dict[str, str] = {name: record[name] for name in ("file", "text") if name in record}
-        return _key(entry, record["parameters"]) if "parameters" in record else None
+        return _key(entry, record["parameters"]) if "parameters" in record and is_of(record, self._served) else None
 
 
-def failed_list(output: Path | None) -> FailedList:
-    """Where failures are listed: beside the file, or where the command runs."""
+def failed_list(output: Path | None) -> FailedList | None:
+    """Where failures are listed: beside the file; nobody who wants none finds one."""
     if output is None:
-        return FailedList(Path("failed.jsonl"), stale=False)
-    return FailedList(output.with_name(f"{output.name.removesuffix('.jsonl')}.failed.jsonl"), stale=True)
+        return None
+    return FailedList(output.with_name(f"{output.name.removesuffix('.jsonl')}.failed.jsonl"))
 
 
 def _key(entry: Mapping[str, str], parameters: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.client.results import Caption, Label, Stage
@@ -40,6 +41,23 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise ConfigurationError(f"cannot make folder {path}: {error.strerror}") from None
     return path
+
+
+@contextmanager
+def made_folder(path: Path) -> Iterator[Path]:
+    """The folder, made as above; those that are new go again where nothing was put into them.
+
+    Raises:
+        ConfigurationError: the file system refuses.
+    """
+    new = [each for each in (path, *path.parents) if not each.exists()]
+    make_folder(path)
+    try:
+        yield path
+    finally:
+        for each in new:
+            with suppress(OSError):
+                each.rmdir()
 
 
 def write_picture(path: Path, data: bytes) -> None:

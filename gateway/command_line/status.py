@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.client import AsyncDiptych
+from gateway.client.diptych import check_address
 from gateway.client.results import Capabilities, Replica
 from gateway.command_line.console import ExitCode, output, show
 from gateway.command_line.health import server_status
@@ -48,7 +49,13 @@ async def status(diptych: AsyncDiptych, address: str) -> ExitCode:
 
 
 async def server_statuses(addresses: Sequence[str]) -> ExitCode:
-    """Prints a row a server, each asked itself; UNAVAILABLE if one of them does not serve."""
+    """Prints a row a server, each asked itself; UNAVAILABLE if one of them does not serve.
+
+    Raises:
+        ConfigurationError: an address is none.
+    """
+    for address in addresses:
+        check_address(address)
     with Console(stderr=True).status("asking"):
         found = await asyncio.gather(*(server_status(address) for address in addresses))
     table = Table("server", *COLUMNS[2:], box=SIMPLE_HEAD)

@@ -12,24 +12,30 @@ from pathlib import Path
 from typing import Any
 
 from gateway.client import AsyncDiptych
-from gateway.client.results import SUFFIXES, Picture
+from gateway.client.calls import SEEDS
+from gateway.client.results import NOT_PAINTED, SUFFIXES, Picture
 from gateway.command_line.bulk import Bulk
 from gateway.command_line.console import ExitCode, show
 from gateway.command_line.json_lines import FailedList, JsonLines
 from gateway.command_line.pictures import (
     ENDINGS,
     SHEET,
-    make_folder,
+    made_folder,
     models_entry,
     words_of,
     write_picture,
     write_sheet,
 )
+from gateway.command_line.resuming import Served, is_of, served_beside
 from shared.errors import ConfigurationError
 
 MANIFEST = "pictures.jsonl"
 FAILED = "failed.jsonl"
 SHEET_COLUMNS = 6
+PICTURES_A_CALL = 16
+"""What a gateway takes by default; who wants more is told its limit by the gateway, and gets several calls."""
+OPTIONS = {"image_count": "--number", "candidates": "--candidates", "quality": "--quality"}
+"""By the fields that they fill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +52,9 @@ class Wish:
     output: Path = Path()
     sheet: bool = False
     concurrency: int = 4
-    resume: bool = False
+    resume: bool | None = None
+    """Whether to leave out what the manifest has; None: yes, where there is one."""
+    patience_seconds: float = 0.0
 
     @property
     def single(self) -> bool:
@@ -79,6 +87,13 @@ class Wish:
         """Raises ConfigurationError where options contradict each other."""
         if not prompts:
             raise ConfigurationError("nothing to paint; name prompts, or a file with one a line: --prompts FILE")
+        suffix = self.output.suffix.lower()
+        if suffix in NOT_PAINTED and not self.output.is_dir():
+            known = ", ".join(ENDINGS.values())
+            raise ConfigurationError(f"{self.output}: {suffix[1:]} is not an output format; name a folder, or {known}")
+        if 0 < self.candidates < self.number:
+            told = f"--candidates is {self.candidates}, and --number {self.number}; none, or at least as many"
+            raise ConfigurationError(told)
         if self.single and len(prompts) * self.number > 1:
             told = f"{self.output} is one file for {len(prompts) * self.number} pictures; name a folder"
             raise ConfigurationError(told)
@@ -105,7 +120,7 @@ class Order:
 async def text_to_image(diptych: AsyncDiptych, prompts: Sequence[str], wish: Wish) -> ExitCode:
     """Paints `wish.number` pictures a prompt and prints the name of each file.
 
-    Several prompts into a folder leave a manifest there, by which `wish.resume` leaves out what is painted.
+    Several prompts into a folder leave a manifest there, by which the next run leaves out what is painted.
 
     Raises:
         ConfigurationError: options contradict each other, or the output cannot be written.
@@ -114,7 +129,7 @@ async def text_to_image(diptych: AsyncDiptych, prompts: Sequence[str], wish: Wis
     wish.check(prompts)
     studio = _Studio(diptych, prompts, wish)
     async with diptych:
-        return await studio.run(listed=not wish.single and (len(prompts) > 1 or wish.resume))
+        return await studio.run(listed=not wish.single and (len(prompts) > 1 or wish.resume is True))
 
 
 class _Studio:
@@ -122,7 +137,11 @@ class _Studio:
         self._diptych = diptych
         self._wish = wish
         self._orders = _orders(prompts, wish)
+        self._resumes = wish.resume is not False
         self._manifest: JsonLines | None = None
+        self._served: Served = {}
+        self._pictures_a_call = 0
+        """As the gateway told; 0 until it was asked."""
         self._painted: dict[Path, str] = {}
         """Files of this run and of the manifest, with the key of their prompt."""
         self._rows: dict[str, list[Path]] = defaultdict(list)
@@ -131,21 +150,26 @@ class _Studio:
     async def run(self, *, listed: bool) -> ExitCode:
         wish = self._wish
         folder = wish.output.parent if wish.single else wish.output
-        make_folder(folder)
-        again = "the same command goes on" if wish.resume else "the same command with --resume goes on"
+        again = "the same command" if self._resumes else "the same command without --no-resume"
         with ExitStack() as stack:
+            stack.enter_context(made_folder(folder))
+            waiting = self._orders
             if listed:
-                self._manifest = stack.enter_context(JsonLines(folder / MANIFEST, self._seen))
-            waiting = self._missing() if wish.resume else self._orders
+                self._served = await served_beside(self._diptych, folder / MANIFEST)
+                self._manifest = stack.enter_context(JsonLines(folder / MANIFEST, self._seen, unique="file"))
+                waiting = self._missing(self._manifest) if self._resumes else self._orders
             bulk = Bulk[Order, Order, list[Picture]](
                 ask=self._paint,
                 load=lambda order: order,
                 take=self._take,
                 entry=lambda order: wish.prompt_entry(order.prompt),
                 fields=("prompt",),
+                options=OPTIONS,
                 noun="prompt",
-                failed=FailedList(folder / FAILED, stale=listed),
-                go_on=f"{again} where it stopped",
+                failed=FailedList(folder / FAILED) if listed else None,
+                go_on=f"{again} goes on where it stopped",
+                anew="--no-resume paints them again",
+                patience_seconds=wish.patience_seconds,
             )
             code = await bulk.run(
                 [[order] for order in waiting],
@@ -159,16 +183,25 @@ class _Studio:
     async def _paint(self, orders: Sequence[Order]) -> list[list[Picture]]:
         [order] = orders
         wish = self._wish
-        painted = await self._diptych.text_to_image(
-            order.prompt,
-            seed=wish.seed,
-            count=wish.number,
-            candidates=wish.candidates,
-            format=wish.coding,
-            quality=wish.quality,
-            embed_prompt=wish.embed_prompt,
-        )
+        painted: list[Picture] = []
+        while len(painted) < wish.number:
+            painted += await self._diptych.text_to_image(
+                order.prompt,
+                seed=None if wish.seed is None else (wish.seed + len(painted)) % SEEDS,
+                count=min(await self._most_a_call(), wish.number - len(painted)),
+                candidates=wish.candidates,
+                format=wish.coding,
+                quality=wish.quality,
+                embed_prompt=wish.embed_prompt,
+            )
         return [painted]
+
+    async def _most_a_call(self) -> int:
+        """All, where they may fit into one; candidates are compared with each other, and so cannot be split."""
+        if self._wish.number <= PICTURES_A_CALL or self._wish.candidates:
+            return self._wish.number
+        self._pictures_a_call = self._pictures_a_call or (await self._diptych.capabilities()).limits.images
+        return self._pictures_a_call
 
     def _take(self, order: Order, painted: list[Picture]) -> str:
         entry = self._wish.prompt_entry(order.prompt)
@@ -207,19 +240,18 @@ class _Studio:
         return path
 
     def _seen(self, record: dict[str, Any]) -> str | None:
-        """The key of a line of the manifest; None where its picture is gone or was another wish."""
+        """The key of a line of the manifest; None where its picture is gone, or was another wish or of other models."""
         entry = {name: record[name] for name in ("prompt", "prompt_sha256") if name in record}
         key, path = json.dumps(entry), self._wish.output / str(record.get("file"))
         self._painted[path] = key
-        if record.get("parameters") != self._wish.parameters() or not path.is_file():
+        if record.get("parameters") != self._wish.parameters() or not path.is_file() or not is_of(record, self._served):
             return None
-        if self._wish.resume:
+        if self._resumes:
             self._rows[key].append(path)
         return key
 
-    def _missing(self) -> list[Order]:
-        assert self._manifest is not None
-        done = self._manifest.done
+    def _missing(self, manifest: JsonLines) -> list[Order]:
+        done = manifest.done
         missing = []
         for order in self._orders:
             key = json.dumps(self._wish.prompt_entry(order.prompt))
@@ -242,11 +274,16 @@ class _Studio:
 
 
 def _orders(prompts: Sequence[str], wish: Wish) -> list[Order]:
-    """Prompts with different beginnings for their files' names, the same in every run."""
+    """Prompts with different beginnings for their files' names, the same in every run.
+
+    Names without the prompt's words say which number is which: `prompt-2-seed-7.png`.
+    """
     words: dict[str, str] = {}
     taken: set[str] = set()
-    for prompt in dict.fromkeys(prompts):
-        first = words_of(prompt) if wish.embed_prompt else "picture"
+    several = dict.fromkeys(prompts)
+    for place, prompt in enumerate(several, 1):
+        unnamed = f"prompt-{place}-seed" if len(several) > 1 else "picture"
+        first = words_of(prompt) if wish.embed_prompt else unnamed
         free, number = first, 1
         while free in taken:
             number += 1

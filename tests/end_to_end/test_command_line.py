@@ -16,8 +16,6 @@ from tests.end_to_end.conftest import Platform
 from tests.end_to_end.pictures import picture_file, pixels_of, truncated_jpeg
 from tests.end_to_end.servers import REPOSITORY, Launcher, Server
 
-SCRIPT = "from gateway.command_line.cli import app; app()"
-
 
 class Desk:
     """A folder to work in, with the command and a gateway."""
@@ -32,8 +30,8 @@ class Desk:
         done = subprocess.run(
             [
                 sys.executable,
-                "-c",
-                SCRIPT,
+                "-m",
+                "gateway.command_line",
                 *(str(each) for each in arguments),
             ],
             cwd=self.folder,
@@ -60,8 +58,9 @@ def test_twenty_prompts_become_twenty_pictures_and_one_sheet(desk: Desk) -> None
     pictures = sorted((desk.folder / "many").glob("prompt-*.png"))
     assert len(pictures) == 20 and len(told.splitlines()) == 21
     assert len((desk.folder / "many/pictures.jsonl").read_text().splitlines()) == 20
-    desk("text-to-image", "--prompts", "prompts.txt", "--seed", 1, "-o", "many", "--resume")
+    desk("text-to-image", "--prompts", "prompts.txt", "--seed", 1, "-o", "many", "--sheet")
     assert "20 prompts were done before" in desk.errors
+    assert len((desk.folder / "many/pictures.jsonl").read_text().splitlines()) == 20
 
 
 @pytest.mark.parametrize(("name", "kind"), [("cat.png", "PNG"), ("cat.jpg", "JPEG"), ("cat.webp", "WEBP")])
@@ -146,7 +145,7 @@ def test_status_and_capabilities_tell_of_real_models(desk: Desk, platform: Platf
     ("arguments", "code", "told"),
     [
         (("text-to-image", "x" * 501), 4, "prompt has 501 characters; the limit is 500"),
-        (("text-to-image", "cat", "-n", 17), 4, "17"),
+        (("text-to-image", "cat", "-n", 2, "--candidates", 17), 4, "--candidates is 17; the limit is 16"),
         (("image-to-text", "one.jpg", "--language", "xx"), 4, "xx"),
         (("image-to-text", "none.jpg"), 2, "no such file"),
         (("image-to-text", "text.png"), 4, "error: text.png: the picture is not a picture of a known format"),

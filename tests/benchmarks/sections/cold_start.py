@@ -36,7 +36,7 @@ def measure(bench: Bench) -> Result:
 def _platform(folder: Path) -> float:
     """Until the gateway has answered a TextToImage."""
     port = free_port()  # the services take those from 10 above, metrics those from 100 above
-    command = [sys.executable, "-c", "from gateway.command_line.cli import app; app()", "up", "--port", str(port)]
+    command = [sys.executable, "-m", "gateway.command_line", "up", "--port", str(port)]
     begin = time.perf_counter()
     with (folder / "up.log").open("wb") as log:
         process = subprocess.Popen(

@@ -11,7 +11,9 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
+from diptych.gateway.v1.gateway_pb2 import GetCapabilitiesRequest
 from gateway.command_line import cli
+from tests.gateway.fake_gateway import Running, Seen
 
 
 def diptych(*arguments: object, stdin: bytes | None = None, variables: dict[str, str] | None = None) -> Result:
@@ -23,7 +25,7 @@ def diptych(*arguments: object, stdin: bytes | None = None, variables: dict[str,
 def start_diptych(*arguments: object, folder: Path) -> subprocess.Popen[str]:
     """Starts the command in a process of its own, which works in `folder`."""
     return subprocess.Popen(
-        [sys.executable, "-c", "from gateway.command_line.cli import app; app()", *(str(each) for each in arguments)],
+        [sys.executable, "-m", "gateway.command_line", *(str(each) for each in arguments)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.DEVNULL,
@@ -31,6 +33,11 @@ def start_diptych(*arguments: object, folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def work(gateway: Running) -> list[Seen]:
+    """The calls that a gateway has seen, less those that asked what it offers."""
+    return [call for call in gateway.behaviour.calls if not isinstance(call.request, GetCapabilitiesRequest)]
 
 
 def records(path: Path) -> list[dict[str, Any]]:

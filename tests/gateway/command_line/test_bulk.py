@@ -12,7 +12,7 @@ import pytest
 from gateway.command_line.console import ExitCode
 from shared.codes import Reason
 from shared.errors import CallError, DeadlineExceededError, InternalError, OverloadedError, PermissionDeniedError
-from tests.gateway.command_line.command import diptych, records, start_diptych
+from tests.gateway.command_line.command import diptych, records, start_diptych, work
 from tests.gateway.fake_gateway import Behaviour, Running, running_gateway
 
 BAD = {3, 4, 17, 31, 49}
@@ -70,7 +70,7 @@ def test_failed_ones_are_tried_again_and_done_ones_are_not(gateway: Running, fol
     assert result.exit_code == ExitCode.PARTLY
     assert len(records(folder / "captions.jsonl")) == 46
     assert len(records(folder / "captions.failed.jsonl")) == 4
-    assert sum(len(call.request.images) for call in gateway.behaviour.calls) < 16
+    assert sum(len(call.request.images) for call in work(gateway)) < 16
     for index in BAD:
         (folder / f"in/{index:02}.png").write_bytes(b"mended")
     assert diptych(*arguments).exit_code == ExitCode.OK
@@ -79,13 +79,37 @@ def test_failed_ones_are_tried_again_and_done_ones_are_not(gateway: Running, fol
 
 def test_file_that_cannot_be_read_is_one_that_failed(gateway: Running, folder: Path) -> None:
     names = "in/01.png\nin/none.png\nin\nin/02.png\n"
-    arguments = ("image-to-text", "-", "--json", "--concurrency", 1, "--address", gateway.address)
+    arguments = ("image-to-text", "-", "-o", "out.jsonl", "--concurrency", 1, "--address", gateway.address)
     result = diptych(*arguments, stdin=names.encode())
     assert result.exit_code == ExitCode.PARTLY
-    assert len(result.stdout.splitlines()) == 2
-    assert [(each["file"], each["error"]) for each in records(folder / "failed.jsonl")] == [
+    assert len(records(folder / "out.jsonl")) == 2
+    assert [(each["file"], each["error"]) for each in records(folder / "out.failed.jsonl")] == [
         ("in/none.png", "No such file or directory"),
         ("in", "Is a directory"),
+    ]
+
+
+def test_failures_of_a_run_without_an_output_are_told_and_leave_no_file(gateway: Running, folder: Path) -> None:
+    for index in range(20):
+        (folder / f"in/{index:02}.png").write_bytes(b"bad")
+    result = diptych("image-to-text", "in", "--address", gateway.address)
+    assert result.exit_code == ExitCode.PARTLY
+    assert len(result.stdout.splitlines()) == 30
+    assert result.stderr.count("failed: in/") == 20 and "20 of 50 pictures failed\n" in result.stderr
+    assert [path.name for path in folder.iterdir()] == ["in"]
+
+
+def test_huge_file_is_one_that_failed_and_is_not_read(gateway: Running, folder: Path) -> None:
+    with (folder / "in/07.png").open("wb") as file:
+        file.truncate(1024**4)
+    (folder / "in/08.png").unlink()
+    (folder / "in/08.png").symlink_to("/dev/zero")
+    result = diptych("image-to-text", "in", "in/08.png", "-o", "out.jsonl", "--address", gateway.address)
+    assert result.exit_code == ExitCode.PARTLY
+    told = [(each["file"], each["error"].partition(";")[0]) for each in records(folder / "out.failed.jsonl")]
+    assert told == [
+        ("in/07.png", f"the picture has {1024**4} bytes"),
+        ("in/08.png", "the picture has more than 8388608 bytes"),
     ]
 
 
@@ -109,8 +133,8 @@ def test_group_that_fails_without_naming_one_is_asked_one_by_one(
 def test_language_that_is_unknown_stops_at_once(gateway: Running, folder: Path) -> None:
     result = diptych("image-to-text", "in", "--language", "xx", "--concurrency", 1, "--address", gateway.address)
     assert result.exit_code == ExitCode.REFUSED
-    assert result.stderr == "error: language is 'xx'; known are en, zh; 0 of 50 pictures done\n"
-    assert len(gateway.behaviour.calls) == 1
+    assert result.stderr == "error: --language is 'xx'; known are en, zh; 0 of 50 pictures done\n"
+    assert len(work(gateway)) == 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +173,7 @@ def test_killed_run_goes_on_where_it_stopped(folder: Path) -> None:
             file.write(b'{"file": "in/49.png", "capt')  # what a kill in the middle of a write leaves
         gateway.behaviour.calls.clear()
         assert diptych(*arguments).exit_code == ExitCode.OK
-        assert sum(len(call.request.images) for call in gateway.behaviour.calls) == 50 - done
+        assert sum(len(call.request.images) for call in work(gateway)) == 50 - done
     files = [record["file"] for record in records(folder / "captions.jsonl")]
     assert sorted(files) == [f"in/{index:02}.png" for index in range(50)]
 
@@ -173,8 +197,8 @@ def test_killed_painting_goes_on_where_it_stopped(folder: Path) -> None:
             process.kill()
         done = len(records(folder / "out/pictures.jsonl"))
         gateway.behaviour.calls.clear()
-        assert diptych(*arguments, "--resume").exit_code == ExitCode.OK
-        assert len(gateway.behaviour.calls) == 20 - done
+        assert diptych(*arguments).exit_code == ExitCode.OK
+        assert len(work(gateway)) == 20 - done
     assert len(records(folder / "out/pictures.jsonl")) == 20 == len(list((folder / "out").glob("*.png")))
 
 
@@ -194,16 +218,50 @@ def test_gateway_that_goes_away_stops_the_run_and_the_same_command_goes_on(folde
     with running_gateway(Behaviour(delay_seconds=0.1)) as gateway:
         port = int(gateway.address.rpartition(":")[2])
         arguments = ("image-to-text", "in", "--output", "captions.jsonl", "--address", gateway.address)
-        with start_diptych(*arguments, "--concurrency", 1, "--retries", 1, folder=folder) as process:
+        with start_diptych(*arguments, "--concurrency", 1, "--timeout", 2, folder=folder) as process:
             _wait_for_lines(process, folder / "captions.jsonl", 10)
             gateway.stop()
             _, told = process.communicate(timeout=60)
     assert process.returncode == ExitCode.UNAVAILABLE
-    assert told.startswith(f"error: no gateway answers at {gateway.address}")
-    assert "the same command goes on where it stopped" in told and told.count("\n") == 1
+    waited, error = told.splitlines()
+    assert waited.endswith("; waiting for it, up to 2 s")
+    assert error.startswith(f"error: no gateway answers at {gateway.address}")
+    assert error.endswith("the same command goes on where it stopped")
     with running_gateway(port=port):
         assert diptych(*arguments).exit_code == ExitCode.OK
     assert len(records(folder / "captions.jsonl")) == 50
+
+
+def test_gateway_that_comes_back_is_waited_for(folder: Path) -> None:
+    with running_gateway(Behaviour(delay_seconds=0.1)) as gateway:
+        port = int(gateway.address.rpartition(":")[2])
+        arguments = ("image-to-text", "in", "--output", "captions.jsonl", "--address", gateway.address)
+        with start_diptych(*arguments, "--concurrency", 2, "--retries", 1, folder=folder) as process:
+            _wait_for_lines(process, folder / "captions.jsonl", 10)
+            gateway.stop()
+            assert process.stderr is not None
+            told = process.stderr.readline()
+            with running_gateway(port=port):
+                _, rest = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.OK, rest
+    assert told.endswith("; waiting for it, up to 30 s\n") and "it is back" in rest
+    assert len(records(folder / "captions.jsonl")) == 50
+
+
+@pytest.mark.parametrize("arguments", [("image-to-text", "in"), ("text-to-image", "--prompts", "prompts.txt")])
+def test_lines_by_models_that_are_gone_do_not_count(gateway: Running, folder: Path, arguments: tuple[str, ...]) -> None:
+    (folder / "prompts.txt").write_text("".join(f"prompt {index}\n" for index in range(50)))
+    command = (*arguments, "-o", "out", "--address", gateway.address)
+    command += ("--seed", "1") if "--prompts" in arguments else ()
+    assert diptych(*command).exit_code == ExitCode.OK
+    assert "50" in diptych(*command).stderr
+    gateway.behaviour.digests |= {"captioning": "c" * 64, "generation": "c" * 64}
+    gateway.behaviour.calls.clear()
+    assert diptych(*command).exit_code == ExitCode.OK
+    assert len(work(gateway)) >= 7
+    gateway.behaviour.calls.clear()
+    assert "50" in diptych(*command).stderr
+    assert work(gateway) == []
 
 
 def test_lines_of_other_parameters_do_not_count(gateway: Running, folder: Path) -> None:

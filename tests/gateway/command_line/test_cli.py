@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from shared.errors import (
     UnauthenticatedError,
     UnimplementedError,
 )
-from tests.gateway.command_line.command import diptych
+from tests.gateway.command_line.command import diptych, start_diptych
 from tests.gateway.fake_gateway import Running
 
 GATEWAY_COMMANDS = ("text-to-image", "image-to-text", "classify", "encode", "replay", "status", "capabilities")
@@ -55,7 +57,8 @@ def test_timeout_has_its_own_exit_code(fake_gateway: Running) -> None:
     [
         (OverloadedError("queue is full", retry_after_seconds=4.0), ExitCode.BUSY, "queue is full; try again in 4 s"),
         (UnauthenticatedError("who?"), ExitCode.REFUSED, "who?; say who you are with --key or DIPTYCH_KEY"),
-        (UnimplementedError("no"), ExitCode.FAILED, "no; what answers at --address is no gateway of this version"),
+        (UnimplementedError("no"), ExitCode.USAGE, "what answers at 127.0.0.1:"),
+        (OverloadedError("no"), ExitCode.BUSY, "no"),
         (InternalError("oops", reason=Reason.DEFECT), ExitCode.FAILED, "oops (x-request-id req-1); find the call's"),
     ],
 )
@@ -80,6 +83,31 @@ def test_address_and_key_come_from_the_environment_too(fake_gateway: Running) ->
     assert fake_gateway.behaviour.calls[0].metadata["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("command", [("encode", "cat"), ("status",), ("status", "foo")])
+def test_address_that_is_none_is_wrong_usage(command: tuple[str, ...]) -> None:
+    result = diptych(*command, variables={"DIPTYCH_ADDRESS": "foo"})
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == "error: address is 'foo'; it must be host:port, such as 127.0.0.1:50051\n"
+
+
+def test_interrupt_while_the_command_is_imported_ends_quietly(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import time; print('importing', flush=True); time.sleep(60)")
+    with start_diptych("status", folder=tmp_path) as process:  # whose `python -m` imports from here first
+        assert process.stdout is not None and process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == ExitCode.INTERRUPTED
+
+
+def test_interrupt_while_standard_input_is_read_ends_quietly(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "prompts")
+    with start_diptych("text-to-image", "--prompts", "prompts", folder=tmp_path) as process:
+        with (tmp_path / "prompts").open("wb"):  # it reads now, and is sent nothing
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == ExitCode.INTERRUPTED
+
+
 @pytest.mark.parametrize("command", GATEWAY_COMMANDS)
 def test_every_command_that_calls_has_the_options_of_a_call_and_shows_no_key(command: str) -> None:
     result = diptych(command, "--help", variables={"DIPTYCH_KEY": KEY, "COLUMNS": "200"})
@@ -98,7 +126,7 @@ def test_key_that_cannot_be_sent_is_not_shown() -> None:
 def test_exit_code_of_every_status_code_is_told() -> None:
     assert set(EXIT_CODES) <= set(Code)
     codes = {exit_code(error.__new__(error)) for error in CALL_ERRORS.values()}
-    assert codes == {ExitCode.FAILED, ExitCode.UNAVAILABLE, ExitCode.REFUSED, ExitCode.BUSY, ExitCode.TIMEOUT}
+    assert codes == set(ExitCode) - {ExitCode.OK, ExitCode.PARTLY, ExitCode.INTERRUPTED}
     assert exit_code(ConfigurationError()) is ExitCode.USAGE
 
 

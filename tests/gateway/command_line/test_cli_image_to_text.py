@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
 from gateway.command_line.console import ExitCode
-from tests.gateway.command_line.command import diptych, records
+from tests.gateway.command_line.command import diptych, records, work
 from tests.gateway.fake_gateway import Running
 
 
@@ -83,7 +84,7 @@ def test_standard_input_of_anything_else_is_one_picture(gateway: Running, data: 
     [
         ("none.png", "none.png: no such file or folder"),
         ("*.tiff", "*.tiff: matches no file"),
-        ("empty", "folder empty has no pictures; they end with .bmp"),
+        ("empty", "empty: the folder has no pictures; they end with .bmp"),
         ("-", "standard input is empty"),
     ],
 )
@@ -94,6 +95,44 @@ def test_argument_that_stands_for_nothing_is_a_usage_error(
     result = _describe(gateway, argument, stdin=b"")
     assert result.exit_code == ExitCode.USAGE
     assert result.stderr.startswith(f"error: {told}") and result.stderr.count("\n") == 1
+
+
+def test_one_of_several_arguments_that_stands_for_nothing_stops_no_other(gateway: Running, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    result = _describe(gateway, "none.png", "in/b.png", "*.tiff", "empty")
+    assert result.exit_code == ExitCode.PARTLY
+    assert _told(result) == ["in/b.png"]
+    assert "failed: none.png: no such file or folder" in result.stderr
+    assert "failed: *.tiff: matches no file" in result.stderr
+    assert "failed: empty: the folder has no pictures" in result.stderr
+
+
+@pytest.mark.parametrize("argument", ["-", "/dev/zero"])
+def test_endless_input_is_read_no_further_than_a_gateway_takes_it(gateway: Running, argument: str) -> None:
+    result = _describe(gateway, argument, stdin=bytes(9 * 1024 * 1024))
+    assert result.exit_code == ExitCode.REFUSED
+    assert result.stderr.startswith(f"error: {argument}: the picture has ")
+    assert "scale it down" in result.stderr and gateway.behaviour.calls == []
+
+
+def test_endless_list_of_prompts_is_refused(gateway: Running) -> None:
+    result = diptych("encode", "--texts", "/dev/zero", "--address", gateway.address)
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == "error: /dev/zero has more than 67108864 bytes; split it\n"
+
+
+def test_picture_comes_through_a_pipe(gateway: Running, folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    writer = threading.Thread(target=(folder / "pipe").write_bytes, args=[b"12345"])
+    writer.start()
+    assert _describe(gateway, "pipe", "--labels", 1).stdout == "pipe: en: 5 bytes, 1 (en label 0 50%)\n"
+    writer.join()
+
+
+def test_refused_call_leaves_no_file_and_no_folder(gateway: Running, folder: Path) -> None:
+    result = _describe(gateway, "in", "--language", "xx", "-o", "new/deep/captions.jsonl")
+    assert result.exit_code == ExitCode.REFUSED
+    assert not (folder / "new").exists()
 
 
 def test_json_lines_have_scores_ids_and_models(gateway: Running, folder: Path) -> None:
@@ -141,6 +180,12 @@ def test_classify_names_the_models_labels_or_ones_own(gateway: Running, folder: 
     assert json.loads(result.stdout)["labels"] == [{"id": "0", "text": "cat", "probability": 0.5}]
 
 
+def test_label_named_twice_counts_once(gateway: Running, folder: Path) -> None:
+    result = diptych("classify", "in/b.png", "--labels", "猫,猫, ,狗", "--address", gateway.address)
+    assert result.stdout == "in/b.png: 猫 50%, 狗 25%\n"
+    assert result.stderr == "--labels names 猫 more than once; taken once\n"
+
+
 def test_labels_without_a_label_are_refused(gateway: Running, folder: Path) -> None:
     result = diptych("classify", "in/b.png", "--labels", " , ", "--address", gateway.address)
     assert result.exit_code == ExitCode.USAGE
@@ -177,7 +222,7 @@ def test_encode_reads_standard_input_and_continues_its_file(gateway: Running, fo
     assert diptych(*arguments, stdin=b"one\ntwo\none\n").exit_code == ExitCode.OK
     gateway.behaviour.calls.clear()
     assert diptych(*arguments, stdin=b"one\ntwo\nthree\none\n").exit_code == ExitCode.OK
-    assert [list(call.request.texts) for call in gateway.behaviour.calls] == [["three"]]
+    assert [list(call.request.texts) for call in work(gateway)] == [["three"]]
     assert sorted(record["text"] for record in records(folder / "vectors.jsonl")) == ["one", "one", "three", "two"]
 
 

@@ -12,7 +12,7 @@ from diptych.types.v1 import image_pb2
 from gateway.command_line.console import ExitCode
 from gateway.png import decode_png
 from gateway.provenance import read_provenance
-from tests.gateway.command_line.command import diptych, records
+from tests.gateway.command_line.command import diptych, records, work
 from tests.gateway.fake_gateway import Running
 
 
@@ -86,8 +86,8 @@ def test_format_and_quality_of_a_folder_are_options(gateway: Running, tmp_path: 
 def test_prompt_that_is_not_embedded_is_in_no_file_and_no_name(gateway: Running, tmp_path: Path) -> None:
     result = _paint(gateway, "a secret", "a cat", "--no-embed-prompt", "--seed", 7, "-o", tmp_path)
     assert result.exit_code == ExitCode.OK
-    assert _names(tmp_path) == ["picture-2-7.png", "picture-7.png", "pictures.jsonl"]
-    told = read_provenance((tmp_path / "picture-7.png").read_bytes())
+    assert _names(tmp_path) == ["pictures.jsonl", "prompt-1-seed-7.png", "prompt-2-seed-7.png"]
+    told = read_provenance((tmp_path / "prompt-1-seed-7.png").read_bytes())
     assert told is not None and told.prompt == ""
     assert "secret" not in (tmp_path / "pictures.jsonl").read_text()
     hashes = {record["prompt_sha256"] for record in records(tmp_path / "pictures.jsonl")}
@@ -135,6 +135,8 @@ def test_prompts_come_from_a_file_after_those_named(gateway: Running, tmp_path: 
         (("cat", "--sheet", "--format", "webp"), "--sheet is made of PNG pictures, and these would be webp"),
         (("cat", "--format", "webp", "-o", "cat.png"), "cat.png is named as png, and --format is webp; say one"),
         (("cat", "-o", "file"), "cannot make folder file"),
+        (("cat", "-o", "one.gif"), "one.gif: gif is not an output format; name a folder, or .png, .jpg, .webp"),
+        (("cat", "-n", 4, "--candidates", 2), "--candidates is 2, and --number 4; none, or at least as many"),
     ],
 )
 def test_wrong_use_is_one_line_before_anything_is_asked(
@@ -167,10 +169,42 @@ def test_only_prompt_that_is_refused_is_the_commands_error(gateway: Running, tmp
 
 
 def test_option_that_every_prompt_would_meet_stops_at_once(gateway: Running, tmp_path: Path) -> None:
-    result = _paint(gateway, *"abcdefgh", "-n", 17, "--concurrency", 1, "-o", tmp_path)
+    candidates = ("-n", 17, "--candidates", 17)
+    result = _paint(gateway, *"abcdefgh", *candidates, "--concurrency", 1, "-o", tmp_path / "new")
     assert result.exit_code == ExitCode.REFUSED
-    assert result.stderr.startswith("error: image_count is 17; the limit is 16; 0 of 8 prompts done")
-    assert len(gateway.behaviour.calls) == 1
+    assert result.stderr.startswith("error: --number is 17; the limit is 16; 0 of 8 prompts done")
+    assert not (tmp_path / "new").exists()
+    assert len(work(gateway)) == 1
+
+
+def test_more_pictures_than_a_call_takes_are_several_calls(gateway: Running, tmp_path: Path) -> None:
+    assert _paint(gateway, "a cat", "-n", 35, "--seed", 2**64 - 20, "-o", tmp_path).exit_code == ExitCode.OK
+    assert [len(call.request.seeds) for call in work(gateway)] == [16, 16, 3]
+    seeds = [seed for call in work(gateway) for seed in call.request.seeds]
+    assert seeds == [*range(2**64 - 20, 2**64), *range(15)]
+    assert len(_names(tmp_path)) == 35
+
+
+def test_same_command_paints_nothing_twice_unless_it_is_told_to(gateway: Running, tmp_path: Path) -> None:
+    arguments = ("one", "two", "--seed", 7, "-o", tmp_path)
+    _paint(gateway, *arguments)
+    before = (tmp_path / "pictures.jsonl").read_bytes()
+    gateway.behaviour.calls.clear()
+    result = _paint(gateway, *arguments)
+    assert result.exit_code == ExitCode.OK and work(gateway) == []
+    assert result.stderr == "2 prompts were done before; --no-resume paints them again\n"
+    assert (tmp_path / "pictures.jsonl").read_bytes() == before
+    result = _paint(gateway, *arguments, "--no-resume")
+    assert len(work(gateway)) == 2 and "done before" not in result.stderr
+    assert sorted(record["prompt"] for record in records(tmp_path / "pictures.jsonl")) == ["one", "two"]
+    assert _names(tmp_path) == ["one-7.png", "pictures.jsonl", "two-7.png"]
+
+
+def test_picture_has_one_line_whatever_it_was_painted_with_before(gateway: Running, tmp_path: Path) -> None:
+    for quality in (80, 90):
+        _paint(gateway, "one", "two", "--seed", 7, "--format", "webp", "--quality", quality, "-o", tmp_path)
+    lines = records(tmp_path / "pictures.jsonl")
+    assert [line["parameters"]["quality"] for line in lines] == [90, 90]
 
 
 def test_resume_paints_what_is_missing_and_no_more(gateway: Running, tmp_path: Path) -> None:
@@ -180,7 +214,7 @@ def test_resume_paints_what_is_missing_and_no_more(gateway: Running, tmp_path: P
     gateway.behaviour.calls.clear()
     result = _paint(gateway, "one", "two", "three", "four", *arguments, "--resume", "--sheet")
     assert result.exit_code == ExitCode.OK
-    assert sorted(call.request.prompt for call in gateway.behaviour.calls) == ["four", "two"]
+    assert sorted(call.request.prompt for call in work(gateway)) == ["four", "two"]
     assert "2 prompts were done before" in result.stderr
     sheet = decode_png((tmp_path / "contact-sheet.png").read_bytes())
     assert (sheet.width, sheet.height) == (8 + 2 * 136, 8 + 4 * 136)
@@ -190,11 +224,11 @@ def test_other_parameters_are_other_pictures(gateway: Running, tmp_path: Path) -
     _paint(gateway, "one", "two", "--seed", 7, "-o", tmp_path)
     gateway.behaviour.calls.clear()
     _paint(gateway, "one", "two", "--seed", 8, "--resume", "-o", tmp_path)
-    assert len(gateway.behaviour.calls) == 2
+    assert len(work(gateway)) == 2
 
 
 def test_prompt_twice_in_a_list_is_painted_twice_and_resumed_once_each(gateway: Running, tmp_path: Path) -> None:
     _paint(gateway, "one", "-o", tmp_path, "--resume")
     gateway.behaviour.calls.clear()
     _paint(gateway, "one", "one", "-o", tmp_path, "--resume")
-    assert len(gateway.behaviour.calls) == 1
+    assert len(work(gateway)) == 1

@@ -23,7 +23,7 @@ NAME = "it's 我的 100% cat.png"
 
 async def _shell(script: str, folder: Path) -> str:
     """What a POSIX shell prints, where `diptych` and `buf` are commands."""
-    diptych = f"""diptych() {{ '{sys.executable}' -c 'from gateway.command_line.cli import app; app()' "$@"; }}\n"""
+    diptych = f"""diptych() {{ '{sys.executable}' -m gateway.command_line "$@"; }}\n"""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = await asyncio.create_subprocess_exec(
         *("sh", "-ec", diptych + script),
