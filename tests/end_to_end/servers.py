@@ -170,8 +170,9 @@ class Launcher:
         return self._start(name, {**model, **settings})
 
     def gateway(self, targets: Mapping[str, str], **settings: object) -> Server:
-        """A gateway over replicas by service; not awaited."""
-        return self._start("gateway", {**{f"{name}_targets": where for name, where in targets.items()}, **settings})
+        """A gateway over replicas by service; not awaited. It remembers no encodings: all calls reach the services."""
+        behind = {f"{name}_targets": where for name, where in targets.items()}
+        return self._start("gateway", {"encoding_cache_bytes": 0, **behind, **settings})
 
     def _start(self, name: str, settings: Mapping[str, object]) -> Server:
         log = self._logs / f"{name}-{len(self.servers)}.log"

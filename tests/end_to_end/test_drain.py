@@ -111,16 +111,17 @@ async def test_no_call_of_the_gateway_fails_when_one_of_two_replicas_gets(
     )
     calls, stopping = 0, False
 
-    async def call_steadily(stubs: Stubs) -> None:
+    async def call_steadily(stubs: Stubs, caller: int) -> None:
         nonlocal calls
         while not stopping:
-            answer = await stubs.gateway.EncodeText(gateway_pb2.EncodeTextRequest(texts=["a cat"]), timeout=30.0)
+            request = gateway_pb2.EncodeTextRequest(texts=[f"a cat {caller}"])  # equal ones at one time would be one
+            answer = await stubs.gateway.EncodeText(request, timeout=30.0)
             assert answer.encodings
             calls += 1
 
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(CALLERS):
-            tasks.create_task(call_steadily(connect(gateway)))
+        for caller in range(CALLERS):
+            tasks.create_task(call_steadily(connect(gateway), caller))
         await until(lambda: doomed.metrics().total(method, code="OK") > 2 * CALLERS, "the doomed replica has traffic")
         doomed.popen.send_signal(number)
         code = await asyncio.to_thread(doomed.wait_ended)

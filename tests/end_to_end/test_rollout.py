@@ -56,7 +56,8 @@ def fleet(
     launcher = Launcher(tiny_models, tmp_path_factory.mktemp("rollout_logs"), run_mark)
     try:
         replicas = {name: (launcher.service(name), launcher.service(name)) for name in SERVICES}
-        gateway = launcher.gateway({name: f"{one.address},{two.address}" for name, (one, two) in replicas.items()})
+        targets = {name: f"{one.address},{two.address}" for name, (one, two) in replicas.items()}
+        gateway = launcher.gateway(targets, encoding_cache_bytes=1_000_000)
         for server in launcher.servers:
             server.wait_serving()
         models = dict(zip(SPACES, (tiny_models, other_models), strict=True))

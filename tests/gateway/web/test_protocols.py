@@ -19,6 +19,8 @@ from diptych.gateway.v1 import gateway_connect, gateway_pb2
 from gateway.provenance import read_provenance
 from shared.codes import Reason
 from shared.errors import OverloadedError
+from tests.gateway.sharing import Joined, until
+from tests.gateway.sharing import ask as ask_grpc
 from tests.gateway.web.playground import SERVICE, Answer, Playground, ask, ask_json, running_playground
 from tests.hostile_requests import EMPTY_FIRST_FIELDS
 
@@ -177,6 +179,20 @@ async def test_wrong_priority_is_refused(playground: Playground) -> None:
     answer = await ask_json(playground, "TextToImage", CAT, diptych_priority="now")
     assert answer.status == 400
     assert _detail(_details(answer), error_details_pb2.ErrorInfo).reason == Reason.METADATA_INVALID.name
+
+
+async def test_call_over_connect_joins_an_equal_one_over_grpc(playground: Playground) -> None:
+    request = gateway_pb2.TextToImageRequest(prompt="a cat", seeds=[7])
+    joined = Joined(playground.platform, "generation")
+    playground.generation.released.clear()
+    over_grpc = asyncio.ensure_future(ask_grpc(playground.platform.stub.TextToImage, request))
+    await until(lambda: playground.generation.calls)
+    over_connect = asyncio.ensure_future(ask_json(playground, "TextToImage", CAT))
+    await joined.are(1)
+    playground.generation.released.set()
+    [image] = (await over_connect).json["images"]
+    assert base64.b64decode(image["image"]["data"]) == (await over_grpc).images[0].image.data
+    assert len(playground.generation.calls) == 1
 
 
 async def test_deadline_of_the_caller_reaches_the_services(playground: Playground) -> None:
