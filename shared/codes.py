@@ -40,7 +40,7 @@ class Reason(enum.Enum):
     )
     METADATA_INVALID = (
         Code.INVALID_ARGUMENT,
-        "a metadata value of ours is too long, or not one of the known values",
+        "a metadata value of ours is too long, is not printable ASCII, or is not one of the known values",
         "see the table of metadata",
     )
     FIELD_MISSING = (

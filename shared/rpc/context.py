@@ -14,6 +14,7 @@ from shared.rpc import metadata
 
 MAX_VALUE_CHARACTERS = 128
 PRIORITIES = ("interactive", "batch")
+_KEYS = frozenset({metadata.REQUEST_ID, metadata.CALLER, metadata.PRIORITY})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,38 +66,52 @@ def outgoing_metadata() -> tuple[tuple[str, str], ...]:
 
 def requested_id(entries: Iterable[tuple[str, str | bytes]]) -> str:
     """The id that an arriving call brings; a new one when it brings none, or none that `read_call` accepts."""
-    for key, value in entries:
-        if key == metadata.REQUEST_ID and isinstance(value, str) and 0 < len(value) <= MAX_VALUE_CHARACTERS:
-            return value
-    return uuid.uuid4().hex
+    requested = _first(entries).get(metadata.REQUEST_ID, "")
+    return requested if requested and not _fault(requested) else uuid.uuid4().hex
 
 
 def read_call(entries: Iterable[tuple[str, str | bytes]], time_remaining: float | None) -> CallContext:
     """The context of an arriving call, whose id may be that of the context entered before.
 
     Args:
-        entries: its invocation metadata.
+        entries: its invocation metadata; of a key that stands several times the first counts.
         time_remaining: seconds until its deadline, None without one.
 
     Raises:
-        InvalidArgumentError: a value is too long, or no priority we know.
+        InvalidArgumentError: a value is too long, has other characters than HTTP/2 takes, or is no priority we know.
     """
-    known = {metadata.REQUEST_ID: "", metadata.CALLER: "", metadata.PRIORITY: PRIORITIES[0]}
-    for key, value in entries:
-        if key in known and isinstance(value, str):
-            if len(value) > MAX_VALUE_CHARACTERS:
-                message = f"metadata {key} has {len(value)} characters; the limit is {MAX_VALUE_CHARACTERS}"
-                raise InvalidArgumentError(message, reason=Reason.METADATA_INVALID, field=key)
-            known[key] = value
-    if known[metadata.PRIORITY] not in PRIORITIES:
+    values = _first(entries)
+    for key, value in values.items():
+        if fault := _fault(value):
+            raise InvalidArgumentError(f"metadata {key} {fault}", reason=Reason.METADATA_INVALID, field=key)
+    priority = values.get(metadata.PRIORITY, PRIORITIES[0])
+    if priority not in PRIORITIES:
         raise InvalidArgumentError(
-            f"metadata {metadata.PRIORITY} is {known[metadata.PRIORITY]!r}; known are {', '.join(PRIORITIES)}",
+            f"metadata {metadata.PRIORITY} is {priority!r}; known are {', '.join(PRIORITIES)}",
             reason=Reason.METADATA_INVALID,
             field=metadata.PRIORITY,
         )
     return CallContext(
-        request_id=known[metadata.REQUEST_ID] or current_request_id(),
-        caller=known[metadata.CALLER],
-        priority=known[metadata.PRIORITY],
+        request_id=values.get(metadata.REQUEST_ID) or current_request_id(),
+        caller=values.get(metadata.CALLER, ""),
+        priority=priority,
         deadline=None if time_remaining is None else asyncio.get_running_loop().time() + time_remaining,
     )
+
+
+def _first(entries: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """The values of our keys."""
+    values: dict[str, str] = {}
+    for key, value in entries:
+        if key in _KEYS and isinstance(value, str):
+            values.setdefault(key, value)
+    return values
+
+
+def _fault(value: str) -> str:
+    """What is wrong with a value; it is passed on as metadata, which over gRPC is printable ASCII."""
+    if len(value) > MAX_VALUE_CHARACTERS:
+        return f"has {len(value)} characters; the limit is {MAX_VALUE_CHARACTERS}"
+    if not (value.isascii() and value.isprintable()):
+        return f"is {value!a}; its characters must be printable ASCII"
+    return ""

@@ -134,6 +134,24 @@ async def test_unknown_fields_are_passed_over(playground: Playground) -> None:
     assert (await ask_json(playground, "TextToImage", {**CAT, "colour": "red"})).status == 200
 
 
+@pytest.mark.parametrize("key", ["x-request-id", "diptych-caller"])
+@pytest.mark.parametrize("value", [b"a\tb", "é".encode(), b"x" * 129], ids=("tab", "e acute", "long"))
+async def test_metadata_that_grpc_could_not_carry_is_the_callers_fault(
+    playground: Playground, key: str, value: bytes
+) -> None:
+    answer = await ask(
+        playground,
+        f"{SERVICE}EncodeText",
+        method="POST",
+        headers={"content-type": "application/json", key: value.decode("latin-1")},
+        body=b'{"texts": ["a"]}',
+    )
+    found = _details(answer)
+    assert answer.status == 400
+    assert _detail(found, error_details_pb2.ErrorInfo).reason == Reason.METADATA_INVALID.name
+    assert _detail(found, error_details_pb2.BadRequest).field_violations[0].field == key
+
+
 async def test_message_beyond_the_limit_is_refused() -> None:
     async with running_playground(max_message_bytes=2048) as playground:
         answer = await ask_json(playground, "TextToImage", {"prompt": "x" * 3000})

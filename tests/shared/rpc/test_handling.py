@@ -12,7 +12,7 @@ from shared.errors import CallError, InternalError, InvalidArgumentError, Unavai
 from shared.metrics import RpcMetrics
 from shared.rpc import metadata
 from shared.rpc.calls_in_flight import CallsInFlight
-from shared.rpc.context import current_call, remaining_seconds
+from shared.rpc.context import current_call, remaining_seconds, requested_id
 from shared.rpc.handling import CallHandling
 
 METHOD = "diptych.gateway.v1.GatewayService/TextToImage"
@@ -49,6 +49,26 @@ async def test_id_of_a_call_is_still_known_to_what_answers_it() -> None:
         async with ground.handling.handle(METHOD, [(metadata.REQUEST_ID, "r2"), (metadata.PRIORITY, "urgent")], None):
             pass
     assert current_call().request_id == "r2"
+
+
+@pytest.mark.parametrize("value", ["a\tb", "é", "a\x7f", "\n", "x" * 129])
+@pytest.mark.parametrize("key", [metadata.REQUEST_ID, metadata.CALLER, metadata.PRIORITY])
+async def test_value_that_grpc_could_not_pass_on_is_refused_and_never_echoed(key: str, value: str) -> None:
+    ground = Ground()
+    with pytest.raises(InvalidArgumentError) as caught:
+        async with ground.handling.handle(METHOD, [(key, value)], None):
+            pass
+    assert (caught.value.reason, caught.value.field) == (Reason.METADATA_INVALID, key)
+    assert str(caught.value).isascii()
+    assert len(current_call().request_id) == 32
+
+
+async def test_of_a_key_that_stands_twice_the_first_value_counts() -> None:
+    ground = Ground()
+    entries = [(metadata.REQUEST_ID, "r1"), (metadata.CALLER, "a"), (metadata.REQUEST_ID, "r2"), (metadata.CALLER, "b")]
+    async with ground.handling.handle(METHOD, entries, None):
+        assert (current_call().request_id, current_call().caller) == ("r1", "a")
+    assert requested_id(entries) == "r1"
 
 
 @pytest.mark.parametrize(
