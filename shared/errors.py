@@ -85,7 +85,10 @@ class SpaceMismatchError(FailedPreconditionError):
 
 
 class OverloadedError(CallError):
-    """Refused at once because of work ahead in the queue."""
+    """Refused at once because of work ahead in the queue.
+
+    Without a time to come back, 0, it is a limit that stays: of gRPC itself, on messages and metadata.
+    """
 
     code = Code.RESOURCE_EXHAUSTED
 

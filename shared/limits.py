@@ -1,4 +1,4 @@
-"""How large a picture and an encoding may be: what services apply and a gateway tells, so without Pillow."""
+"""How large pictures, encodings and messages may be: what services apply and a gateway tells, so without Pillow."""
 
 from __future__ import annotations
 
@@ -12,3 +12,5 @@ ENCODING_NUMBERS = 16_384
 """Of the vector of an encoding; joint spaces have hundreds to a few thousand."""
 ENCODING_TOKEN_BYTES = 1024 * 1024
 """Of its tokens, as `encoding.proto` promises."""
+LABELS_BYTES = 1024 * 1024
+"""What a gateway may add to a request on its way to a service: 256 encodings of labels, of a thousand numbers each."""

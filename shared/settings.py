@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.inference.predictor import RuntimeOptions
+from shared.limits import LABELS_BYTES
 
 
 class ServerSettings(BaseSettings):
@@ -33,6 +34,11 @@ class ServerSettings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     """Log lines for a person or for a collector; both go to standard error."""
 
+    @property
+    def receive_bytes(self) -> int:
+        """Largest request that is taken."""
+        return self.max_message_bytes
+
 
 class ModelServiceSettings(ServerSettings):
     """What a model service adds: its model, its device and its queue."""
@@ -51,6 +57,11 @@ class ModelServiceSettings(ServerSettings):
     """Bytes of the messages that may wait; one takes up to twice its bytes of the front end's memory."""
     hang_timeout_seconds: float = Field(default=30.0, gt=0)
     """Seconds of one batch after which the model process counts as hung and is replaced."""
+
+    @property
+    def receive_bytes(self) -> int:
+        """Largest request that is taken: one that a gateway with the same settings took, and what it adds."""
+        return self.max_message_bytes + LABELS_BYTES
 
     def runtime(self) -> RuntimeOptions:
         """The part that the model process needs."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import grpc
 
+from shared.limits import LABELS_BYTES
 
-def message_limits(max_message_bytes: int) -> list[tuple[str, int]]:
-    """The options that raise gRPC's 4 MiB default of one end; both ends of every hop set them."""
+
+def message_limits(*, receive: int, send: int) -> list[tuple[str, int]]:
+    """The options that raise gRPC's 4 MiB default of one end, in bytes; both ends of every hop set them."""
     return [
-        ("grpc.max_receive_message_length", max_message_bytes),
-        ("grpc.max_send_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", receive),
+        ("grpc.max_send_message_length", send),
     ]
 
 
@@ -28,7 +30,7 @@ def _channel_options(max_message_bytes: int) -> list[tuple[str, int]]:
     is tried again every 0.1 to 0.5 s, so that its return is seen within the second.
     """
     return [
-        *message_limits(max_message_bytes),
+        *message_limits(receive=max_message_bytes, send=max_message_bytes + LABELS_BYTES),
         ("grpc.enable_retries", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),

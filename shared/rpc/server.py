@@ -74,7 +74,7 @@ class Server:
                 self._watches,
             ],
             options=[
-                *message_limits(settings.max_message_bytes),
+                *message_limits(receive=settings.receive_bytes, send=settings.max_message_bytes),
                 # A taken port is an error; by default two processes would share it silently.
                 ("grpc.so_reuseport", 0),
                 # Clients may ping every 5 s, and pings that piled up while this process got no CPU are no offence:

@@ -40,7 +40,7 @@ def error_details(error: CallError) -> list[Message]:
     if isinstance(error, InvalidArgumentError) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    elif isinstance(error, OverloadedError):
+    elif isinstance(error, OverloadedError) and error.retry_after_seconds > 0:
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))

@@ -139,6 +139,19 @@ async def test_message_over_the_limit_is_refused_and_the_server_lives(
     assert max(memory.extra_bytes().values()) < EXTRA_BYTES
 
 
+async def test_call_of_the_largest_size_reaches_the_service_with_the_labels_that_the_gateway_encoded(
+    platform: Platform, connect: Connect
+) -> None:
+    labels = [f"label {index}" for index in range(256)]
+    request = gateway_pb2.ClassifyImageRequest(images=[bytes(8 << 20)] * 7 + [b"x"], labels=labels)
+    request.images[7] = bytes((64 << 20) - request.ByteSize() - 2)  # its length takes three bytes more
+    assert request.ByteSize() == 64 << 20
+
+    end = await refusal(send(connect(platform.gateway), "gateway", request))
+
+    assert (end.reason, end.field) == (Reason.IMAGE_UNREADABLE.name, "images[0]")
+
+
 BAD_METADATA = [
     ("x-request-id", "x" * 129, ("129", "128")),
     ("diptych-caller", "x" * 129, ("129", "128")),

@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from shared.codes import Code, Reason
 from shared.errors import CALL_ERRORS, CallError, InvalidArgumentError, OverloadedError
-from shared.rpc.status import details_trailer, from_rpc_error, status_code
+from shared.rpc.status import details_trailer, error_details, from_rpc_error, status_code
 
 
 def arrived(error: CallError, trailer: tuple[tuple[str, str | bytes], ...] | None = None) -> CallError:
@@ -85,6 +85,13 @@ def test_code_and_message_are_enough_where_a_program_sends_no_details() -> None:
 
     assert isinstance(error, OverloadedError)
     assert (error.reason, error.retry_after_seconds) == (None, 0.0)
+
+
+def test_limit_of_grpc_itself_is_passed_on_without_a_time_to_come_back() -> None:
+    """With one, of 0 s, callers would try again what can never work."""
+    error = arrived(OverloadedError("received message larger than max"), ())
+
+    assert not any(isinstance(detail, error_details_pb2.RetryInfo) for detail in error_details(error))
 
 
 @pytest.mark.parametrize("letter", ["x", "猫", "🐈"])
