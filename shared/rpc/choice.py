@@ -20,7 +20,7 @@ def choose(loads: Sequence[ReplicaLoad], now: float, chance: random.Random | Non
     Comparing two random ones spreads load nearly as well as comparing all, and does not send every
     gateway to the same idle newcomer at once (Mitzenmacher, The Power of Two Choices, 2001).
     """
-    draw = (chance or _CHANCE).random
+    draw = chance.random if chance is not None else random.random
     one = int(draw() * len(loads))
     if len(loads) > 1:
         other = (one + 1 + int(draw() * (len(loads) - 1))) % len(loads)
@@ -47,6 +47,3 @@ def _better(loads: Sequence[ReplicaLoad], one: int, other: int, now: float) -> i
     if first_cost == second_cost:
         return one if first.chosen_at <= second.chosen_at else other
     return one if first_cost < second_cost else other
-
-
-_CHANCE = random.Random()

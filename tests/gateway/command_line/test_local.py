@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import signal
 import socket
@@ -13,14 +14,14 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from gateway.client import AsyncDiptych
-from gateway.command_line.local import SERVER_NAMES, LocalPlatform, choose_ports
+from gateway.command_line.local import SERVER_NAMES, LocalPlatform, Ports, choose_ports
 from gateway.command_line.processes import ProcessFailedError
 from gateway.command_line.up import playground_installed
 from shared.errors import ConfigurationError
@@ -99,9 +100,16 @@ def test_playground_has_the_port_after_the_gateways() -> None:
     assert choose_ports(0)["gateway"].web is None
 
 
+def _chosen_from_a_base(replicas: dict[str, int]) -> tuple[int, dict[str, Ports]]:
+    """A base from which every port is free, and the ports."""
+    while True:
+        base = random.randrange(20_000, 30_000)
+        with suppress(ConfigurationError):
+            return base, choose_ports(base, replicas=replicas)
+
+
 def test_replicas_have_ports_ten_above_each_other() -> None:
-    base = min(choose_ports(0)["gateway"].grpc, 65000)
-    ports = choose_ports(base, replicas={"classification": 3})
+    base, ports = _chosen_from_a_base({"classification": 3})
     found = [ports[name].grpc - base for name in ("classification", "classification-2", "classification-3")]
     assert found == [11, 21, 31]
     assert len(ports) == len(SERVER_NAMES) + 2
