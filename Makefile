@@ -14,7 +14,7 @@ demo: .venv/.services ## Start everything, paint a dozen prompts, describe the p
 	@.venv/bin/diptych demo --output out
 
 up: .venv/.services ## Start the platform on this machine, until Ctrl-C.
-	@.venv/bin/diptych up
+	@.venv/bin/diptych up || [ $$? -eq 130 ]
 
 test: .venv/.dev ## Run the tests; ARGS="..." goes to pytest.
 	.venv/bin/python -m pytest $(ARGS)
@@ -65,7 +65,7 @@ clean: ## Remove the environments and what runs left behind.
 
 .venv/.services: pyproject.toml constraints.txt | .venv/bin/python
 	@echo 'Installing Diptych and PyTorch into .venv: a minute or a few, nearly all of it downloads.'
-	@.venv/bin/python $(PIP_INSTALL) --editable '.[services,web]'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web]'
 	@touch $@
 
 .venv/.dev: .venv/.services

@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gateway.command_line import commands, up
 from gateway.command_line import demo as demonstration
@@ -25,6 +26,7 @@ def build() -> typer.Typer:
     cli = typer.Typer(
         name="diptych",
         help="Text becomes pictures, pictures become text, on your own machines.",
+        cls=_Commands,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -41,6 +43,19 @@ def build() -> typer.Typer:
     for entry in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
         _add_extension(cli, entry)
     return cli
+
+
+class _Commands(TyperGroup):
+    """The commands, where those of other packages are imported for what they say of themselves, in the help alone."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # typer names their types in private
+        for entry in entry_points(group=EXTENSIONS):
+            command = self.commands[entry.name]
+            try:
+                command.help = f"{entry.load().info.help} Needs the extras {_extras(entry)}."
+            except ImportError:
+                command.hidden = True
+        super().format_help(ctx, formatter)
 
 
 def _up(
@@ -81,21 +96,23 @@ def _demo(
     run(demonstration.demo(output, image or [], environment=environment, models=models))
 
 
+def _extras(entry: EntryPoint) -> str:
+    return ",".join(entry.extras) or "services,train"
+
+
 def _add_extension(cli: typer.Typer, entry: EntryPoint) -> None:
     @cli.command(
         entry.name,
-        help=f"Added by {entry.value}; `diptych {entry.name} --help` says more.",
         add_help_option=False,
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     )
     def extension(context: typer.Context) -> None:
-        try:
-            command: typer.Typer = entry.load()
-        except ImportError as error:
-            extras = f"diptych[{','.join(entry.extras) or 'services,train'}]"
-            fail(ConfigurationError(f"`diptych {entry.name}` cannot run: {error}; pip install '{extras}'"))
         signal.signal(signal.SIGINT, signal.default_int_handler)  # such a command has its own ways to end
         try:
+            command: typer.Typer = entry.load()
             command(args=context.args, prog_name=context.command_path)
+        except ImportError as error:  # as late as the command itself imports what it works with
+            install = f"pip install 'diptych[{_extras(entry)}]'"
+            fail(ConfigurationError(f"`diptych {entry.name}` cannot run: {error}; {install}"))
         except DiptychError as error:
             fail(error)

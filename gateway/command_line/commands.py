@@ -199,8 +199,10 @@ def encode(
 
 def replay(
     files: Annotated[
-        list[Path],
-        typer.Argument(exists=True, dir_okay=False, metavar="FILE...", help="PNG files that Diptych painted."),
+        list[str],
+        typer.Argument(
+            metavar="FILE|FOLDER|GLOB...", help="PNG files that Diptych painted; a folder stands for those in it."
+        ),
     ],
     prompt: Annotated[str | None, typer.Option(help="The prompt, for files that do not hold it.")] = None,
     address: Address = DEFAULT_ADDRESS,
@@ -209,7 +211,13 @@ def replay(
     retries: Retries = RETRIES,
 ) -> None:
     """Paint pictures again from what their files say, and compare the pixels."""
-    _run(lambda: replaying.replay(_gateway(address, timeout, retries, key), files, prompt=prompt))
+    _run(
+        lambda: replaying.replay(
+            _gateway(address, timeout, retries, key),
+            picture_inputs(files, sys.stdin.buffer, replaying.SUFFIXES),
+            prompt=prompt,
+        )
+    )
 
 
 def status(
@@ -217,6 +225,7 @@ def status(
         list[str] | None,
         typer.Argument(metavar="[HOST:PORT]...", help="Servers to ask themselves; else the gateway is asked for all."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = 10.0,
     key: Key = None,
@@ -224,8 +233,8 @@ def status(
 ) -> None:
     """Show which replicas serve, and with which model."""
     if servers:
-        console.run(health_report.server_statuses(servers))
-    _run(lambda: health_report.status(_gateway(address, timeout, retries, key), address))
+        console.run(health_report.server_statuses(servers, as_json=as_json))
+    _run(lambda: health_report.status(_gateway(address, timeout, retries, key), address, as_json=as_json))
 
 
 def capabilities(

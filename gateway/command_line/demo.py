@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.client import AsyncDiptych
+from gateway.client.files import read_picture
 from gateway.client.results import Stage
 from gateway.command_line.console import ExitCode, one_line, output
+from gateway.command_line.inputs import FIELD
 from gateway.command_line.local import GATEWAY, MODULES, LocalPlatform, choose_ports
 from gateway.command_line.pictures import (
     SHEET,
@@ -132,7 +135,7 @@ async def _paint(diptych: AsyncDiptych, prompt: str, seeds: Sequence[int], folde
 
 async def _describe(diptych: AsyncDiptych, exhibit: Exhibit) -> None:
     try:
-        image = exhibit.path.read_bytes()
+        image = await asyncio.to_thread(read_picture, exhibit.path, FIELD)
         for language in LANGUAGES:
             begin = time.perf_counter()
             [said] = await diptych.image_to_text(image, language=language, top_k=LABELS)

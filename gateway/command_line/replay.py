@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from gateway.client import AsyncDiptych
 from gateway.client.answers import provenance
 from gateway.client.results import Capabilities, Model, Provenance
 from gateway.command_line.console import ExitCode, exit_code, one_line, say, show
+from gateway.command_line.inputs import FIELD, PictureInput
 from gateway.png import pixel_sha256
 from gateway.provenance import read_provenance
 from shared.codes import Reason
-from shared.errors import CallError, ConfigurationError, DiptychError, FailedPreconditionError, UnavailableError
+from shared.errors import (
+    CallError,
+    ConfigurationError,
+    DiptychError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    UnavailableError,
+)
 
+SUFFIXES = {".png"}
+"""Of the files in a folder: only these hold what is needed."""
 DIGEST_CHARACTERS = 12
 PAINTERS = ("text", "generation")
 """The services that a picture comes from."""
@@ -22,7 +31,7 @@ WAITS = 10
 WAIT_SECONDS = 0.2
 
 
-async def replay(diptych: AsyncDiptych, files: Sequence[Path], *, prompt: str | None) -> ExitCode:
+async def replay(diptych: AsyncDiptych, files: Sequence[PictureInput], *, prompt: str | None) -> ExitCode:
     """Prints a line a file: `same picture`, `different picture`, or why it was not painted again.
 
     Args:
@@ -41,20 +50,20 @@ async def replay(diptych: AsyncDiptych, files: Sequence[Path], *, prompt: str | 
             try:
                 recorded = _recorded(file, prompt)
                 served = served or await _served(diptych)
-                _check_served(file, recorded, served)
-                same = await _paint_again(diptych, file, recorded, prompt)
+                _check_served(file.name, recorded, served)
+                same = await _paint_again(diptych, file.name, recorded, prompt)
             except (ConfigurationError, FailedPreconditionError) as error:
                 if len(files) == 1:
                     raise
                 say(f"error: {one_line(error)}", style="red")
                 worst = ExitCode.PARTLY
             except _AlteredError as error:
-                show(f"{file}: {error}")
+                show(f"{file.name}: {error}")
                 worst = ExitCode.PARTLY
             except CallError as error:
                 if len(files) == 1 or isinstance(error, UnavailableError):
                     raise
-                say(f"error: {file}: {one_line(error)} (exit code {exit_code(error)} alone)", style="red")
+                say(f"error: {file.name}: {one_line(error)} (exit code {exit_code(error)} alone)", style="red")
                 worst = ExitCode.PARTLY
             else:
                 worst = worst if same else ExitCode.PARTLY
@@ -65,12 +74,15 @@ class _AlteredError(DiptychError):
     """The file's pixels are not those that were painted."""
 
 
-def _recorded(file: Path, prompt: str | None) -> Provenance:
+def _recorded(source: PictureInput, prompt: str | None) -> Provenance:
     """What the file says of itself, checked against its own pixels."""
+    file = source.name
     try:
-        data = file.read_bytes()
+        data = source.read()
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from None
+    except InvalidArgumentError as error:
+        raise ConfigurationError(f"{file}: {str(error).replace(FIELD, 'the file')}") from None
     try:
         told = read_provenance(data)
         pixels = pixel_sha256(data) if told is not None else ""
@@ -103,7 +115,7 @@ async def _served(diptych: AsyncDiptych) -> Capabilities:
     return await diptych.capabilities()
 
 
-def _check_served(file: Path, recorded: Provenance, served: Capabilities) -> None:
+def _check_served(file: str, recorded: Provenance, served: Capabilities) -> None:
     """Refuses before anything is painted where it cannot be the same picture.
 
     Raises:
@@ -122,7 +134,7 @@ def _check_served(file: Path, recorded: Provenance, served: Capabilities) -> Non
             )
 
 
-async def _paint_again(diptych: AsyncDiptych, file: Path, recorded: Provenance, prompt: str | None) -> bool:
+async def _paint_again(diptych: AsyncDiptych, file: str, recorded: Provenance, prompt: str | None) -> bool:
     [again] = await diptych.text_to_image(
         recorded.prompt or prompt or "",
         seed=recorded.seed,

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -23,7 +24,7 @@ DIGEST_CHARACTERS = 12
 COLUMNS = ("service", "address", "health", "model", "version", "digest", "space")
 
 
-async def status(diptych: AsyncDiptych, address: str) -> ExitCode:
+async def status(diptych: AsyncDiptych, address: str, *, as_json: bool) -> ExitCode:
     """Prints a row a replica as the gateway sees it; UNAVAILABLE if a service has none that serves.
 
     Raises:
@@ -32,6 +33,26 @@ async def status(diptych: AsyncDiptych, address: str) -> ExitCode:
     async with diptych:
         with Console(stderr=True).status("asking"):
             found = await diptych.capabilities()
+    down = [each.name for each in found.services if not any(replica.serving for replica in each.replicas)]
+    if as_json:
+        _show_json(_status_entry(found, address, down))
+    else:
+        _show_status(found, address, down)
+    return ExitCode.OK if found.spaces and not down else ExitCode.UNAVAILABLE
+
+
+def _status_entry(found: Capabilities, address: str, down: Sequence[str]) -> dict[str, Any]:
+    return {
+        "gateway": {"address": address, "version": found.diptych_version},
+        "services": [
+            {"name": each.name, "replicas": [asdict(one) for one in each.replicas]} for each in found.services
+        ],
+        "spaces": found.spaces,
+        "down": down,
+    }
+
+
+def _show_status(found: Capabilities, address: str, down: Sequence[str]) -> None:
     table = Table(*COLUMNS, "queue", box=SIMPLE_HEAD)
     table.add_row("gateway", address, Text("serving", "green"), "", Text(found.diptych_version), "", "", "")
     for service in found.services:
@@ -40,15 +61,13 @@ async def status(diptych: AsyncDiptych, address: str) -> ExitCode:
         if not service.replicas:
             table.add_row(service.name, "", Text("no replica is known", "red"), "", "", "", "", "")
     output().print(table)
-    down = [each.name for each in found.services if not any(replica.serving for replica in each.replicas)]
     if down:
         show(f"down: {', '.join(down)}; calls that need it fail until a replica serves")
     elif not found.spaces:
         show("no joint space is served by all services; start models that were trained together")
-    return ExitCode.OK if found.spaces and not down else ExitCode.UNAVAILABLE
 
 
-async def server_statuses(addresses: Sequence[str]) -> ExitCode:
+async def server_statuses(addresses: Sequence[str], *, as_json: bool) -> ExitCode:
     """Prints a row a server, each asked itself; UNAVAILABLE if one of them does not serve.
 
     Raises:
@@ -58,11 +77,14 @@ async def server_statuses(addresses: Sequence[str]) -> ExitCode:
         check_address(address)
     with Console(stderr=True).status("asking"):
         found = await asyncio.gather(*(server_status(address) for address in addresses))
-    table = Table("server", *COLUMNS[2:], box=SIMPLE_HEAD)
-    for each in found:
-        words = (each.model, each.version, each.digest[:DIGEST_CHARACTERS], each.space)
-        table.add_row(each.address, _health(each.serving, each.reason), *(Text(word) for word in words))
-    output().print(table)
+    if as_json:
+        _show_json([asdict(each) for each in found])
+    else:
+        table = Table("server", *COLUMNS[2:], box=SIMPLE_HEAD)
+        for each in found:
+            words = (each.model, each.version, each.digest[:DIGEST_CHARACTERS], each.space)
+            table.add_row(each.address, _health(each.serving, each.reason), *(Text(word) for word in words))
+        output().print(table)
     return ExitCode.OK if all(each.serving for each in found) else ExitCode.UNAVAILABLE
 
 
@@ -75,10 +97,14 @@ async def capabilities(diptych: AsyncDiptych, *, as_json: bool) -> ExitCode:
     async with diptych:
         found = await diptych.capabilities()
     if as_json:
-        show(json.dumps(asdict(found), ensure_ascii=False, indent=2))
+        _show_json(asdict(found))
     else:
         output().print(_capabilities_table(found))
     return ExitCode.OK
+
+
+def _show_json(found: object) -> None:
+    show(json.dumps(found, ensure_ascii=False, indent=2))
 
 
 def _replica_cells(replica: Replica) -> tuple[Text | str, ...]:

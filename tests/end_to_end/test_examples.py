@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gateway.command_line.local import choose_ports
 from tests.end_to_end.conftest import Platform
 from tests.end_to_end.pictures import picture_file
 from tests.end_to_end.servers import REPOSITORY
@@ -86,9 +87,9 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def node(platform: Platform, node_folder: Path, tmp_path: Path) -> Run:
     """Runs a Node example."""
 
-    def run(name: str, *arguments: str, expected_code: int = 0) -> str:
+    def run(name: str, *arguments: str, expected_code: int = 0, address: str = platform.gateway.address) -> str:
         command = ["node", str(node_folder / name), *arguments]
-        return output(command, tmp_path, expected_code=expected_code, DIPTYCH_ADDRESS=platform.gateway.address)
+        return output(command, tmp_path, expected_code=expected_code, DIPTYCH_ADDRESS=address)
 
     return run
 
@@ -152,11 +153,11 @@ def test_python_finds_pictures_by_a_text(python: Run, tmp_path: Path) -> None:
 def test_node_paints_streams_and_takes_a_refusal_apart(node: Run, tmp_path: Path) -> None:
     told = node("text_to_image.mjs", "a cat")
 
-    assert "picture-7.png: 32 x 32, by tiny-generation" in told
-    assert format_and_size(tmp_path / "picture-7.png") == ("PNG", (32, 32))
+    assert "out/picture-7.png: 32 x 32, by tiny-generation" in told
+    assert format_and_size(tmp_path / "out" / "picture-7.png") == ("PNG", (32, 32))
     for index in range(4):
         assert f"stream-{index}.webp: seed {index + 1}\n" in told
-        assert format_and_size(tmp_path / f"stream-{index}.webp") == ("WEBP", (32, 32))
+        assert format_and_size(tmp_path / "out" / f"stream-{index}.webp") == ("WEBP", (32, 32))
     assert re.search(r"^refused: INVALID_ARGUMENT, FIELD_INVALID, field quality: quality is 80 ", told, re.MULTILINE)
 
 
@@ -175,6 +176,25 @@ def test_node_ends_with_1_and_the_reason_when_the_picture_is_none(node: Run, tmp
     told = node("image_to_text.mjs", "no.png", expected_code=1)
 
     assert re.search(r"^error: INVALID_ARGUMENT, IMAGE_UNREADABLE: images\[0\]: .* \(request [0-9a-f-]{36}\)$", told)
+
+
+def test_node_names_a_file_that_is_not_there(node: Run) -> None:
+    told = node("image_to_text.mjs", "nope.png", expected_code=1)
+
+    assert told == "error: ENOENT: no such file or directory, open 'nope.png'\n"
+
+
+@pytest.mark.parametrize("name", ["text_to_image.mjs", "image_to_text.mjs"])
+def test_node_says_that_no_gateway_answers(node: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "picture-7.png").write_bytes(picture_file())
+    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+
+    told = node(name, expected_code=1, address=nowhere)
+
+    assert told.startswith("error: UNAVAILABLE: No connection established")
+    assert told.endswith(f"is a gateway running at {nowhere}? start one: diptych up\n")
+    assert told.count("\n") == 2
 
 
 def test_lock_of_node_names_versions_and_digests_and_no_registry() -> None:

@@ -44,9 +44,26 @@ function metadata() {
   return entries;
 }
 
+// Runs a program to its end: an error is one line, and the exit code 1.
+export async function run(program) {
+  const gateway = connect();
+  try {
+    await program(gateway);
+  } catch (error) {
+    const { code, reason, message, requestId } = explain(error);
+    const told = [code, reason].filter(Boolean).join(', ');
+    console.error(`error: ${told && `${told}: `}${message}${requestId ? ` (request ${requestId})` : ''}`);
+    if (code === 'UNAVAILABLE' && !reason) console.error(`is a gateway running at ${address}? start one: diptych up`);
+    process.exitCode = 1;
+  } finally {
+    gateway.close();
+  }
+}
+
 // What a failed call says: code, message, the reason that programs may rely on, the field at fault,
 // and how long to wait before trying again.
 export function explain(error) {
+  if (error.code === undefined || !(error.code in grpc.status)) return { message: error.message }; // no call's, such as ENOENT
   const [packed] = error.metadata?.get('grpc-status-details-bin') ?? [];
   const details = packed ? definition['google.rpc.Status'].deserialize(packed).details : [];
   const detail = (type) => details.find((each) => each['@type'].endsWith(`/google.rpc.${type}`));

@@ -1,6 +1,6 @@
 """Describes pictures in two languages; a file that is no picture is named, and the others are described all the same.
 
-python gateway/examples/python/image_to_text.py pictures/picture-1.png pictures/picture-2.png
+python gateway/examples/python/image_to_text.py out/picture-1.png out/picture-2.png
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Finds the pictures of a folder that are nearest to a text: both are points of one space.
 
-python gateway/examples/python/search.py pictures 'a black cat'
+python gateway/examples/python/search.py out 'a black cat'
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Paints a text: four pictures, each written as soon as it is ready, and then the one of eight that fits the text best.
 
-python gateway/examples/python/text_to_image.py 'a black cat' --output pictures
+python gateway/examples/python/text_to_image.py 'a black cat' --output out
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ def main() -> None:
     """Runs the example."""
     parser = argparse.ArgumentParser(description="Paints a text.")
     parser.add_argument("prompt")
-    parser.add_argument("--output", type=Path, default=Path())
+    parser.add_argument("--output", type=Path, default=Path("out"))
     parser.add_argument("--address", default=DEFAULT_ADDRESS)
     arguments = parser.parse_args()
-    arguments.output.mkdir(exist_ok=True)
+    arguments.output.mkdir(parents=True, exist_ok=True)
 
     with Diptych(arguments.address, caller="example") as diptych:
         for _, picture in diptych.stream_text_to_image(arguments.prompt, seed=1, count=4):

@@ -1,6 +1,6 @@
 """Sorts pictures by labels of your own, which no model was trained for.
 
-python gateway/examples/python/zero_shot.py pictures/*.png --labels animal,vehicle,food
+python gateway/examples/python/zero_shot.py out/*.png --labels animal,vehicle,food
 """
 
 from __future__ import annotations

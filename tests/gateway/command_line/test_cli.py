@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import signal
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -139,12 +141,14 @@ def test_readme_lists_every_exit_code() -> None:
 class _Extensions:
     """Entry points as an installation would have them."""
 
-    greeting = typer.Typer()
+    greeting = typer.Typer(help="Say things.")
 
     @staticmethod
     @greeting.command()
-    def greet(name: str, loud: bool = False) -> None:
+    def greet(name: str, loud: bool = False, late: bool = False) -> None:
         """Say hello."""
+        if late:
+            importlib.import_module("no_such_package")
         typer.echo(f"hello {name}{'!' if loud else ''}")
 
 
@@ -164,6 +168,20 @@ def extensions(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_entry_point_becomes_a_sub_command_with_its_own_options() -> None:
     result = diptych("greet", "Ada", "--loud")
     assert (result.exit_code, result.stdout) == (0, "hello Ada!\n")
+
+
+@pytest.mark.usefixtures("extensions")
+def test_help_tells_what_an_entry_point_does_and_leaves_out_one_whose_package_is_missing() -> None:
+    told = diptych("--help", variables={"COLUMNS": "200"}).stdout
+    assert "Say things. Needs the extras services,train." in told
+    assert not re.search("^. train", told, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("extensions")
+def test_entry_point_that_imports_too_late_what_is_missing_says_what_to_install() -> None:
+    result = diptych("greet", "--late", "Ada")
+    assert result.exit_code == ExitCode.USAGE
+    assert "`diptych greet` cannot run: No module named 'no_such_package'; pip install" in result.stderr
 
 
 @pytest.mark.usefixtures("extensions")

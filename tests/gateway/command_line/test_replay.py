@@ -131,6 +131,25 @@ def test_several_files_are_each_told_and_one_that_cannot_be_tried_stops_no_other
     assert "file.png: not a PNG file" in result.stderr
 
 
+def test_missing_one_of_several_stops_no_other_and_a_folder_stands_for_its_png_files(
+    gateway: Running, painted: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"not looked at")
+    result = _replay(gateway, tmp_path / "none.png", tmp_path, f"{tmp_path}/*.png")
+    assert result.exit_code == ExitCode.PARTLY
+    assert result.stdout == f"{painted}: same picture\n"
+    assert result.stderr == f"error: {tmp_path}/none.png: no such file or folder\n"
+
+
+def test_only_file_that_is_missing_or_huge_is_wrong_usage(gateway: Running, tmp_path: Path) -> None:
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(1024**4)
+    for name, told in (("none.png", "no such file or folder"), ("huge.png", f"the file has {1024**4} bytes")):
+        result = _replay(gateway, tmp_path / name)
+        assert result.exit_code == ExitCode.USAGE
+        assert result.stderr.startswith(f"error: {tmp_path}/{name}: {told}")
+
+
 def test_no_gateway_ends_the_command(painted: Path) -> None:
     nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
     result = diptych("replay", painted, painted, "--address", nowhere, "--retries", 0)

@@ -35,11 +35,33 @@ def test_service_without_a_serving_replica_is_told_by_the_exit_code(fake_gateway
 async def test_servers_that_are_named_are_asked_themselves(capsys: pytest.CaptureFixture[str]) -> None:
     nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
     async with FakeReplica("text") as replica:
-        assert await server_statuses([replica.address]) is ExitCode.OK
+        assert await server_statuses([replica.address], as_json=False) is ExitCode.OK
         told = capsys.readouterr().out
         assert "serving" in told and "f" * 12 in told and "space-a" in told
-        assert await server_statuses([replica.address, nowhere]) is ExitCode.UNAVAILABLE
+        assert await server_statuses([replica.address, nowhere], as_json=False) is ExitCode.UNAVAILABLE
         assert "connection refused" in capsys.readouterr().out
+
+
+def test_status_as_json_has_every_replica_and_what_is_down(fake_gateway: Running) -> None:
+    result = diptych("status", "--json", "--address", fake_gateway.address)
+    assert result.exit_code == ExitCode.OK
+    told = json.loads(result.stdout)
+    assert told["gateway"] == {"address": fake_gateway.address, "version": "0.2.0"}
+    assert [each["name"] for each in told["services"]] == ["text", "classification", "generation", "captioning"]
+    assert [each["serving"] for each in told["services"][0]["replicas"]] == [True, False]
+    assert (told["spaces"], told["down"]) == (["space-a"], [])
+    fake_gateway.behaviour.serving = False
+    result = diptych("status", "--json", "--address", fake_gateway.address)
+    assert result.exit_code == ExitCode.UNAVAILABLE
+    assert len(json.loads(result.stdout)["down"]) == 4
+
+
+def test_named_servers_as_json(fake_gateway: Running) -> None:
+    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    result = diptych("status", nowhere, "--json")
+    assert result.exit_code == ExitCode.UNAVAILABLE
+    [told] = json.loads(result.stdout)
+    assert (told["address"], told["serving"], told["reason"]) == (nowhere, False, "connection refused")
 
 
 def test_named_server_that_is_down_has_its_exit_code() -> None:
