@@ -35,7 +35,7 @@ class Stage:
     queue_seconds: float
     inference_seconds: float
     batch_size: int
-    """Items in the batch, those of other callers included; 0, as the seconds, where the gateway remembered the answer."""
+    """Items in the batch, those of other callers included; 0, as the seconds, where the gateway remembered all."""
     elapsed_seconds: float
     """As the gateway saw it: the network and retries included."""
 
