@@ -14,7 +14,7 @@ demo: .venv/.services ## Start everything, paint a dozen prompts, describe the p
 	@.venv/bin/diptych demo --output out
 
 up: .venv/.services ## Start the platform on this machine, until Ctrl-C.
-	@.venv/bin/diptych up || [ $$? -eq 130 ]
+	@trap : INT; .venv/bin/diptych up; code=$$?; exit $$((code == 130 ? 0 : code))  # Ctrl-C is how it ends
 
 test: .venv/.dev ## Run the tests; ARGS="..." goes to pytest.
 	.venv/bin/python -m pytest $(ARGS)
