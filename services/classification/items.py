@@ -16,7 +16,7 @@ class ImageItem:
     top_k: int
     """Labels wanted, at least 1."""
     language: str
-    """One of the model's languages; of no account with `label_vectors`."""
+    """One of the model's languages, or empty: labels then have no names. Of no account with `label_vectors`."""
     include_encoding: bool
     label_vectors: tuple[bytes, ...] | None = None
     """The caller's labels as points of the model's space, float32, little-endian; None for the model's own classes.

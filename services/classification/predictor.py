@@ -92,7 +92,7 @@ class ClassificationPredictor:
     def _decode(self, item: ImageItem, labels: Tensor | Failure | None) -> NDArray[np.uint8] | Failure:
         if isinstance(labels, Failure):
             return labels
-        if labels is None and item.language not in self.info.languages:
+        if labels is None and item.language and item.language not in self.info.languages:
             message = f"language is {item.language!r}; the model has labels in {', '.join(self.info.languages)}"
             return Failure(reason=Reason.LANGUAGE_UNKNOWN, message=message)
         try:
@@ -136,4 +136,4 @@ class ClassificationPredictor:
         if item.label_vectors is not None:
             return LabelScore(id=str(index), text="", probability=probability)
         label = self.info.labels[index]
-        return LabelScore(id=label.id, text=label.texts[item.language], probability=probability)
+        return LabelScore(id=label.id, text=label.texts.get(item.language, ""), probability=probability)

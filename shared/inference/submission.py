@@ -72,16 +72,17 @@ def check_count(count: int, *, field: str, limit: int) -> None:
 
 
 def answer_language(requested: str, info: ModelInfo) -> str:
-    """The language to answer in.
+    """The language to answer in; where none is said, English, or else the model's first; empty if it has none.
 
     Raises:
         InvalidArgumentError: the model does not know it.
     """
-    language = requested or DEFAULT_LANGUAGE
-    if language not in info.languages:
-        message = f"language is {language!r}; the model knows {', '.join(info.languages)}"
+    if not requested:
+        return DEFAULT_LANGUAGE if DEFAULT_LANGUAGE in info.languages else next(iter(info.languages), "")
+    if requested not in info.languages:
+        message = f"language is {requested!r}; the model knows {', '.join(info.languages)}"
         raise InvalidArgumentError(message, reason=Reason.LANGUAGE_UNKNOWN, field="language")
-    return language
+    return requested
 
 
 def encoding_of_space(message: encoding_pb2.Encoding, info: ModelInfo, *, field: str) -> Encoding:

@@ -31,7 +31,9 @@ class GenerateCaptionRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     language: _builtins.str
-    """BCP 47 code of the captions' language, "en" or "zh" for the embedded model; empty means "en"."""
+    """BCP 47 code of the captions' language, "en" or "zh" for the embedded model; empty means "en", or
+    the first of a model that does not know it.
+    """
     candidates: _builtins.int
     """Different captions wanted a picture, up to 16; 0 means 1. One is written greedily, several by beam search."""
     @_builtins.property

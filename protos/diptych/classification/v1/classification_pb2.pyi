@@ -35,7 +35,9 @@ class ClassifyImageRequest(_message.Message):
     top_k: _builtins.int
     """Labels wanted a picture, the likeliest first; 0 means 5, and more than there are means all."""
     language: _builtins.str
-    """BCP 47 code of the labels' language, "en" or "zh" for the embedded model; empty means "en"."""
+    """BCP 47 code of the labels' language, "en" or "zh" for the embedded model; empty means "en", or
+    the first of a model that does not know it.
+    """
     include_encodings: _builtins.bool
     """Whether to return the pictures' encodings."""
     @_builtins.property

@@ -43,8 +43,8 @@ class GatewayService(Protocol):
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
     async def text_to_image(self, request: TextToImageRequest, ctx: RequestContext[TextToImageRequest, TextToImageResponse], /) -> TextToImageResponse:
         """
@@ -199,8 +199,8 @@ class GatewayServiceClient(ConnectClient):
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
     def __init__(
         self,
@@ -395,8 +395,8 @@ class GatewayServiceSync(Protocol):
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
     def text_to_image(self, request: TextToImageRequest, ctx: RequestContext[TextToImageRequest, TextToImageResponse], /) -> TextToImageResponse:
         """
@@ -549,8 +549,8 @@ class GatewayServiceClientSync(ConnectClientSync):
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
     def __init__(
         self,

@@ -299,7 +299,9 @@ class ImageToTextRequest(_message.Message):
     TOP_K_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     language: _builtins.str
-    """BCP 47 code of the language of captions and labels, "en" or "zh" for the embedded models; empty means "en"."""
+    """BCP 47 code of the language of captions and labels, "en" or "zh" for the embedded models; empty means
+    "en", or the first of a model that does not know it.
+    """
     top_k: _builtins.int
     """Labels wanted a picture; 0 means 5."""
     candidates: _builtins.int
@@ -399,7 +401,9 @@ class ClassifyImageRequest(_message.Message):
     top_k: _builtins.int
     """Labels wanted a picture. 0 means 5, or all of `labels`; more than there are means all."""
     language: _builtins.str
-    """BCP 47 code of the language of the model's own labels; empty means "en"."""
+    """BCP 47 code of the language of the model's own labels; empty means "en", or the first of a model that does not
+    know it.
+    """
     @_builtins.property
     def images(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """1 to 16 files, PNG, JPEG, WebP, GIF (first frame) or BMP; each at most 8 MiB, 16 megapixels, 8,192 a side;

@@ -30,8 +30,8 @@ class GatewayServiceStub:
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
 
     def __init__(self, channel):
@@ -82,8 +82,8 @@ class GatewayServiceServicer:
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
 
     def TextToImage(self, request, context):
@@ -187,8 +187,8 @@ class GatewayService:
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
 
     @staticmethod

@@ -31,8 +31,8 @@ class GatewayServiceStub:
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
 
     @_typing.overload
@@ -62,8 +62,8 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -89,8 +89,8 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Codes that every call can end with: INVALID_ARGUMENT (BadRequest details name field, value and limit),
     FAILED_PRECONDITION (`space` is not served), RESOURCE_EXHAUSTED (busy; RetryInfo says when to come back),
-    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED. ErrorInfo details
-    give each cause a fixed name. protos/README.md lists all.
+    DEADLINE_EXCEEDED, UNAVAILABLE (a model service is down; the message names it), CANCELLED, INTERNAL (a defect, or
+    what a model made is no number). ErrorInfo details give each cause a fixed name. protos/README.md lists all.
     """
 
     @_abc_1.abstractmethod
