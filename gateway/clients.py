@@ -19,7 +19,7 @@ from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
 from gateway.ports import ENCODE_TEXT, Answer
 from gateway.shared_calls import EqualRequest, SharedCalls
 from shared.codes import Code, Reason
-from shared.errors import FailedPreconditionError, InternalError, UnavailableError
+from shared.errors import CALL_ERRORS, FailedPreconditionError, InternalError, OverloadedError, UnavailableError
 from shared.metrics import DownstreamMetrics
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.status import from_rpc_error
@@ -266,6 +266,7 @@ def translated_errors(service: str) -> Iterator[None]:
             raise UnavailableError(message, reason=Reason.NOT_SERVING) from None
         if error.code is Code.UNIMPLEMENTED:
             raise InternalError(f"{message}; is its target another service?", reason=Reason.DEFECT) from None
-        error.args = (message,)
-        error.reason = error.reason or _REASONS_OF_GRPC.get(error.code)
-        raise error from None
+        reason = error.reason or _REASONS_OF_GRPC.get(error.code)
+        if isinstance(error, OverloadedError):
+            raise OverloadedError(message, reason=reason, retry_after_seconds=error.retry_after_seconds) from None
+        raise CALL_ERRORS[error.code](message, reason=reason) from None

@@ -25,7 +25,9 @@ def renamed_fields(names: Mapping[str, str], *, offset: int = 0) -> Iterator[Non
             if error.field == theirs or error.field.startswith((f"{theirs}[", f"{theirs}.")):
                 rest = error.field.removeprefix(theirs)
                 field = ours + re.sub(r"^\[(\d+)\]", lambda found: f"[{int(found[1]) + offset}]", rest)
-                message = str(error).replace(error.field, field)
+                message = str(error)
+                if message.startswith(error.field):  # elsewhere the same letters may be the caller's own words
+                    message = field + message.removeprefix(error.field)
                 raise InvalidArgumentError(message, reason=error.reason, field=field) from None
         raise
 

@@ -85,10 +85,32 @@ async def classify_by_labels(stub: GatewayStub) -> Stages:
     return list((await stub.ClassifyImage(request, timeout=CALL_SECONDS)).stages)
 
 
+async def classify(stub: GatewayStub) -> Stages:
+    request = gateway_pb2.ClassifyImageRequest(images=[PICTURE])
+    return list((await stub.ClassifyImage(request, timeout=CALL_SECONDS)).stages)
+
+
+async def encode_text(stub: GatewayStub) -> Stages:
+    request = gateway_pb2.EncodeTextRequest(texts=["a cat", "a dog"])
+    return list((await stub.EncodeText(request, timeout=CALL_SECONDS)).stages)
+
+
+async def encode_image(stub: GatewayStub) -> Stages:
+    request = gateway_pb2.EncodeImageRequest(images=[PICTURE])
+    return list((await stub.EncodeImage(request, timeout=CALL_SECONDS)).stages)
+
+
 Flow = Callable[["GatewayStub"], Awaitable[Stages]]
 FLOWS: tuple[Flow, ...] = (
-    paint, paint_and_choose, stream, describe, classify_by_labels
-)  # fmt: skip
+    paint,
+    paint_and_choose,
+    stream,
+    describe,
+    classify,
+    classify_by_labels,
+    encode_text,
+    encode_image,
+)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from diptych.gateway.v1 import gateway_pb2
 from gateway.settings import SERVICES, GatewaySettings
 from shared.codes import Reason
 from shared.errors import (
+    MESSAGE_BYTES,
     CallError,
     DeadlineExceededError,
     InternalError,
@@ -133,6 +134,13 @@ async def test_internal_error_names_the_service(platform: Platform) -> None:
     error = await _image_to_text(platform)
     assert isinstance(error, InternalError)
     assert str(error) == "captioning: the model returned NaN"
+
+
+async def test_message_stays_short_with_the_services_name(platform: Platform) -> None:
+    platform.captioning[0].behaviour.error = lambda: InternalError("猫" * 10_000)
+    error = await _image_to_text(platform)
+    assert str(error).startswith("captioning: 猫")
+    assert len(str(error).encode()) <= MESSAGE_BYTES
 
 
 async def test_target_that_is_another_service_is_our_defect(platform: Platform) -> None:

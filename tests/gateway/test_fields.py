@@ -24,6 +24,12 @@ def test_field_paths_are_renamed_whole(theirs: str, ours: str) -> None:
     assert (caught.value.field, str(caught.value)) == (ours, f"{ours} is wrong")
 
 
+def test_only_the_name_at_the_beginning_of_the_message_is_renamed() -> None:
+    with pytest.raises(InvalidArgumentError) as caught, renamed_fields({"texts[0]": "prompt"}):
+        raise InvalidArgumentError("texts[0]: 'texts[0] of mine' is blank", field="texts[0]")
+    assert str(caught.value) == "prompt: 'texts[0] of mine' is blank"
+
+
 def test_field_of_a_later_part_gets_its_place_in_the_whole() -> None:
     with pytest.raises(InvalidArgumentError) as caught, renamed_fields({"texts": "labels"}, offset=64):
         raise InvalidArgumentError("texts[6] is blank", reason=Reason.FIELD_MISSING, field="texts[6]")
