@@ -18,6 +18,7 @@ from tests.benchmarks.load.generator import REPOSITORY
 from tests.benchmarks.load.processes import busy_seconds
 
 TURN_SECONDS = 0.1
+SIZES = (8, 16, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +37,14 @@ def measure(task: str, precision: str, threads: int, seconds: float) -> BareLoop
 
     module = MODULES[task]
     run = module.load(precision, threads)
-    sizes = [size for size in (8, 16, 32) if size <= module.max_batch_size]
-    batches = {size: [module.make_input(number) for number in range(size)] for size in sizes}
-    items, spent = dict.fromkeys(sizes, 0), dict.fromkeys(sizes, 0.0)
-    for size in sizes:
+    batches = {size: [module.make_input(number) for number in range(size)] for size in SIZES}
+    items, spent = dict.fromkeys(SIZES, 0), dict.fromkeys(SIZES, 0.0)
+    for size in SIZES:
         run(batches[size])
     before = busy_seconds() - time.process_time()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        for size in sizes:
+        for size in SIZES:
             begin = time.perf_counter()
             while time.perf_counter() < begin + TURN_SECONDS:
                 run(batches[size])
@@ -52,7 +52,7 @@ def measure(task: str, precision: str, threads: int, seconds: float) -> BareLoop
             spent[size] += time.perf_counter() - begin
     others = busy_seconds() - time.process_time() - before
     return BareLoop(
-        items_per_second={str(size): round(items[size] / spent[size], 2) for size in sizes},
+        items_per_second={str(size): round(items[size] / spent[size], 2) for size in SIZES},
         others_cpu=round(max(0.0, others) / sum(spent.values()), 3),
     )
 

@@ -18,9 +18,7 @@ ITEM_SECONDS = 0.005
 class SimulatedPredictor:
     """Answers each text with the same vector after the time that its batch takes."""
 
-    info = ModelInfo(
-        name="simulated-text", version="1", digest="0" * 64, space=SPACE, bucket_sizes=(1, 2, 4, 8, 16, 32)
-    )
+    info = ModelInfo(name="simulated-text", version="1", digest="0" * 64, space=SPACE, bucket_sizes=(1, 2, 4, 8, 16))
     device = "cpu asleep"
 
     def warmup(self) -> None:
