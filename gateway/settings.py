@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -26,6 +27,13 @@ def _check_targets(text: str) -> str:
     return text
 
 
+def _check_names(text: str) -> str:
+    for name in filter(None, map(str.strip, text.split(","))):
+        if not re.fullmatch(r"[\w.-]+|\[[\da-fA-F:.]+\]", name):
+            raise ValueError(f"{name} is no host name; give it without scheme, port and path")
+    return text
+
+
 Targets = Annotated[str, AfterValidator(_check_targets)]
 """A comma-separated list of `host:port` and `dns:///name:port`."""
 
@@ -37,6 +45,8 @@ class GatewaySettings(ServerSettings):
     """Port of gRPC; 0 takes a free one and logs it."""
     web_port: int | None = Field(default=None, ge=0, le=65535)
     """Port of the playground over HTTP; off when not set; 0 takes a free one and logs it."""
+    web_names: Annotated[str, AfterValidator(_check_names)] = ""
+    """Names of the playground besides `localhost` and `DIPTYCH_HOST`, such as `pictures.example`; comma-separated."""
     text_targets: Targets = "127.0.0.1:50061"
     """Replicas of text encoding: `host:port` or `dns:///name:port` (every address of the name), comma-separated."""
     classification_targets: Targets = "127.0.0.1:50062"
@@ -73,6 +83,10 @@ class GatewaySettings(ServerSettings):
     def targets(self, service: str) -> tuple[str, ...]:
         """The targets of one of `SERVICES`."""
         return parse_targets(str(getattr(self, f"{service}_targets")))
+
+    def further_web_names(self) -> frozenset[str]:
+        """The names of `web_names`, in lower case."""
+        return frozenset(filter(None, map(str.strip, self.web_names.lower().split(","))))
 
     def pool_options(self) -> PoolOptions:
         """How the pools of replicas behave."""

@@ -123,7 +123,7 @@ def _added(settings: type[ServerSettings]) -> list[Row]:
 
 def _told_default(default: str) -> str:
     """Paths of this checkout are told from its root."""
-    if default == "None":
+    if default in ("None", ""):
         return "not set"
     return default if default == "required" else f"`{default.removeprefix(f'{REPOSITORY}/')}`"
 

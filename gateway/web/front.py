@@ -13,7 +13,8 @@ import uvicorn
 from diptych.gateway.v1 import gateway_pb2_grpc
 from gateway.settings import GatewaySettings
 from gateway.web.calls import PATH, connect_application
-from gateway.web.site import Site, names_for, page_assets
+from gateway.web.names import names_for
+from gateway.web.site import Site, page_assets
 from shared.errors import ConfigurationError
 from shared.rpc.handling import CallHandling
 
@@ -44,7 +45,7 @@ async def web_front(
         ConfigurationError: the port is taken, or the address is none of this machine's.
     """
     calls = connect_application(servicer, handling, max_message_bytes=settings.max_message_bytes)
-    site = Site(page_assets(grpc_port=grpc_port), calls, PATH, names_for(settings.host))
+    site = Site(page_assets(grpc_port=grpc_port), calls, PATH, names_for(settings.host, settings.further_web_names()))
     listener = _listen(settings.host, settings.web_port or 0)
     config = uvicorn.Config(
         site,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.web.names import Names
 from shared.codes import Reason
 from shared.version import diptych_version
 
@@ -38,7 +39,9 @@ SECURITY_HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+_GRPC = re.compile(r"application/grpc(?![\w-])", re.IGNORECASE)
+"""gRPC itself, in whatever codec; not gRPC-Web."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +85,10 @@ class Site:
         assets: by path; no other path is answered.
         calls: the application for paths that begin with `calls_path`.
         calls_path: `/package.Service/`.
-        names: the names that a request's Host may have, in lower case; None for any.
+        names: what a request's Host may be.
     """
 
-    def __init__(
-        self, assets: Mapping[str, Asset], calls: Application, calls_path: str, names: frozenset[str] | None
-    ) -> None:
+    def __init__(self, assets: Mapping[str, Asset], calls: Application, calls_path: str, names: Names) -> None:
         self._assets = assets
         self._calls = calls
         self._calls_path = calls_path
@@ -100,35 +101,20 @@ class Site:
         headers = _headers(scope)
         if headers is None:
             await _answer(send, 400, b"a header is not UTF-8\n")
-        elif self._names is not None and _name(headers.get("host", "")) not in self._names:
-            # Another name for this address is another site's: with DNS rebinding its pages could call us.
-            await _answer(send, 403, b"this address answers to the names localhost, 127.0.0.1 and [::1] only\n")
+        elif headers.get("host", "") not in self._names:
+            told = f"this address answers to {self._names}; DIPTYCH_WEB_NAMES adds names\n"
+            await _answer(send, 403, told.encode())
         elif scope["path"].startswith(self._calls_path):
-            await self._calls(scope, receive, send)
+            if _GRPC.match(headers.get("content-type", "")):  # needs trailers, which HTTP/1.1 servers do not send
+                await _answer(send, 415, b"gRPC has another port; this one takes Connect and gRPC-Web\n")
+            else:
+                await self._calls(scope, receive, send)
         elif scope["path"] not in self._assets:
             await _answer(send, 404, b"not found\n")
         elif scope["method"] not in ("GET", "HEAD"):
             await _answer(send, 405, b"GET or HEAD\n", (b"allow", b"GET, HEAD"))
         else:
             await _send_asset(self._assets[scope["path"]], headers, send)
-
-
-def names_for(host: str) -> frozenset[str] | None:
-    """The names to answer to when listening on `host`: those of this machine on loopback, any elsewhere."""
-    if host.lower() == "localhost":
-        return LOOPBACK_NAMES
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    told = f"[{address}]" if address.version == 6 else str(address)
-    return LOOPBACK_NAMES | {told} if address.is_loopback else None
-
-
-def _name(host: str) -> str:
-    """The name of a Host header, without the port."""
-    end = host.find("]") + 1 if host.startswith("[") else host.find(":")
-    return (host if end <= 0 else host[:end]).lower()
 
 
 def _headers(scope: Scope) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from gateway.web.site import FOLDER, names_for
+from gateway.web.site import FOLDER
 
 
 def test_nothing_comes_from_elsewhere() -> None:
@@ -23,12 +23,6 @@ def test_files_of_the_page_are_short() -> None:
 def test_no_script_makes_markup_of_text() -> None:
     sinks = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function")
     assert [file.name for file in FOLDER.glob("*.js") if sinks.search(file.read_text("utf-8"))] == []
-
-
-def test_loopback_addresses_are_known_as_such() -> None:
-    assert names_for("::1") == names_for("localhost") == frozenset({"localhost", "127.0.0.1", "[::1]"})
-    assert names_for("127.0.0.9") == frozenset({"localhost", "127.0.0.1", "127.0.0.9", "[::1]"})
-    assert names_for("0.0.0.0") is names_for("::") is names_for("10.0.0.7") is names_for("gateway.local") is None
 
 
 def test_gateway_without_a_playground_loads_none_of_it() -> None:

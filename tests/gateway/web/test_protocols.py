@@ -184,6 +184,21 @@ async def test_form_of_another_site_is_no_call(playground: Playground) -> None:
     assert playground.platform.text[0].calls == []
 
 
+@pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto", "Application/gRPC; x=y"])
+async def test_grpc_itself_is_told_to_go_to_its_port(
+    playground: Playground, content_type: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await ask(
+        playground,
+        SERVICE + "GetCapabilities",
+        method="POST",
+        headers={"content-type": content_type},
+        body=bytes(5),
+    )
+    assert (answer.status, b"gRPC has another port" in answer.body) == (415, True)
+    assert caplog.records == []
+
+
 async def test_headers_become_the_context_of_the_call(playground: Playground) -> None:
     answer = await ask_json(
         playground, "TextToImage", CAT, x_request_id="req-9", diptych_caller="tester", diptych_priority="batch"

@@ -89,9 +89,26 @@ async def test_another_name_for_loopback_is_refused(playground: Playground, name
         assert (await ask(playground, path, headers={"host": name})).status == 403
 
 
-async def test_server_on_all_addresses_answers_to_any_name() -> None:
-    async with running_playground(host="0.0.0.0") as playground:
-        assert (await ask(playground, "/", headers={"host": "pictures.example"})).status == 200
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("localhost:50052", 200),
+        ("10.0.0.7:50052", 200),  # an address cannot be rebound
+        ("[2001:db8::7]", 200),
+        ("Pictures.example:50052", 200),
+        ("evil.example", 403),
+        ("10.0.0.7.evil.example", 403),
+        ("", 403),
+    ],
+)
+async def test_server_on_all_addresses_answers_to_addresses_and_to_names_that_it_was_told(
+    name: str, status: int
+) -> None:
+    async with running_playground(host="0.0.0.0", web_names="other.example, Pictures.example") as playground:
+        answer = await ask(playground, "/", headers={"host": name})
+    assert answer.status == status
+    if status == 403:
+        assert b"any IP address; DIPTYCH_WEB_NAMES adds names" in answer.body
 
 
 async def test_header_that_is_no_text_is_refused(playground: Playground) -> None:
