@@ -26,8 +26,8 @@ class Module:
     make_input: Callable[[int], Any]
     """The input of a number; no two are alike."""
     max_batch_size: int = 16
-    """Of every server alike. A loop over batches of 32 is 5 to 25 % slower, for glibc hands their memory back after each
-    and its pages are touched anew; only T in bf16 gains 4 %."""
+    """Of every server alike. A loop over batches of 32 is 5 to 25 % slower, for glibc hands their memory back after
+    each and its pages are touched anew; only T in bf16 gains 4 %."""
 
 
 MODULES = {
