@@ -50,7 +50,6 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
         generator, captioner = ImageGeneratorClient(generation, metrics), CaptionerClient(captioning, metrics)
         cache = EncodingCache(settings.encoding_cache_bytes, EncodingCacheMetrics(registry))
         servicer = GatewayServicer(
-            settings,
             encoder=CachedTextEncoder(encoder, cache),
             classifier=classifier,
             generator=generator,

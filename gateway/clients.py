@@ -99,6 +99,10 @@ class ServiceClient(Generic[StubT]):
             for each in self._pool.replicas()
         ]
 
+    def watches(self) -> Mapping[str, int]:
+        """By address how often its health was watched anew."""
+        return {each.address: each.watches for each in self._pool.replicas()}
+
     def models(self) -> list[model_pb2.Model]:
         """The models that serve at present, one a replica."""
         return [each.model for each in self._pool.replicas() if each.serving and each.model is not None]

@@ -32,6 +32,8 @@ class Painting:
     """Whether the prompt goes into provenance, and with it into files."""
     space: str = ""
     """The only joint space to work in; empty is any."""
+    counted: str = "seeds"
+    """The field by which the caller said how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class Painters:
         self, painting: Painting, encoded: EncodedPrompt, seeds: Sequence[int]
     ) -> Answer[generation_pb2.GenerateImageResponse]:
         """One picture a seed, in the space of the encoding."""
-        with renamed_fields({"encoding": "prompt"}):
+        with renamed_fields({"encoding": "prompt", "seeds": painting.counted}):
             return await self.generator.generate_image(
                 encoded.message.encodings[0], seeds=seeds, file_format=painting.format, quality=painting.quality
             )

@@ -55,6 +55,9 @@ class ServiceDirectory(ModelService, Protocol):
     def replicas(self) -> Sequence[gateway_pb2.Replica]:
         """Every known replica, by address."""
 
+    def watches(self) -> Mapping[str, int]:
+        """By address how often its health was watched anew, as after each restart: what was known of it is then old."""
+
     async def capabilities(self, address: str, *, timeout_seconds: float) -> model_pb2.ModelCapabilities:
         """What the model of one replica can do, as the replica says."""
 

@@ -11,7 +11,6 @@ from gateway import flows, validation
 from gateway.capabilities import Capabilities
 from gateway.painting import Painters
 from gateway.ports import Captioner, ImageClassifier, ImageGenerator, TextEncoder
-from gateway.settings import GatewaySettings
 
 
 def draw_seed() -> int:
@@ -27,7 +26,6 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
 
     def __init__(
         self,
-        settings: GatewaySettings,
         *,
         encoder: TextEncoder,
         classifier: ImageClassifier,
@@ -36,7 +34,6 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         capabilities: Capabilities,
         draw_seed: Callable[[], int] = draw_seed,
     ) -> None:
-        self._limits = settings
         self._encoder = encoder
         self._classifier = classifier
         self._captioner = captioner
@@ -48,14 +45,14 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.TextToImageRequest, context: object
     ) -> gateway_pb2.TextToImageResponse:
         """Paints pictures of a text. Seeds are drawn here, so that a retry downstream is the same picture."""
-        painting = validation.painting(request, self._limits, self._draw_seed)
+        painting = validation.painting(request, self._capabilities.limits(), self._draw_seed)
         return await flows.text_to_image(painting, self._painters)
 
     async def StreamTextToImage(
         self, request: gateway_pb2.StreamTextToImageRequest, context: object
     ) -> AsyncIterator[gateway_pb2.StreamTextToImageResponse]:
         """The same, each picture as soon as it is ready; closing the generator ends what is under way."""
-        painting = validation.painting(request, self._limits, self._draw_seed)
+        painting = validation.painting(request, self._capabilities.limits(), self._draw_seed)
         async with aclosing(flows.stream_text_to_image(painting, self._painters)) as pictures:
             async for picture in pictures:
                 yield picture
@@ -64,11 +61,12 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.ImageToTextRequest, context: object
     ) -> gateway_pb2.ImageToTextResponse:
         """Describes pictures in words."""
+        limits = self._capabilities.limits()
         return await flows.image_to_text(
-            validation.images(request.images, self._limits),
+            validation.images(request.images, limits),
             language=request.language,
             top_k=request.top_k,
-            candidates=validation.caption_candidates(request.candidates, self._limits),
+            candidates=validation.caption_candidates(request.candidates, limits),
             classifier=self._classifier,
             captioner=self._captioner,
         )
@@ -77,14 +75,15 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.ClassifyImageRequest, context: object
     ) -> gateway_pb2.ClassifyImageResponse:
         """Names what is on pictures, out of the model's classes or of the caller's labels."""
-        images = validation.images(request.images, self._limits)
-        if labels := validation.labels(request.labels, self._limits):
+        limits = self._capabilities.limits()
+        images = validation.images(request.images, limits)
+        if labels := validation.labels(request.labels, limits):
             return await flows.classify_image_by_labels(
                 images,
                 labels,
                 language=request.language,
                 top_k=request.top_k,
-                texts_a_call=self._limits.max_texts,
+                texts_a_call=limits.texts,
                 encoder=self._encoder,
                 classifier=self._classifier,
             )
@@ -96,7 +95,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.EncodeTextRequest, context: object
     ) -> gateway_pb2.EncodeTextResponse:
         """Encodes texts as points of the joint text-image space."""
-        texts = validation.texts(request.texts, self._limits)
+        texts = validation.texts(request.texts, self._capabilities.limits())
         return await flows.encode_text(texts, space=request.space, encoder=self._encoder)
 
     async def EncodeImage(
@@ -104,7 +103,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.EncodeImageResponse:
         """Encodes pictures as points of the joint text-image space."""
         return await flows.encode_image(
-            validation.images(request.images, self._limits),
+            validation.images(request.images, self._capabilities.limits()),
             include_tokens=request.include_tokens,
             space=request.space,
             classifier=self._classifier,

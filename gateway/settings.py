@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from shared.errors import ConfigurationError
+from shared.limits import IMAGE_BYTES
 from shared.rpc.replica_pool import PoolOptions
 from shared.rpc.resolver import parse_targets
 from shared.settings import ServerSettings
@@ -70,15 +71,15 @@ class GatewaySettings(ServerSettings):
     max_prompt_characters: int = Field(default=500, ge=1)
     """Longest prompt or text, in Unicode code points."""
     max_texts: int = Field(default=64, ge=1)
-    """Most texts of one EncodeText."""
+    """Most texts of one EncodeText; fewer where the text service takes fewer."""
     max_images: int = Field(default=16, ge=1)
-    """Most pictures of one call, sent or painted; so of seeds and candidates."""
+    """Most pictures of one call, sent or painted; so of seeds and candidates. Fewer where a service takes fewer."""
     max_labels: int = Field(default=256, ge=1)
     """Most labels of the caller's own in one ClassifyImage."""
-    max_caption_candidates: int = Field(default=16, ge=1)
+    max_caption_candidates: int = Field(default=16, ge=1, le=16)
     """Most captions a picture of one ImageToText."""
-    max_image_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
-    """Largest picture file, in bytes; its sides and pixels are checked where it is decoded."""
+    max_image_bytes: int = Field(default=IMAGE_BYTES, ge=1, le=IMAGE_BYTES)
+    """Largest picture file, in bytes, at most 8 MiB; its sides and pixels are checked where it is decoded."""
 
     def targets(self, service: str) -> tuple[str, ...]:
         """The targets of one of `SERVICES`."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import image_pb2
 from gateway.painting import Painting
-from gateway.settings import GatewaySettings
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
 
@@ -20,10 +19,10 @@ MAX_QUALITY = 100
 LOSSLESS = (image_pb2.IMAGE_FORMAT_UNSPECIFIED, image_pb2.IMAGE_FORMAT_PNG)
 
 
-def painting(request: PaintingRequest, limits: GatewaySettings, draw: Callable[[], int]) -> Painting:
+def painting(request: PaintingRequest, limits: gateway_pb2.Limits, draw: Callable[[], int]) -> Painting:
     """What to paint, with seeds drawn from `draw` where the caller gave none."""
     prompt = text(request.prompt, "prompt", limits)
-    _check_counts(request, limits.max_images)
+    _check_counts(request, limits.images)
     _check_coding(request)
     wanted, candidates = request.image_count, request.candidates
     seeds: Sequence[int] = request.seeds
@@ -38,6 +37,7 @@ def painting(request: PaintingRequest, limits: GatewaySettings, draw: Callable[[
         quality=request.quality,
         embed_prompt=request.embed_prompt if request.HasField("embed_prompt") else True,
         space=request.space,
+        counted="seeds" if request.seeds else "candidates" if candidates else "image_count",
     )
 
 
@@ -74,9 +74,9 @@ def _check_coding(request: PaintingRequest) -> None:
         raise _refusal(message, Reason.FIELD_INVALID, "quality")
 
 
-def text(value: str, field: str, limits: GatewaySettings) -> str:
+def text(value: str, field: str, limits: gateway_pb2.Limits) -> str:
     """A prompt, a text or a label: 1 code point to the limit, not all blank."""
-    limit = limits.max_prompt_characters
+    limit = limits.prompt_characters
     if not value:
         raise _refusal(f"{field} is empty; it must have 1 to {limit} characters", Reason.FIELD_MISSING, field)
     if len(value) > limit:
@@ -86,39 +86,39 @@ def text(value: str, field: str, limits: GatewaySettings) -> str:
     return value
 
 
-def texts(values: Sequence[str], limits: GatewaySettings) -> Sequence[str]:
+def texts(values: Sequence[str], limits: gateway_pb2.Limits) -> Sequence[str]:
     """The texts of EncodeText."""
-    _check_number(len(values), limits.max_texts, "texts")
+    _check_number(len(values), limits.texts, "texts")
     for index, value in enumerate(values):
         text(value, f"texts[{index}]", limits)
     return values
 
 
-def labels(values: Sequence[str], limits: GatewaySettings) -> Sequence[str]:
+def labels(values: Sequence[str], limits: gateway_pb2.Limits) -> Sequence[str]:
     """The caller's own labels; none is no fault."""
     if values:
-        _check_number(len(values), limits.max_labels, "labels")
+        _check_number(len(values), limits.labels, "labels")
     for index, value in enumerate(values):
         text(value, f"labels[{index}]", limits)
     return values
 
 
-def images(values: Sequence[bytes], limits: GatewaySettings) -> Sequence[bytes]:
+def images(values: Sequence[bytes], limits: gateway_pb2.Limits) -> Sequence[bytes]:
     """Image files: their number and sizes; their contents are checked where they are decoded."""
-    _check_number(len(values), limits.max_images, "images")
+    _check_number(len(values), limits.images, "images")
     for index, value in enumerate(values):
         field = f"images[{index}]"
         if not value:
             raise _refusal(f"{field} is empty; send a picture file's bytes", Reason.FIELD_MISSING, field)
-        if len(value) > limits.max_image_bytes:
-            message = f"{field} has {len(value)} bytes; the limit is {limits.max_image_bytes}"
+        if len(value) > limits.image_bytes:
+            message = f"{field} has {len(value)} bytes; the limit is {limits.image_bytes}"
             raise _refusal(message, Reason.IMAGE_TOO_LARGE, field)
     return values
 
 
-def caption_candidates(value: int, limits: GatewaySettings) -> int:
+def caption_candidates(value: int, limits: gateway_pb2.Limits) -> int:
     """Captions wanted a picture; 0 is the service's default."""
-    limit = limits.max_caption_candidates
+    limit = limits.caption_candidates
     if value > limit:
         raise _refusal(f"candidates is {value}; the limit is {limit}", Reason.TOO_MANY_ITEMS, "candidates")
     return value

@@ -48,6 +48,8 @@ class Behaviour:
     """GetModel calls that arrived."""
     languages: tuple[str, ...] = ("en", "zh")
     """Of captions and labels."""
+    max_items: int = 64
+    """A call, as GetModel tells."""
     calls: list[Seen] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -88,7 +90,7 @@ class Behaviour:
         """What GetModel tells; it is noted as a call, and delayed, like any."""
         self.asked += 1
         await asyncio.sleep(self.delay_seconds)
-        return model_pb2.ModelCapabilities(model=self.model(), max_items=16, **more)
+        return model_pb2.ModelCapabilities(model=self.model(), max_items=self.max_items, **more)
 
     def encoding(self, value: float, tokens: bytes = b"") -> encoding_pb2.Encoding:
         """A point with one coordinate."""

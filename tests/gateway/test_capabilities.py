@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 
+import grpc
 import pytest
 
 from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import image_pb2, model_pb2
 from gateway.settings import SERVICES, GatewaySettings
+from shared.codes import Reason
+from shared.errors import InvalidArgumentError
+from shared.rpc.status import from_rpc_error
 from shared.version import diptych_version
 from tests.gateway.behaviour import Behaviour
 from tests.gateway.fake_platform import Platform, running_platform
@@ -137,3 +141,61 @@ async def test_spaces_are_only_those_that_every_service_serves(names: list[str])
     only = {name: [Behaviour(space="space-b")] for name in names}
     async with running_platform(None, **{**both, **only}) as platform:
         assert list((await _all_serve(platform)).spaces) == ["space-b"]
+
+
+async def test_a_replica_that_was_restarted_is_asked_again() -> None:
+    async with running_platform(text=[Behaviour(max_items=32)]) as platform:
+        [before] = _service(await _all_serve(platform), "text").models
+        await platform.text[0].kill()
+        platform.text[0].behaviour.version, platform.text[0].behaviour.max_items = "2", 8
+        await platform.text[0].start()
+        async with asyncio.timeout(20):
+            while not (after := _service(await _tell(platform), "text").models) or after[0].model.version == "1":
+                await asyncio.sleep(0.02)
+    assert (before.model.version, before.max_items) == ("1", 32)
+    assert [(each.model.version, each.max_items) for each in after] == [("2", 8)]
+
+
+async def test_replicas_of_one_model_that_take_different_numbers_are_told_apart_and_the_least_is_the_limit() -> None:
+    behaviours = [Behaviour(max_items=8), Behaviour(max_items=4), Behaviour(max_items=8)]
+    async with running_platform(text=behaviours) as platform:
+        told = await _all_serve(platform)
+    assert sorted(each.max_items for each in _service(told, "text").models) == [4, 8]
+    assert told.limits.texts == 4
+
+
+@pytest.mark.parametrize("name", ["classification", "generation", "captioning"])
+async def test_no_more_pictures_are_told_than_every_service_takes(name: str) -> None:
+    async with running_platform(None, **{name: [Behaviour(max_items=3)]}) as platform:
+        assert (await _all_serve(platform)).limits.images == 3
+
+
+async def test_limit_of_a_service_is_kept_and_told_in_the_callers_terms() -> None:
+    async with running_platform(generation=[Behaviour(max_items=3)], text=[Behaviour(max_items=4)]) as platform:
+        await _all_serve(platform)
+        for field, request in {
+            "image_count": gateway_pb2.TextToImageRequest(prompt="a", image_count=4),
+            "candidates": gateway_pb2.TextToImageRequest(prompt="a", candidates=4),
+            "seeds": gateway_pb2.TextToImageRequest(prompt="a", seeds=range(4)),
+        }.items():
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await platform.stub.TextToImage(request)
+            error = from_rpc_error(caught.value)
+            assert isinstance(error, InvalidArgumentError) and error.field == field
+        labels = [f"label {index}" for index in range(9)]
+        await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"x"], labels=labels))
+        assert sum(len(each.request.texts) for each in platform.text[0].calls) == 9
+        assert max(len(each.request.texts) for each in platform.text[0].calls) == 4
+
+
+async def test_limits_of_services_are_learnt_from_calls_alone() -> None:
+    async def encode_until_refused(platform: Platform) -> None:
+        while True:
+            await platform.stub.EncodeText(gateway_pb2.EncodeTextRequest(texts=["a"] * 5))
+            await asyncio.sleep(0.05)
+
+    async with running_platform(text=[Behaviour(max_items=4)]) as platform:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await asyncio.wait_for(encode_until_refused(platform), 20)
+    error = from_rpc_error(caught.value)
+    assert (str(error), error.reason) == ("texts has 5 entries; the limit is 4", Reason.TOO_MANY_ITEMS)

@@ -750,7 +750,9 @@ class ServiceCapabilities(_message.Message):
     """"text", "classification", "generation" or "captioning"."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[_model_pb2.ModelCapabilities]:
-        """The different models that its serving replicas hold: one, or two while a new one is rolled out."""
+        """The different models that its serving replicas hold: one, or two while a new one is rolled out. Replicas that
+        take different numbers of items of one model are told apart.
+        """
 
     @_builtins.property
     def replicas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Replica]:
