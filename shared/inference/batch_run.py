@@ -74,7 +74,7 @@ class BatchRunner(Generic[In, Out]):
             await run_halving(
                 batch,
                 run=self._run_part,
-                wanted=lambda place: not place[0].future.done(),
+                wanted=lambda place: not place[0].over(self._clock()),
                 blame=self._blame,
                 most=lambda: self._times[batch[0][0].kind].largest(self._clock()),
             )

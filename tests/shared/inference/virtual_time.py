@@ -32,6 +32,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def block(self, seconds: float) -> None:
+        """As if what runs now took so long."""
+        self._jumping.now += seconds
+
 
 def run_in_virtual_time(scenario: Coroutine[Any, Any, T]) -> T:
     """Its result, in no time."""
