@@ -15,7 +15,7 @@ from gateway.shared_calls import LEAVE_SECONDS, SharedCalls
 from shared.errors import CallError, DeadlineExceededError, InvalidArgumentError, OverloadedError
 from shared.metrics import DownstreamMetrics
 from shared.rpc.context import PRIORITIES, CallContext, current_call, enter_call
-from tests.gateway import virtual_time
+from tests.virtual_time import run_in_virtual_time
 
 SOON = 1e-6
 """Seconds between two things that happen at once."""
@@ -152,7 +152,7 @@ WORKS = st.builds(
 @given(arrivals=st.lists(ARRIVALS, min_size=1, max_size=12), works=st.lists(WORKS, min_size=2, max_size=2))
 def test_every_waiter_gets_the_right_end_exactly_once(arrivals: list[Arrival], works: list[Work]) -> None:
     service = Service(works)
-    ends, in_flight, left = virtual_time.run(_play(arrivals, service))
+    ends, in_flight, left = run_in_virtual_time(_play(arrivals, service))
     assert sorted(map(repr, (end.arrival for end in ends))) == sorted(map(repr, arrivals))
     for end in ends:
         _check_end(end, service)

@@ -18,7 +18,7 @@ from shared.inference.predictor import Failure
 from shared.inference.request import Answer, ItemFailedError, Priority
 from shared.metrics import BatcherMetrics
 from tests.shared.inference.queueing import gauges
-from tests.shared.inference.virtual_time import VirtualTimeLoop
+from tests.virtual_time import VirtualTimeLoop
 
 Nature = Literal["good", "fails", "raises"]
 MAX_ITEMS, MAX_BYTES, MAX_BATCH = 12, 1000, 4

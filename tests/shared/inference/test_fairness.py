@@ -19,7 +19,7 @@ from shared.inference.batching import DynamicBatcher
 from shared.inference.request import Priority
 from shared.metrics import BatcherMetrics
 from tests.shared.inference.queueing import gauges, turns, value
-from tests.shared.inference.virtual_time import run_in_virtual_time
+from tests.virtual_time import run_in_virtual_time
 
 INTERACTIVE, BATCH = Priority.INTERACTIVE, Priority.BATCH
 
@@ -193,6 +193,21 @@ def test_in_a_full_queue_the_newest_request_of_whoever_has_most_gives_way() -> N
             assert value(scene.registry, "rejected_total", reason="queue_full") == 1
             await asyncio.wait(requests)
             await end(scene)
+
+    run_in_virtual_time(scenario())
+
+
+def test_what_a_batch_has_begun_does_not_give_way() -> None:
+    async def scenario() -> None:
+        scene = Scene(max_queue_items=6)
+        async with scene.batcher:
+            scene.bring("large", 14)  # to an idle model, which takes 8
+            await turns()
+            scene.bring("light")
+            await turns()
+            await end(scene)
+            assert scene.refused == {"light": 1}
+            assert scene.answered == {"large": 14}
 
     run_in_virtual_time(scenario())
 

@@ -12,7 +12,7 @@ from shared.inference.batching import DynamicBatcher
 from shared.inference.request import Priority
 from shared.metrics import BatcherMetrics
 from tests.fakes import GatedModel
-from tests.shared.inference.virtual_time import run_in_virtual_time
+from tests.virtual_time import run_in_virtual_time
 
 BATCH_SECONDS = 0.2
 Batcher = DynamicBatcher[str, int]

@@ -23,7 +23,7 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Begins at 0 s; `time` is also the clock of the batcher under test."""
+    """Begins at 0 s. For code that waits for timers and itself only, not for sockets."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
