@@ -18,6 +18,7 @@ from diptych.gateway.v1 import gateway_pb2_grpc
 from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from diptych.types.v1 import encoding_pb2
+from shared.rpc import metadata
 from tests.end_to_end.pictures import picture_file
 from tests.end_to_end.servers import Server
 
@@ -124,7 +125,8 @@ def generate(
 
 
 def encode(
-    stubs: Stubs, *texts: str
+    stubs: Stubs, *texts: str, caller: str = ""
 ) -> grpc.aio.UnaryUnaryCall[text_encoding_pb2.EncodeTextRequest, text_encoding_pb2.EncodeTextResponse]:
     """A call that encodes texts."""
-    return stubs.text.EncodeText(text_encoding_pb2.EncodeTextRequest(texts=texts), timeout=CALL_SECONDS)
+    request = text_encoding_pb2.EncodeTextRequest(texts=texts)
+    return stubs.text.EncodeText(request, timeout=CALL_SECONDS, metadata=((metadata.CALLER, caller),))
