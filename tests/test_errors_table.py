@@ -23,7 +23,8 @@ REASONS_PASSED_ON = {
     ("gateway/fields.py", "error.reason"),
     ("services/classification/predictor.py", "error.reason or Reason.IMAGE_DAMAGED"),
     ("shared/inference/submission.py", "failure.reason"),
-    # Rebuilds what another process raised, whose reason is None when that process named none.
+    # Rebuild what another process raised, whose reason is None when that process named none.
+    ("gateway/clients.py", "reason"),
     ("shared/rpc/status.py", "reason"),
     # Of the command line, for its user: no gateway refuses so, and it is never on the wire.
     ("gateway/command_line/replay.py", ""),
