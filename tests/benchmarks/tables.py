@@ -164,18 +164,19 @@ def bench(result: Result) -> Iterator[str]:
         yield table.markdown()
 
 
-PAGES: Mapping[str, Callable[[Result], Iterator[str]]] = {"bench": bench}
+Pages = Mapping[str, Callable[[Result], Iterator[str]]]
+PAGES: Pages = {"bench": bench}
 """What renders a result, by the name of its file."""
 
 
-def updated(text: str) -> str:
-    """A page with the tables of all results that there are."""
+def updated(text: str, pages: Pages | None = None) -> str:
+    """A page with the tables of all results that there are, rendered by `pages`; by PAGES if there are none."""
 
     def render(found: re.Match[str]) -> str:
         file = RESULTS / f"{found[2]}.json"
         if not file.exists():
             return found[0]
-        paragraphs = "\n\n".join(PAGES[found[2]](json.loads(file.read_text("utf-8"))))
+        paragraphs = "\n\n".join((pages or PAGES)[found[2]](json.loads(file.read_text("utf-8"))))
         return f"{found[1]}\n{paragraphs}\n\n{found[3]}"
 
     return _BLOCK.sub(render, text)
