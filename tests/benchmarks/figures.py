@@ -69,6 +69,18 @@ def ratios(runs: Sequence[Result]) -> list[float]:
     return [run["closed"][FULL]["answered_per_second"] / run["bare"][size] for run in runs]
 
 
+def model_rates(runs: Sequence[Result]) -> list[float]:
+    """Items a second of the model in the server while a batch runs: what it would serve if it never waited."""
+    counts = [run["closed"][FULL]["counted"] for run in runs]
+    return [count["diptych_batch_size_sum"] / count["diptych_inference_seconds_sum"] for count in counts]
+
+
+def busy_shares(runs: Sequence[Result]) -> list[float]:
+    """Of its time at saturation, in which the model runs a batch."""
+    served = [run["closed"][FULL]["answered_per_second"] for run in runs]
+    return [one / rate for one, rate in zip(served, model_rates(runs), strict=True)]
+
+
 def goodputs(runs: Sequence[Result]) -> list[float]:
     """At four times the capacity, over the capacity."""
     return [run["open"]["400"]["answered_per_second"] / run["closed"][FULL]["answered_per_second"] for run in runs]

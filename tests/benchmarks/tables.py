@@ -17,7 +17,17 @@ from pathlib import Path
 from rich.table import Table as RichTable
 
 from tests.benchmarks.effort import Result
-from tests.benchmarks.figures import FULL, LETTERS, best_batch, figures, goodputs, groups, ratios
+from tests.benchmarks.figures import (
+    FULL,
+    LETTERS,
+    best_batch,
+    busy_shares,
+    figures,
+    goodputs,
+    groups,
+    model_rates,
+    ratios,
+)
 from tests.benchmarks.load.summary import spread
 
 HERE = Path(__file__).parent
@@ -87,7 +97,8 @@ def _figures(result: Result) -> Table:
 
 def _loads(runs: Sequence[Result]) -> Table:
     header = (
-        *("module", "bare loop, items/s (batch)", "64 callers, items/s", "/ bare", "1 caller, p50 ms"),
+        *("module", "bare loop, items/s (batch)", "64 callers, items/s", "/ bare"),
+        *("model in the server, items/s", "model busy", "1 caller, p50 ms"),
         *("16 callers, items/s", "50 %: p50 / p99 ms", "90 %: p50 / p99 ms", "90 % in bursts: p99 ms, in time"),
     )
     rows = []
@@ -98,6 +109,8 @@ def _loads(runs: Sequence[Result]) -> Table:
             f"{_told([run['bare'][size] for run in group], 0)}, {size}",
             _told([run["closed"][FULL]["answered_per_second"] for run in group], 0),
             _told(ratios(group), 2),
+            _told(model_rates(group), 0),
+            f"{100 * statistics.median(busy_shares(group)):.1f} %",
             _told([run["closed"]["1"]["p50_ms"] for run in group], 1),
             _told([run["closed"]["16"]["answered_per_second"] for run in group], 0),
             *(" / ".join(_median(group, "open", share, key) for key in ("p50_ms", "p99_ms")) for share in ("50", "90")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.benchmarks.counted import counted
 from tests.benchmarks.effort import Result
-from tests.benchmarks.figures import Figure, best_batch, figures, ratios
+from tests.benchmarks.figures import Figure, best_batch, busy_shares, figures, model_rates, ratios
 from tests.benchmarks.tables import tables
 from tests.end_to_end.scrape import Metrics
 
@@ -25,6 +25,7 @@ OVERLOAD: Result = {**SUMMARY, "answered_per_second": 207.0, "refusal_p50_ms": 2
 COUNTED: Result = {
     "diptych_padding_items_total": 5.0,
     "diptych_batch_size_sum": 95.0,
+    "diptych_inference_seconds_sum": 0.38,
     "diptych_late_items_total": 19.0,
     "diptych_overdue_seconds.most": 0.005,
 }
@@ -41,7 +42,7 @@ def run(start: int, bare: dict[str, float]) -> Result:
         "start": start,
         "bare": bare,
         "open": loads,
-        "closed": {"1": SUMMARY, "16": SUMMARY, "64": SUMMARY},
+        "closed": {"1": SUMMARY, "16": SUMMARY, "64": {**SUMMARY, "counted": COUNTED}},
         "bursts": SUMMARY,
         "mixed": {"counted": COUNTED},
     }
@@ -53,6 +54,11 @@ RUNS = [run(0, {"16": 500.0, "32": 250.0}), run(1, {"16": 230.0, "32": 250.0}), 
 def test_best_batch_is_that_of_all_starts_and_not_of_a_lucky_one() -> None:
     assert best_batch(RUNS) == "32"
     assert ratios(RUNS) == [230 / 250, 230 / 250, 230 / 200]
+
+
+def test_where_the_throughput_goes_is_the_speed_of_the_model_times_its_busy_time() -> None:
+    assert model_rates(RUNS) == [250.0] * 3
+    assert busy_shares(RUNS) == [0.92] * 3
 
 
 def test_a_figure_meets_its_goal_by_its_median() -> None:

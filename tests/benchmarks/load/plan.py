@@ -33,7 +33,7 @@ class Load:
     arrivals: Literal["poisson", "bursts"] = "poisson"
     deadline_seconds: float | None = None
     """After a call's due time; None for a closed loop that waits as long as it takes."""
-    warm_seconds: float = 0.5
+    warm_seconds: float = 0.4
     """Before the measured time, under the same load."""
     seconds: float = 3.0
     """Measured."""

@@ -17,7 +17,7 @@ from tests.benchmarks.load.generator import REPOSITORY
 from tests.benchmarks.reference import inputs
 from tests.benchmarks.server import gateway, module_server
 
-SECONDS = 3.0
+SECONDS = 2.5
 
 
 def measure(bench: Bench) -> Result:
