@@ -48,6 +48,12 @@ class GatewaySettings(ServerSettings):
     """Port of the playground over HTTP; off when not set; 0 takes a free one and logs it."""
     web_names: Annotated[str, AfterValidator(_check_names)] = ""
     """Names of the playground besides `localhost` and `DIPTYCH_HOST`, such as `pictures.example`; comma-separated."""
+    web_connections: int = Field(default=256, ge=1)
+    """Most connections to the playground's port; further ones get 503."""
+    web_body_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
+    """Bytes of requests that the playground's port holds, of all calls under way; more end with RESOURCE_EXHAUSTED."""
+    web_read_seconds: float = Field(default=30.0, gt=0)
+    """Longest that a request to the playground's port may take to arrive: its head, and then its body."""
     text_targets: Targets = "127.0.0.1:50061"
     """Replicas of text encoding: `host:port` or `dns:///name:port` (every address of the name), comma-separated."""
     classification_targets: Targets = "127.0.0.1:50062"

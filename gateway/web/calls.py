@@ -5,35 +5,32 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from connectrpc.code import Code as ConnectCode
 from connectrpc.codec import Codec
 from connectrpc.compat import google_protobuf_codecs
-from connectrpc.errors import ConnectError, ErrorDetail
 from connectrpc.request import RequestContext
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
-from protobuf.wkt import Any as PackedDetail
 
-from diptych.gateway.v1 import gateway_connect, gateway_pb2, gateway_pb2_grpc
-from shared.codes import Code, Reason
+from diptych.gateway.v1 import gateway_connect, gateway_pb2_grpc
+from gateway.web.bodies import SERVICE
+from gateway.web.connect_errors import connect_error
+from shared.codes import Reason
 from shared.errors import CallError, InvalidArgumentError
 from shared.rpc import metadata
 from shared.rpc.context import current_call
 from shared.rpc.handling import CallHandling
 from shared.rpc.request_weight import check_json_weight, check_weight
-from shared.rpc.status import error_details
 
-SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"]
-PATH = f"/{SERVICE.full_name}/"
-"""What every call's path begins with."""
-
+BESIDE_BYTES = 32 * 1024
+"""Messages from this size on are parsed beside the event loop, one at a time: many threads at it held it for 0.6 s."""
 LARGE_BYTES = 1024 * 1024
-"""Messages from this size on are parsed beside the event loop: JSON with a picture of 8 MiB held it for 90 ms."""
+"""From this size on in a thread of their own, so that others do not wait for them."""
 
 Context = RequestContext[Any, Any]
 
@@ -42,19 +39,28 @@ def connect_application(
     servicer: gateway_pb2_grpc.GatewayServiceServicer, handling: CallHandling, *, max_message_bytes: int
 ) -> gateway_connect.GatewayServiceASGIApplication:
     """The ASGI application of the service. No compression: coded pictures gain nothing by it, and bombs need it."""
+    threads = _Threads(ThreadPoolExecutor(1, "requests"), ThreadPoolExecutor(1, "large-requests"))
     return gateway_connect.GatewayServiceASGIApplication(
         cast(gateway_connect.GatewayService, _HandledCalls(servicer, handling)),
         read_max_bytes=max_message_bytes,
         compressions=(),
-        codecs=[_LateCodec(codec) for codec in google_protobuf_codecs()],
+        codecs=[_LateCodec(codec, threads) for codec in google_protobuf_codecs()],
     )
+
+
+class _Threads(NamedTuple):
+    """Where requests are parsed beside the event loop."""
+
+    usual: Executor
+    large: Executor
 
 
 class _LateCodec:
     """Leaves parsing to the call, so that bytes that are no message get a reason and a metric like any bad input."""
 
-    def __init__(self, codec: Codec[Any, Any]) -> None:
+    def __init__(self, codec: Codec[Any, Any], threads: _Threads) -> None:
         self._codec = codec
+        self._threads = threads
 
     def name(self) -> str:
         return self._codec.name()
@@ -71,21 +77,25 @@ class _LateCodec:
             message: Message = self._codec.decode(data, message_class)
             return message
 
-        return _Received(data=data, parse=parse)
+        return _Received(data=data, parse=parse, threads=self._threads)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Received:
     """A request before it is parsed."""
 
     data: bytes | bytearray
     parse: Callable[[bytes], Message]
+    threads: _Threads
 
     async def message(self) -> Message:
+        """The request, once: its bytes are then let go."""
+        data, self.data = bytes(self.data), b""
         try:
-            if len(self.data) < LARGE_BYTES:
-                return self.parse(bytes(self.data))
-            return await asyncio.to_thread(self.parse, bytes(self.data))
+            if len(data) < BESIDE_BYTES:
+                return self.parse(data)
+            thread = self.threads.usual if len(data) < LARGE_BYTES else self.threads.large
+            return await asyncio.get_running_loop().run_in_executor(thread, self.parse, data)
         except (json_format.ParseError, DecodeError, ValueError) as error:
             message = f"the request is not a message of this method: {error}"
             raise InvalidArgumentError(message, reason=Reason.MALFORMED_MESSAGE) from error
@@ -122,17 +132,6 @@ class _HandledCalls:
             async with self._handling.handle(method, context.request_headers.allitems(), remaining):
                 yield
         except CallError as error:
-            raise _connect_error(error) from error
+            raise connect_error(error) from error
         finally:
             context.response_trailers[metadata.REQUEST_ID] = current_call().request_id
-
-
-def _connect_error(error: CallError) -> ConnectError:
-    """The error with the same code, words and google.rpc details."""
-    code = ConnectCode.CANCELED if error.code is Code.CANCELLED else ConnectCode[error.code.name]
-    return ConnectError(code, str(error), [_packed(detail) for detail in error_details(error)])
-
-
-def _packed(detail: Message) -> ErrorDetail:
-    url = f"type.googleapis.com/{detail.DESCRIPTOR.full_name}"
-    return ErrorDetail(PackedDetail(type_url=url, value=detail.SerializeToString()))

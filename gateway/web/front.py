@@ -1,4 +1,4 @@
-"""The playground's HTTP server, in the gateway's event loop; the only file that knows uvicorn."""
+"""The playground's HTTP server, in the gateway's event loop; with `connections.py` all that knows uvicorn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import uvicorn
 
 from diptych.gateway.v1 import gateway_pb2_grpc
 from gateway.settings import GatewaySettings
-from gateway.web.calls import PATH, connect_application
+from gateway.web.bodies import PATH, BoundedBodies, body_limits
+from gateway.web.calls import connect_application
+from gateway.web.connections import Connection, ConnectionLimits
 from gateway.web.names import names_for
 from gateway.web.site import Site, page_assets
 from shared.errors import ConfigurationError
@@ -45,11 +48,13 @@ async def web_front(
         ConfigurationError: the port is taken, or the address is none of this machine's.
     """
     calls = connect_application(servicer, handling, max_message_bytes=settings.max_message_bytes)
-    site = Site(page_assets(grpc_port=grpc_port), calls, PATH, names_for(settings.host, settings.further_web_names()))
+    bounded = BoundedBodies(calls, handling, body_limits(settings))
+    site = Site(page_assets(grpc_port=grpc_port), bounded, PATH, names_for(settings.host, settings.further_web_names()))
+    limits = ConnectionLimits(most=settings.web_connections, idle_seconds=settings.web_read_seconds)
     listener = _listen(settings.host, settings.web_port or 0)
     config = uvicorn.Config(
         site,
-        http="h11",
+        http=partial(Connection, limits=limits),  # type: ignore[arg-type]  # it is called like a class
         ws="none",
         lifespan="off",
         log_config=None,

@@ -5,20 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from gateway.web.asgi import Application, Event, Receive, Scope, Send
 from gateway.web.names import Names
 from shared.codes import Reason
 from shared.version import diptych_version
-
-Scope = MutableMapping[str, Any]
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 FOLDER = Path(__file__).parent / "static"
 CONTENT_TYPES = {

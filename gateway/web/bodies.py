@@ -1,0 +1,126 @@
+"""What bodies of calls may take before anything of them is parsed: bytes each, bytes all together, and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+
+from diptych.gateway.v1 import gateway_pb2
+from gateway.settings import GatewaySettings
+from gateway.web.asgi import Application, Event, Receive, Scope, Send
+from gateway.web.connect_errors import connect_error
+from shared.codes import Reason
+from shared.errors import CallError, DeadlineExceededError, InvalidArgumentError, OverloadedError
+from shared.rpc.handling import CallHandling
+
+SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"]
+PATH = f"/{SERVICE.full_name}/"
+"""What every call's path begins with."""
+TEXT_BYTES = 1024 * 1024
+"""Of a request without pictures, unless the settings allow texts that need more."""
+CHARACTER_BYTES = 12
+"""Of a character beyond the first plane that JSON writes as two escapes."""
+RETRY_SECONDS = 1.0
+"""When to come back after the bodies under way took all memory: by then some calls have ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyLimits:
+    """The bounds of `BoundedBodies`."""
+
+    most_bytes: Mapping[str, int | None]
+    """Of one body, by the call's path; None where it is the largest message, which connectrpc sees to."""
+    total_bytes: int
+    """Of all bodies of calls under way; one that is alone may have more."""
+    seconds: float
+    """For a body to arrive, all of it."""
+
+
+def body_limits(settings: GatewaySettings) -> BodyLimits:
+    """The bounds that the settings mean."""
+    most_texts = max(settings.max_texts, settings.max_labels) * settings.max_prompt_characters * CHARACTER_BYTES
+    texts = max(TEXT_BYTES, most_texts)
+    return BodyLimits(
+        most_bytes={PATH + method.name: None if _takes_pictures(method) else texts for method in SERVICE.methods},
+        total_bytes=settings.web_body_bytes,
+        seconds=settings.web_read_seconds,
+    )
+
+
+def _takes_pictures(method: MethodDescriptor) -> bool:
+    return any(field.type == FieldDescriptor.TYPE_BYTES for field in method.input_type.fields)
+
+
+class BoundedBodies:
+    """Hands calls on, and ends those whose bodies outgrow the limits; these are counted like any call that fails.
+
+    Args:
+        calls: the application of the service; it answers a ConnectError that its `receive` raises.
+        handling: what every call meets.
+        limits: the bounds.
+    """
+
+    def __init__(self, calls: Application, handling: CallHandling, limits: BodyLimits) -> None:
+        self._calls = calls
+        self._handling = handling
+        self._limits = limits
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call; the bytes of its body count until it has ended."""
+        if scope["path"] not in self._limits.most_bytes:
+            await self._calls(scope, receive, send)
+            return
+        end = asyncio.get_running_loop().time() + self._limits.seconds
+        size, complete = 0, False
+
+        async def bounded() -> Event:
+            nonlocal size, complete
+            if complete:  # what else comes tells that the caller left
+                return await receive()
+            try:
+                if not size:  # before anything is read: what the head promises
+                    self._check(scope["path"], 0, int(dict(scope["headers"]).get(b"content-length", 0)))
+                async with asyncio.timeout_at(end):
+                    event = await receive()
+                more = len(event.get("body", b""))
+                self._check(scope["path"], size, more)
+            except (TimeoutError, CallError) as error:
+                await self._refuse(scope, error)
+            size += more
+            self._held += more
+            complete = not event.get("more_body", False)
+            return event
+
+        try:
+            await self._calls(scope, bounded, send)
+        finally:
+            self._held -= size
+
+    def _check(self, path: str, size: int, more: int) -> None:
+        """Whether a body that has `size` bytes may have `more`."""
+        limit = self._limits.most_bytes[path]
+        if limit is not None and size + more > limit:
+            method = path.removeprefix(PATH)
+            message = f"the request has {size + more} bytes or more; the limit of {method} is {limit}"
+            raise InvalidArgumentError(message, reason=Reason.REQUEST_TOO_LARGE)
+        alone = self._held == size
+        if self._held + more > self._limits.total_bytes and not alone:
+            limit = self._limits.total_bytes
+            message = f"requests under way have {self._held} bytes; the playground's port holds {limit} at once"
+            raise OverloadedError(message, reason=Reason.QUEUE_FULL, retry_after_seconds=RETRY_SECONDS)
+
+    async def _refuse(self, scope: Scope, error: TimeoutError | CallError) -> NoReturn:
+        if isinstance(error, TimeoutError):
+            message = f"the request did not arrive within {self._limits.seconds:g} s"
+            error = DeadlineExceededError(message, reason=Reason.DEADLINE_PASSED)
+        entries = [(key.decode(), value.decode()) for key, value in scope["headers"]]
+        try:
+            async with self._handling.handle(scope["path"].removeprefix("/"), entries, None):
+                raise error
+        except CallError as told:
+            raise connect_error(told) from told
