@@ -14,10 +14,12 @@ import pytest_asyncio
 from tests.gateway.web.playground import Playground, running_playground
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from tests.gateway.web.browser import Browser, Page
 
+INSTALLED = all(importlib.util.find_spec(name) for name in ("connectrpc", "uvicorn"))
+if os.environ.get("CI") and not INSTALLED and importlib.util.find_spec("torch"):
+    raise pytest.UsageError("the playground's packages are missing: pip install 'diptych[web]'")
 # The base package, which is tested alone as well, has no playground.
-INSTALLED = all(importlib.util.find_spec(name) for name in ("connectrpc", "uvicorn", "playwright"))
 collect_ignore_glob = [] if INSTALLED else ["test_*.py"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -49,7 +51,7 @@ def playground(shared_playground: Playground) -> Playground:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium of the system."""
-    from playwright.async_api import async_playwright, expect
+    from tests.gateway.web.browser import async_playwright, expect
 
     if CHROMIUM is None:
         missing = "Chromium is not installed: Debian and Ubuntu: apt install chromium fonts-noto-cjk"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from playwright.async_api import Browser, Page, expect
 
 from tests.gateway.fake_pictures import painted
+from tests.gateway.web.browser import Browser, Page, expect
 from tests.gateway.web.playground import Playground
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
 
 from gateway.provenance import read_provenance
 from tests.gateway.fake_pictures import painted
+from tests.gateway.web.browser import Page, expect
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,11 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import FilePayload, Page, expect
 
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
 from tests.gateway.fake_pictures import painted
+from tests.gateway.web.browser import FilePayload, Page, expect
 from tests.gateway.web.playground import Playground
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

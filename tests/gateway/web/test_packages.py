@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from gateway.web.site import FOLDER
 
@@ -41,3 +43,30 @@ run_server("python -m gateway", lambda: GatewaySettings(port=0, web_port=0), ser
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert told.returncode == 2
     assert "pip install 'diptych[web]'" in told.stderr.splitlines()[-1]
+
+
+def _collected(without: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """pytest over these tests where a package is missing."""
+    code = f"""
+import sys, pytest
+sys.modules[{without!r}] = None
+sys.exit(pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", {str(Path(__file__).parent)!r}]))
+"""
+    others = {name: value for name, value in os.environ.items() if name != "CI"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env={**others, **environment}
+    )
+
+
+def test_without_playwright_only_what_needs_a_browser_is_skipped_and_says_so() -> None:
+    told = _collected("playwright.async_api")
+    assert told.returncode == 0, told.stdout
+    assert "test_protocols.py::" in told.stdout and "test_painting.py::" not in told.stdout
+    assert "SKIPPED [4]" in told.stdout and "playwright is not installed" in told.stdout
+
+
+def test_in_ci_playwright_is_not_missed_silently() -> None:
+    told = _collected("playwright.async_api", CI="true")
+    assert told.returncode != 0
+    assert "ERROR tests/gateway/web/test_painting.py" in told.stdout

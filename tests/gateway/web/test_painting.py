@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Locator, Page, expect
 
 from diptych.types.v1 import image_pb2
 from gateway.provenance import read_provenance
 from shared.codes import Reason
 from shared.errors import CallError, OverloadedError, UnavailableError
+from tests.gateway.web.browser import Locator, Page, expect
 from tests.gateway.web.playground import Playground
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
