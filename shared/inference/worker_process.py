@@ -19,6 +19,7 @@ from typing import Any
 
 from shared.errors import ConfigurationError
 from shared.inference import messages
+from shared.inference.allocator import keep_freed_memory
 from shared.inference.predictor import Predictor
 
 _PR_SET_PDEATHSIG = 1
@@ -32,6 +33,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with(parent=int(sys.argv[2]))
+    keep_freed_memory()
     with socket.socket(fileno=int(sys.argv[1])) as pipe, suppress(ConnectionError):  # nobody is left to answer
         _serve(pipe)
 

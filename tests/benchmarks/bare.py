@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from shared.inference.allocator import keep_freed_memory
 from tests.benchmarks.load.cores import server_cores
 from tests.benchmarks.load.generator import REPOSITORY
 from tests.benchmarks.load.processes import busy_seconds
@@ -35,6 +36,7 @@ def measure(task: str, precision: str, threads: int, seconds: float) -> BareLoop
     """In this process."""
     from tests.benchmarks.reference.modules import MODULES  # the measuring process needs no torch
 
+    keep_freed_memory()  # as the model process does: what it gains belongs to the limit, not to the server
     module = MODULES[task]
     run = module.load(precision, threads)
     batches = {size: [module.make_input(number) for number in range(size)] for size in SIZES}
