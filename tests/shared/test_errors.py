@@ -57,7 +57,7 @@ def test_every_error_is_documented_in_the_tree(each: type[DiptychError]) -> None
     general = {CALL_ERRORS[code] for code in Code}
     drawn = f"{each.__name__} " in (errors.__doc__ or "") or each is DiptychError
     assert drawn or each in general, f"{each.__name__} is missing in the module's docstring"
-    assert (each.__doc__ or "").endswith(".")
+    assert (each.__doc__ or "").rstrip().endswith(".")
 
 
 def test_message_is_what_the_reader_gets() -> None:
