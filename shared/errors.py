@@ -19,13 +19,18 @@ Those raised on purpose carry a `Reason`; `shared/codes.py` explains each.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copyreg
+from typing import Any, ClassVar
 
 from shared.codes import Code, Reason
 
 
 class DiptychError(Exception):
     """Root of the tree; `str(error)` is one line for a person."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Crosses to another process as it is, not by way of an `__init__` that wants other arguments than `args`."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class ConfigurationError(DiptychError):
@@ -53,7 +58,7 @@ class CallError(DiptychError):
 
 def _shortened(message: str) -> str:
     """Without its middle where it is too long: it may quote what the caller sent."""
-    coded = message.encode()
+    coded = message.encode(errors="surrogatepass")  # it may name a file whose name is no UTF-8
     if len(coded) <= MESSAGE_BYTES:
         return message
     half = MESSAGE_BYTES // 2 - 2

@@ -8,6 +8,8 @@ IMAGE_PIXELS = 16_000_000
 """Pixels in all."""
 IMAGE_BYTES = 8 * 1024 * 1024
 """Largest picture file that a service takes."""
+TEXT_BYTES = 8 * 1024 * 1024
+"""Longest prompt, text or label, as UTF-8, that a server reads at all; what it takes is far less."""
 ENCODING_NUMBERS = 16_384
 """Of the vector of an encoding; joint spaces have hundreds to a few thousand."""
 ENCODING_TOKEN_BYTES = 1024 * 1024

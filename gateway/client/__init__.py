@@ -1,5 +1,6 @@
 """The Python client: `from gateway.client import Diptych`, which blocks, or `AsyncDiptych`, which is awaited."""
 
-from gateway.client.diptych import DEFAULT_ADDRESS, AsyncDiptych, Diptych
+from gateway.client.diptych import AsyncDiptych, Diptych
+from gateway.client.terms import DEFAULT_ADDRESS
 
 __all__ = ["DEFAULT_ADDRESS", "AsyncDiptych", "Diptych"]

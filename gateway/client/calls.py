@@ -19,9 +19,10 @@ from gateway.client.files import checked_size, read_picture
 from gateway.client.results import Capabilities, Classification, Description, Encoding, Picture
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
+from shared.limits import TEXT_BYTES
 
 Result_co = TypeVar("Result_co", covariant=True)
-Image: TypeAlias = str | PathLike[str] | bytes | Picture
+Image: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | Picture
 """A picture: the path of a file, its bytes, or one that was painted."""
 SEEDS = 2**64
 
@@ -200,9 +201,12 @@ def _check_seed(seed: int, field: str) -> None:
 
 
 def _text(text: str, field: str) -> str:
-    """The text, if it can travel: an argument of the shell that was no UTF-8 cannot."""
+    """The text, if it can travel: an argument of the shell that was no UTF-8 cannot, nor one without end."""
+    if len(_checked_type(text, field)) > TEXT_BYTES:
+        message = f"{field} has {len(text)} characters; no gateway takes more than {TEXT_BYTES}"
+        raise InvalidArgumentError(message, reason=Reason.TEXT_TOO_LONG, field=field)
     try:
-        _checked_type(text, field).encode()
+        text.encode()
     except UnicodeEncodeError:
         message = f"{field} is not UTF-8"
         raise InvalidArgumentError(message, reason=Reason.MALFORMED_MESSAGE, field=field) from None
@@ -220,14 +224,20 @@ def _several(texts: str | Iterable[str]) -> Iterable[str]:
 
 
 def _files(images: Image | Iterable[Image]) -> list[bytes]:
-    several = [images] if isinstance(images, (str, bytes, PathLike, Picture)) else images
-    return [_file(each, f"images[{index}]") for index, each in enumerate(several)]
+    if isinstance(images, (str, bytes, bytearray, memoryview, PathLike, Picture)) or not isinstance(images, Iterable):
+        return [_file(images, "images[0]")]
+    return [_file(each, f"images[{index}]") for index, each in enumerate(images)]
 
 
 def _file(image: Image, field: str) -> bytes:
     if isinstance(image, Picture):
         return image.data
-    return checked_size(image, field) if isinstance(image, bytes) else read_picture(image, field)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return checked_size(image, field)
+    if isinstance(image, (str, PathLike)):
+        return read_picture(image, field)
+    # A number would be opened as a descriptor of this process, read, and closed.
+    raise TypeError(f"{field} is {image!r}; it must be a path, the bytes of a file, or a Picture")
 
 
 @contextmanager

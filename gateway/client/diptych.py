@@ -15,10 +15,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
@@ -26,68 +24,16 @@ import grpc
 from diptych.gateway.v1 import gateway_pb2_grpc
 from gateway.client import calls
 from gateway.client.calls import Call
-from gateway.client.retries import Attempts, ClientClosedError, translated
-from shared.errors import CallError, ConfigurationError
-from shared.rpc import metadata
+from gateway.client.retries import Attempts, ClientClosedError
+from gateway.client.terms import DEFAULT_ADDRESS, RETRIES, checked_terms
+from shared.errors import CallCancelledError, CallError
 from shared.rpc.channel import open_blocking_channel, open_channel
 
-DEFAULT_ADDRESS = "127.0.0.1:50051"
-RETRIES = 3
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 """More than any gateway takes: its limit is to answer, not ours."""
 
-ADDRESS = re.compile(r"(dns|unix|ipv4|ipv6):\S+|(\[[\da-fA-F:.%\w]+\]|[^\s:/\[\]]+):\d{1,5}")
-"""`host:port`, and the targets that gRPC knows by a scheme."""
-
 P = ParamSpec("P")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """On what terms a client calls; never shows the key."""
-
-    address: str
-    timeout_seconds: float
-    retries: int
-    metadata: tuple[tuple[str, str], ...] = field(repr=False)
-
-    def attempts(self) -> Attempts:
-        """Those of one call, which begins now."""
-        return Attempts(self.timeout_seconds, self.retries)
-
-    def error(self, error: grpc.RpcError) -> CallError:
-        """The error in our terms."""
-        return translated(error, self.address, self.timeout_seconds)
-
-
-def _terms(address: str, timeout: float, retries: int, key: str | None, caller: str) -> Terms:
-    """Checked terms.
-
-    Raises:
-        ConfigurationError: one of them cannot be.
-    """
-    check_address(address)
-    if not timeout > 0:
-        raise ConfigurationError(f"timeout is {timeout:g}; it must be more than 0 seconds")
-    if retries < 0:
-        raise ConfigurationError(f"retries is {retries}; it must be 0 or more")
-    entries = []
-    for name, value, entry in (
-        ("key", key, ("authorization", f"Bearer {key}")),
-        ("caller", caller, (metadata.CALLER, caller)),
-    ):
-        if value and not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(f"{name} may hold printable ASCII characters only")  # which others is not told
-        if value:
-            entries.append(entry)
-    return Terms(address=address, timeout_seconds=timeout, retries=retries, metadata=tuple(entries))
-
-
-def check_address(address: str) -> None:
-    """Raises ConfigurationError where nothing can be at such an address."""
-    if ADDRESS.fullmatch(address) is None:
-        raise ConfigurationError(f"address is {address!r}; it must be host:port, such as {DEFAULT_ADDRESS}")
 
 
 def _documented(method: Callable[..., Any], make: Callable[..., Any]) -> None:
@@ -138,7 +84,7 @@ class Diptych:
 
     Args:
         address: `host:port` of the gateway.
-        timeout: seconds of a whole call, retries included; of a stream, until its last picture.
+        timeout: seconds of a whole call, retries included, up to a day; of a stream, until its last picture.
         retries: attempts after the first, where the gateway is not there or asks to come back later. A stream is
             tried again only before its first picture.
         key: sent as `authorization: Bearer <key>`, for a proxy in front of the gateway that asks for one; the gateway
@@ -158,7 +104,7 @@ class Diptych:
         key: str | None = None,
         caller: str = "",
     ) -> None:
-        self._terms = _terms(address, timeout, retries, key, caller)
+        self._terms = checked_terms(address, timeout, retries, key, caller)
         self._channel = open_blocking_channel(address, max_message_bytes=MAX_MESSAGE_BYTES)
         self._stub = gateway_pb2_grpc.GatewayServiceStub(self._channel)
         self._closed = False
@@ -172,7 +118,7 @@ class Diptych:
     capabilities = _blocking(calls.capabilities)
 
     def close(self) -> None:
-        """Ends the connection, and calls under way."""
+        """Ends the connection, and calls under way, which raise ClientClosedError."""
         self._closed = True
         self._channel.close()
 
@@ -191,7 +137,7 @@ class Diptych:
             try:
                 return call.read(self._begin(call, attempts))
             except grpc.RpcError as error:
-                failure = self._terms.error(error)
+                failure = self._error(error)
             time.sleep(attempts.pause_seconds(failure))
 
     def _answers(self, call: Call[Result]) -> Iterator[Result]:
@@ -205,12 +151,18 @@ class Diptych:
                     yield call.read(message)
                 return
             except grpc.RpcError as error:
-                failure = self._terms.error(error)
+                failure = self._error(error)
             finally:
                 stream.cancel()
             if begun:
                 raise failure
             time.sleep(attempts.pause_seconds(failure))
+
+    def _error(self, error: grpc.RpcError) -> CallError:
+        failure = self._terms.error(error)
+        if self._closed and isinstance(failure, CallCancelledError):
+            raise ClientClosedError from None
+        return failure
 
     def _begin(self, call: Call[Any], attempts: Attempts) -> Any:
         if self._closed:
@@ -231,7 +183,7 @@ class AsyncDiptych:
         key: str | None = None,
         caller: str = "",
     ) -> None:
-        self._terms = _terms(address, timeout, retries, key, caller)
+        self._terms = checked_terms(address, timeout, retries, key, caller)
         self._channel: grpc.aio.Channel | None = None
         """Opened by the first call: it belongs to the event loop that runs then."""
         self._closed = False
@@ -245,7 +197,7 @@ class AsyncDiptych:
     capabilities = _awaited(calls.capabilities)
 
     async def close(self) -> None:
-        """Ends the connection, and calls under way."""
+        """Ends the connection, and calls under way, which raise ClientClosedError."""
         self._closed = True
         if self._channel is not None:
             await self._channel.close()
@@ -266,6 +218,9 @@ class AsyncDiptych:
                 return call.read(await self._begin(call, attempts))
             except grpc.aio.AioRpcError as error:
                 failure = self._terms.error(error)
+            except asyncio.CancelledError:
+                self._check_open()
+                raise
             await asyncio.sleep(attempts.pause_seconds(failure))
 
     async def _answers(self, call: Call[Result]) -> AsyncIterator[Result]:
@@ -280,11 +235,20 @@ class AsyncDiptych:
                 return
             except grpc.aio.AioRpcError as error:
                 failure = self._terms.error(error)
+            except asyncio.CancelledError:
+                self._check_open()
+                raise
             finally:
                 stream.cancel()
             if begun:
                 raise failure
             await asyncio.sleep(attempts.pause_seconds(failure))
+
+    def _check_open(self) -> None:
+        """Of a call that was cancelled: raises ClientClosedError where `close` did it, and not the caller's task."""
+        task = asyncio.current_task()
+        if self._closed and not (task is not None and task.cancelling()):
+            raise ClientClosedError from None
 
     def _begin(self, call: Call[Any], attempts: Attempts) -> Any:
         if self._closed:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 
+from gateway.client.files import write_whole
+
 SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 """The format of a painted picture, by the end of its file's name."""
 NOT_PAINTED = {".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl", ".jp2", ".ico", ".svg", ".pdf"}
@@ -76,7 +78,7 @@ class Picture:
 
         Raises:
             ValueError: the name ends as that of another format; nothing is written.
-            OSError: it cannot be written.
+            OSError: it cannot be written, or not all of it; what had the name before stays as it was.
         """
         path = Path(fspath(path))
         suffix = path.suffix.lower()
@@ -85,7 +87,7 @@ class Picture:
         named = SUFFIXES.get(suffix, self.format)
         if named != self.format:
             raise ValueError(f"{path} is named as {named}; the picture is {self.format}: ask for format={named!r}")
-        path.write_bytes(self.data)
+        write_whole(path, self.data)
         return path
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from gateway.client import DEFAULT_ADDRESS, AsyncDiptych
-from gateway.client.diptych import RETRIES
+from gateway.client.terms import RETRIES
 from gateway.command_line import console, descriptions
 from gateway.command_line import replay as replaying
 from gateway.command_line import status as health_report

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gateway.client.files import write_whole
 from gateway.client.results import Caption, Label, Stage
 from gateway.command_line.contact_sheet import contact_sheet
 from gateway.png import decode_png, encode_png
@@ -68,7 +69,7 @@ def write_picture(path: Path, data: bytes) -> None:
     """
     make_folder(path.parent)
     try:
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 

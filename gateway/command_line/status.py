@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.client import AsyncDiptych
-from gateway.client.diptych import check_address
 from gateway.client.results import Capabilities, Replica
+from gateway.client.terms import check_address
 from gateway.command_line.console import ExitCode, output, show
 from gateway.command_line.health import server_status
 

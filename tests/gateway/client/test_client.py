@@ -15,6 +15,7 @@ from gateway.client.results import Caption, Encoding, Picture
 from gateway.png import decode_png
 from shared.codes import Reason
 from shared.errors import FailedPreconditionError, InvalidArgumentError
+from tests.gateway.client.test_files import room_for
 from tests.gateway.fake_gateway import Running
 
 
@@ -48,6 +49,14 @@ def test_picture_is_not_saved_under_the_name_of_another_format(diptych: Diptych,
     with pytest.raises(ValueError, match=r"named as jpeg; the picture is png: ask for format='jpeg'"):
         picture.save(tmp_path / "cat.jpg")
     assert not (tmp_path / "cat.jpg").exists()
+
+
+def test_picture_that_cannot_be_saved_leaves_the_one_that_was_there(diptych: Diptych, tmp_path: Path) -> None:
+    first = diptych.text_to_image("cat", seed=1)[0]
+    path = first.save(tmp_path / "cat.png")
+    with room_for(10), pytest.raises(OSError, match="File too large"):
+        diptych.text_to_image("cat", seed=2)[0].save(path)
+    assert path.read_bytes() == first.data
 
 
 def test_first_seed_is_followed_by_the_next_ones(diptych: Diptych) -> None:

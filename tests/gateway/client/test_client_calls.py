@@ -173,7 +173,10 @@ def test_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None
     assert "s3cr3t" not in str(caught.value)
 
 
-@pytest.mark.parametrize("terms", [{"timeout": 0.0}, {"timeout": float("nan")}, {"retries": -1}])
+@pytest.mark.parametrize(
+    "terms",
+    [{"timeout": 0.0}, {"timeout": float("nan")}, {"timeout": float("inf")}, {"timeout": 86401}, {"retries": -1}],
+)
 def test_terms_that_cannot_be_are_refused(terms: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match="it must be"):
         Diptych(**terms)  # type: ignore[arg-type]
