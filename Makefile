@@ -5,7 +5,7 @@ SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks bench clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks bench bench-peers clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +55,11 @@ benchmarks: .venv/.dev ## Memory of each process, and seconds to the first answe
 bench: .venv/.dev ## Diptych beside the bare loop, under load and overload; ARGS="--quick" for a look; under 10 minutes.
 	.venv/bin/python -m tests.benchmarks.bench $(ARGS)
 
+bench-peers: .venv/.dev ## Diptych beside other servers of the same modules, each in .venv-peers/; under 30 minutes.
+	.venv/bin/python -m tests.benchmarks.peers.bench $(ARGS)
+
 clean: ## Remove the environments and what runs left behind.
-	rm -rf .venv .venv-base out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-base .venv-peers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python .venv-base/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'

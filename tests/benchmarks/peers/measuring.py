@@ -45,7 +45,7 @@ def compare(arena: Arena, servers: Sequence[str], tasks: Sequence[str], settings
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+    return "too few of its calls ended to tell a rate" if isinstance(error, ZeroDivisionError) else str(error)
 
 
 def rate(runs: Sequence[Result], task: str) -> float | None:
