@@ -90,10 +90,7 @@ class SpaceMismatchError(FailedPreconditionError):
 
 
 class OverloadedError(CallError):
-    """Refused at once because of work ahead in the queue.
-
-    Without a time to come back, 0, it is a limit that stays: of gRPC itself, on messages and metadata.
-    """
+    """Refused at once because of work ahead; with no time to come back by a limit of gRPC's own, which stays."""
 
     code = Code.RESOURCE_EXHAUSTED
 

@@ -93,19 +93,18 @@ def test_free_ports_are_all_different() -> None:
 
 
 def test_playground_has_the_port_after_the_gateways() -> None:
-    base = min(choose_ports(0)["gateway"].grpc, 65000)
-    ports = choose_ports(base, web=True)
+    base, ports = _chosen_from_a_base({}, web=True)
     assert ports["gateway"].web == base + 1
     assert all(each.web is None for name, each in ports.items() if name != "gateway")
     assert choose_ports(0)["gateway"].web is None
 
 
-def _chosen_from_a_base(replicas: dict[str, int]) -> tuple[int, dict[str, Ports]]:
+def _chosen_from_a_base(replicas: dict[str, int], *, web: bool = False) -> tuple[int, dict[str, Ports]]:
     """A base from which every port is free, and the ports."""
     while True:
         base = random.randrange(20_000, 30_000)
         with suppress(ConfigurationError):
-            return base, choose_ports(base, replicas=replicas)
+            return base, choose_ports(base, replicas=replicas, web=web)
 
 
 def test_replicas_have_ports_ten_above_each_other() -> None:

@@ -44,7 +44,7 @@ class Front:
 
 @asynccontextmanager
 async def serving(
-    load: str = "load", directory: Path = Path(), *, hang_timeout_seconds: float = 5.0
+    load: str = "load", directory: Path = Path(), *, hang_timeout_seconds: float = 30.0
 ) -> AsyncIterator[Front]:
     front = Front(load, directory, hang_timeout_seconds)
     try:
