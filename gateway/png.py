@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from shared.limits import IMAGE_PIXELS, IMAGE_SIDE
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CHANNELS = {2: 3, 6: 4}
 """Channels by colour type: RGB and RGBA."""
@@ -35,7 +37,7 @@ def decode_png(data: bytes) -> Picture:
     """Decodes a PNG file; what is transparent shows white.
 
     Raises:
-        ValueError: not a PNG, damaged, or of a kind that this reader does not know.
+        ValueError: not a PNG, damaged, of a kind that this reader does not know, or of more pixels than pictures have.
     """
     if not data.startswith(SIGNATURE):
         raise ValueError("not a PNG file")
@@ -48,6 +50,9 @@ def decode_png(data: bytes) -> Picture:
         raise ValueError(
             f"PNG of {depth} bits, colour type {colour}, interlace {interlaced}; known are 8 bits, 2 or 6, 0"
         )
+    if max(width, height) > IMAGE_SIDE or width * height > IMAGE_PIXELS:  # 2 MB may hold 5 GB of pixels
+        limits = f"{IMAGE_PIXELS} in all and {IMAGE_SIDE} a side"
+        raise ValueError(f"PNG of {width} x {height} pixels; the limits are {limits}")
     channels = CHANNELS[colour]
     stride = width * channels
     size = height * (stride + 1)
@@ -122,33 +127,29 @@ def encode_png(picture: Picture) -> bytes:
 
 
 def _unfilter(kind: int, line: bytes, above: bytes, step: int) -> bytes:
-    """Undoes one row's filter (section 9); `step` is the bytes of a pixel."""
+    """Undoes one row's filter (section 9); `step` is the bytes of a pixel. A loop a filter, for these are the time."""
     if kind == 0:
         return line
-    out = bytearray(step) + bytearray(line)  # a pixel of zeros stands left of the row
-    up = bytes(step) + above
-    for i in range(step, len(out)):
-        left, upper, corner = out[i - step], up[i], up[i - step]
-        if kind == 1:
-            guess = left
-        elif kind == 2:
-            guess = upper
-        elif kind == 3:
-            guess = (left + upper) // 2
-        elif kind == 4:
-            guess = _paeth(left, upper, corner)
-        else:
-            raise ValueError(f"damaged PNG: filter {kind}")
-        out[i] = (out[i] + guess) & 0xFF
+    if kind == 2:
+        return bytes((each + up) & 0xFF for each, up in zip(line, above, strict=True))
+    out = bytearray(step)  # a pixel of zeros stands left of the row
+    if kind == 1:
+        for i, each in enumerate(line):
+            out.append((each + out[i]) & 0xFF)
+    elif kind == 3:
+        for i, (each, up) in enumerate(zip(line, above, strict=True)):
+            out.append((each + (out[i] + up) // 2) & 0xFF)
+    elif kind == 4:
+        for i, (each, up, corner) in enumerate(zip(line, above, bytes(step) + above, strict=False)):
+            left = out[i]
+            near_left, near_up, near_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+            if near_left <= near_up and near_left <= near_corner:
+                out.append((each + left) & 0xFF)
+            else:
+                out.append((each + (up if near_up <= near_corner else corner)) & 0xFF)
+    else:
+        raise ValueError(f"damaged PNG: filter {kind}")
     return bytes(out[step:])
-
-
-def _paeth(left: int, upper: int, corner: int) -> int:
-    estimate = left + upper - corner
-    distances = abs(estimate - left), abs(estimate - upper), abs(estimate - corner)
-    if distances[0] <= distances[1] and distances[0] <= distances[2]:
-        return left
-    return upper if distances[1] <= distances[2] else corner
 
 
 def _on_white(line: bytes) -> bytes:

@@ -76,3 +76,11 @@ def test_what_is_no_png_is_refused() -> None:
 
 def test_hash_is_of_the_pixels_alone() -> None:
     assert png.pixel_sha256(png.with_text(FILE, "diptych", "x")) == hashlib.sha256(PIXELS).hexdigest()
+
+
+@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (8_193, 1), (1, 8_193), (5_000, 3_201)])
+def test_more_pixels_than_pictures_have_are_refused_unread(width: int, height: int) -> None:
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    bomb = png.SIGNATURE + png._chunk(b"IHDR", header) + png._chunk(b"IDAT", b"never inflated") + FILE[-12:]
+    with pytest.raises(ValueError, match=f"PNG of {width} x {height} pixels; the limits are 16000000 in all and 8192"):
+        png.decode_png(bomb)

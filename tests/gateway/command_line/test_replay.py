@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,23 @@ def test_file_without_provenance_says_so(gateway: Running, tmp_path: Path, conte
     result = _replay(gateway, tmp_path / "file.png")
     assert result.exit_code == ExitCode.USAGE
     assert told in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_file_of_more_pixels_than_pictures_have_is_refused(gateway: Running, painted: Path) -> None:
+    data = bytearray(painted.read_bytes())
+    data[16:24] = struct.pack(">II", 30_000, 30_000)
+    painted.write_bytes(data)
+    result = _replay(gateway, painted)
+    assert result.exit_code == ExitCode.USAGE
+    assert "PNG of 30000 x 30000 pixels; the limits are 16000000 in all and 8192 a side" in result.stderr
+
+
+def test_file_whose_name_is_not_utf_8_is_told_as_any_other(gateway: Running, painted: Path) -> None:
+    path = painted.rename(painted.with_name(os.fsdecode(b"cat\xff.png")))
+    gateway.behaviour.digests["text"] = "c" * 64
+    result = _replay(gateway, path)
+    assert result.exit_code == ExitCode.REFUSED
+    assert "cat\ufffd.png was painted with the text model" in result.stderr
 
 
 def test_several_files_are_each_told_and_one_that_cannot_be_tried_stops_no_other(
