@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # generic in the stubs, not at run time
 
 FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 0.5
+STEADY_SECONDS = 0.5
+"""Who has served for so long is watched anew at once. A replica that says it serves and fails each call is not: it
+would cost twenty second attempts a second."""
 
 
 class Replica(Generic[StubT]):
@@ -54,6 +57,8 @@ class Replica(Generic[StubT]):
         self.watches = 0
         """Health watches opened so far: a call remembers the number to know whether its news is old."""
         self._changed = changed
+        self._backoff = FIRST_BACKOFF_SECONDS
+        self._serving_since = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self._channel = open_channel(address, max_message_bytes=max_message_bytes)
@@ -66,13 +71,16 @@ class Replica(Generic[StubT]):
         """Joint space of its model; empty if it told none."""
         return self.model.space if self.model is not None else ""
 
+    @property
+    def untold(self) -> bool:
+        """Whether its model is not known yet: it may be of any space."""
+        return self.model is None and not self.serving
+
     async def watch(self) -> None:
         """Follows the replica's health until cancelled, through restarts of the replica."""
-        backoff = FIRST_BACKOFF_SECONDS
         while True:
             try:
-                if await self._follow_health():
-                    backoff = FIRST_BACKOFF_SECONDS
+                await self._follow_health()
                 self._set_state("health watch ended")
             except grpc.aio.AioRpcError as error:
                 self._set_state(short_reason(error))
@@ -81,23 +89,19 @@ class Replica(Generic[StubT]):
                 if task is not None and task.cancelling():
                     raise
                 # `doubt` cancelled the stream, not this task.
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+            await asyncio.sleep(self._backoff)
+            self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
 
-    async def _follow_health(self) -> bool:
-        """Reads one Watch stream to its end; true if the replica served meanwhile."""
-        served = False
+    async def _follow_health(self) -> None:
+        """Reads one Watch stream to its end."""
         self.watches += 1
         call = self._watch_call = self._watch_health(health_pb2.HealthCheckRequest())
         try:
             self.model = _model(await call.initial_metadata()) or self.model
             async for answer in call:
-                serving = answer.status == SERVING
-                served = served or serving
-                self._set_state("" if serving else "not serving")
+                self._set_state("" if answer.status == SERVING else "not serving")
         finally:
             call.cancel()
-        return served
 
     def doubt(self, watches: int, error: grpc.aio.AioRpcError) -> None:
         """Takes a replica that answered UNAVAILABLE out of choice until a fresh watch says that it serves.
@@ -115,6 +119,10 @@ class Replica(Generic[StubT]):
         self.reason = reason
         if serving != self.serving:
             self.serving = serving
+            if serving:
+                self._serving_since = time.monotonic()
+            elif time.monotonic() - self._serving_since >= STEADY_SECONDS:
+                self._backoff = FIRST_BACKOFF_SECONDS
             self._changed()
 
     @property

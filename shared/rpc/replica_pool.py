@@ -38,13 +38,13 @@ if TYPE_CHECKING:  # generic in the stubs, not at run time
 MAX_ATTEMPTS = 4
 LEAST_RETRY_SECONDS = 0.01
 """As the services say: a caller that is told to come back after 0 seconds would only add to the overload."""
-MAX_MODELS_LOST = 2
-"""Attempts of one call that may end with the model process lost: the call itself may be what kills it."""
 _TRY_ELSEWHERE = (
     grpc.StatusCode.UNAVAILABLE,
     # Not our own cancel, which is no error here: the replica cut off what outlasted its drain.
     grpc.StatusCode.CANCELLED,
 )
+_NO_VERDICT = (*_TRY_ELSEWHERE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.FAILED_PRECONDITION)
+"""Ends of an attempt that say nothing about the call itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +116,26 @@ class ReplicaPool(Generic[StubT]):
         """Number of serving replicas by joint space; empty while none serves."""
         return dict(Counter(replica.space for replica in self._replicas.serving()))
 
+    def may_serve(self, space: str) -> bool:
+        """Whether a known replica is of that space, serving or not; one that has not told yet may be of any."""
+        return any(space == each.space or each.untold for each in self._replicas.all())
+
+    async def wait_for_change(self, since: float) -> None:
+        """Returns when a replica has begun or ceased to serve.
+
+        Args:
+            since: when the current call began to wait, by the loop's clock.
+
+        Raises:
+            TimeoutError: the call has waited for as long as calls wait for a replica.
+        """
+        wait = self._options.replica_wait_seconds
+        # Half of what was left at most, so that the caller gets the reason and not only its deadline.
+        deadline = current_call().deadline
+        give_up = since + (wait if deadline is None else min(wait, max(0.0, deadline - since) / 2))
+        async with asyncio.timeout_at(give_up):
+            await self._replicas.wait_for_change()
+
     def replicas(self) -> list[Replica[StubT]]:
         """Every known replica, serving or not; to look at."""
         return self._replicas.all()
@@ -154,26 +174,36 @@ class ReplicaPool(Generic[StubT]):
             UnavailableError: no replica serves, even after a short wait.
             OverloadedError: at once, when by their own word no replica would answer before the caller's deadline.
             DeadlineExceededError: the caller's deadline has passed.
-            grpc.aio.AioRpcError: what a replica answered, after the retries.
+            grpc.aio.AioRpcError: what a replica answered, after the retries. A call that cost a model process is tried
+                once more only, and if that gives no answer ends with MODEL_LOST: it may be what kills them.
         """
         self._budget.earn()
         tried: list[Replica[StubT]] = []
-        models_lost = 0
-        while True:
-            replica = await self._wait_for_replica(space, tried)
-            watches = replica.watches
-            try:
-                return await self._attempt(replica, method, request)
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in _TRY_ELSEWHERE:
-                    raise
-                replica.doubt(watches, error)
-                tried.append(replica)
-                if from_rpc_error(error).reason is Reason.MODEL_LOST:
-                    models_lost += 1
-                if models_lost >= MAX_MODELS_LOST or len(tried) >= MAX_ATTEMPTS or not self._budget.spend():
-                    raise
-            self._metrics.retries.labels(self.name).inc()
+        model_lost: grpc.aio.AioRpcError | None = None
+        try:
+            while True:
+                replica = await self._wait_for_replica(space, tried)
+                if tried:
+                    self._metrics.retries.labels(self.name).inc()
+                watches = replica.watches
+                try:
+                    return await self._attempt(replica, method, request)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() not in _TRY_ELSEWHERE:
+                        raise
+                    replica.doubt(watches, error)
+                    tried.append(replica)
+                    if from_rpc_error(error).reason is Reason.MODEL_LOST:
+                        if model_lost is not None:
+                            raise
+                        model_lost = error
+                    if len(tried) >= MAX_ATTEMPTS or not self._budget.spend():
+                        raise
+        except (grpc.aio.AioRpcError, UnavailableError, OverloadedError) as error:
+            verdict = isinstance(error, grpc.aio.AioRpcError) and error.code() not in _NO_VERDICT
+            if model_lost is None or error is model_lost or verdict:
+                raise
+            raise model_lost from error  # our caller must know that this call may be what kills models
 
     def expected_seconds(self, space: str | None = None) -> float:
         """How long a call of one item would take now at the best replica that serves; 0 if none does, or none told."""
@@ -181,30 +211,33 @@ class ReplicaPool(Generic[StubT]):
         loads = [each.load for each in self._replicas.serving(space)]
         return min((load.queue_seconds(now) + (load.item_seconds(now) or 0.0) for load in loads), default=0.0)
 
+    def has_room(self, space: str | None = None, *, after_seconds: float = 0.0) -> bool:
+        """Whether `require_room` would let a call pass."""
+        serving = self._replicas.serving(space)
+        return not serving or bool(self._in_time(serving, time.monotonic(), after_seconds))
+
     def require_room(self, space: str | None = None, *, after_seconds: float = 0.0) -> None:
         """Whether a call is worth its preparation, which takes `after_seconds`.
 
         Raises:
             OverloadedError: by their own word no replica would answer before the current call's deadline.
         """
-        self._in_time(self._replicas.serving(space), time.monotonic(), after_seconds)
+        now = time.monotonic()
+        if (serving := self._replicas.serving(space)) and not self._in_time(serving, now, after_seconds):
+            raise self._refusal(serving, now, after_seconds)
 
     async def _wait_for_replica(self, space: str | None, tried: Sequence[Replica[StubT]]) -> Replica[StubT]:
         """A replica that serves and is not known to be too busy; one not tried yet where there is one."""
-        loop = asyncio.get_running_loop()
-        remaining = remaining_seconds()
-        wait = self._options.replica_wait_seconds
-        # Half of what is left at most, so that the caller gets the reason and not only its deadline.
-        give_up = loop.time() + (wait if remaining is None else min(wait, remaining / 2))
+        since = asyncio.get_running_loop().time()
         while True:
             serving = self._replicas.serving(space)
             if candidates := [replica for replica in serving if replica not in tried] or serving:
                 now = time.monotonic()
-                candidates = self._in_time(candidates, now)
-                return candidates[choose([each.load for each in candidates], now)]
+                if not (in_time := self._in_time(candidates, now)):
+                    raise self._refusal(candidates, now)
+                return in_time[choose([each.load for each in in_time], now)]
             try:
-                async with asyncio.timeout_at(give_up):
-                    await self._replicas.wait_for_change()
+                await self.wait_for_change(since)
             except TimeoutError:
                 of_space = f" of space {space}" if space is not None and self.spaces() else ""
                 reasons = self._replicas.reasons()
@@ -212,19 +245,22 @@ class ReplicaPool(Generic[StubT]):
                 raise UnavailableError(message, reason=Reason.NO_REPLICA) from None
 
     def _in_time(self, replicas: list[Replica[StubT]], now: float, after_seconds: float = 0.0) -> list[Replica[StubT]]:
-        """Those that do not say that they would answer the current call too late; raises OverloadedError if all do."""
-        left = remaining_seconds(self._options.deadline_margin_seconds)
-        if left is None or not replicas:
-            return replicas
-        terms = _terms()
-        left -= after_seconds
-        if in_time := [each for each in replicas if each.load.answer_seconds(terms, now) <= left]:
-            return in_time
+        """Those that do not say that they would answer the current call too late."""
+        terms, left = _terms(), self._seconds_left(after_seconds)
+        return [each for each in replicas if each.load.answer_seconds(terms, now) <= left]
+
+    def _refusal(self, replicas: list[Replica[StubT]], now: float, after_seconds: float = 0.0) -> OverloadedError:
+        """Why a call is refused for which none of these is in time; it is counted."""
         self._metrics.refused.labels(self.name).inc()
+        terms, left = _terms(), self._seconds_left(after_seconds)
         soonest = min(each.load.answer_seconds(terms, now) for each in replicas)
         message = f"{self.name}: the queue makes this about {soonest:.3f} s; the deadline is in {left:.3f} s"
         wait = max(LEAST_RETRY_SECONDS, soonest - left)
-        raise OverloadedError(message, reason=Reason.QUEUE_TOO_LONG, retry_after_seconds=wait)
+        return OverloadedError(message, reason=Reason.QUEUE_TOO_LONG, retry_after_seconds=wait)
+
+    def _seconds_left(self, after_seconds: float) -> float:
+        left = remaining_seconds(self._options.deadline_margin_seconds)
+        return math.inf if left is None else left - after_seconds
 
     async def _attempt(
         self,

@@ -9,7 +9,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from diptych.text.v1 import text_encoding_pb2
-from shared.codes import Reason
 from shared.errors import OverloadedError, UnavailableError
 from shared.rpc.context import CallContext, enter_call
 from shared.rpc.replica_pool import PoolOptions
@@ -189,25 +188,6 @@ async def test_closing_a_pool_leaves_no_task_behind() -> None:
         await asyncio.sleep(0.05)
         names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}  # type: ignore[union-attr]
         assert not {name for name in names if name.startswith("Replica")}
-
-
-async def test_call_that_kills_models_is_tried_once_more_only() -> None:
-    def poison() -> UnavailableError:
-        return UnavailableError("the model process ended", reason=Reason.MODEL_LOST)
-
-    behaviours = [Behaviour(error=poison) for _ in range(4)]
-    async with fakes(*behaviours) as replicas, pool_of([each.address for each in replicas]) as pool:
-        await all_serve(pool, 4)
-        with pytest.raises(grpc.aio.AioRpcError):
-            await encode(pool)
-        assert sum(len(each.calls) for each in replicas) == 2
-
-
-async def test_call_whose_replica_lost_its_model_is_answered_by_another() -> None:
-    lost = Behaviour(error=lambda: UnavailableError("the model process ended", reason=Reason.MODEL_LOST))
-    async with fakes(lost, Behaviour(version="2")) as replicas, pool_of([each.address for each in replicas]) as pool:
-        await all_serve(pool, 2)
-        assert [await encode(pool) for _ in range(4)] == ["2"] * 4
 
 
 async def test_replicas_are_known_by_model_state_and_load() -> None:
