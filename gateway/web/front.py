@@ -49,7 +49,12 @@ async def web_front(
     """
     calls = connect_application(servicer, handling, max_message_bytes=settings.max_message_bytes)
     bounded = BoundedBodies(calls, handling, body_limits(settings))
-    site = Site(page_assets(grpc_port=grpc_port), bounded, PATH, names_for(settings.host, settings.further_web_names()))
+    site = Site(
+        page_assets(grpc_port=grpc_port, limits=_limits(settings)),
+        bounded,
+        PATH,
+        names_for(settings.host, settings.further_web_names()),
+    )
     limits = ConnectionLimits(most=settings.web_connections, idle_seconds=settings.web_read_seconds)
     listener = _listen(settings.host, settings.web_port or 0)
     config = uvicorn.Config(
@@ -74,6 +79,17 @@ async def web_front(
     finally:
         server.should_exit = True
         await serving
+
+
+def _limits(settings: GatewaySettings) -> dict[str, int]:
+    """What the page refuses before it is sent."""
+    return {
+        "promptCharacters": settings.max_prompt_characters,
+        "images": settings.max_images,
+        "captionCandidates": settings.max_caption_candidates,
+        "labels": settings.max_labels,
+        "imageBytes": settings.max_image_bytes,
+    }
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -51,11 +51,12 @@ class Asset:
         return b'"%s"' % hashlib.sha256(self.body).hexdigest()[:32].encode()
 
 
-def page_assets(*, grpc_port: int) -> dict[str, Asset]:
+def page_assets(*, grpc_port: int, limits: Mapping[str, int]) -> dict[str, Asset]:
     """The files by path: those of `static/`, and what the page cannot know, made here.
 
     Args:
         grpc_port: for the commands that the page shows.
+        limits: what calls take at most, by the names of `Limits` in proto JSON.
     """
     assets = {
         f"/{file.name}": Asset(body=file.read_bytes(), content_type=CONTENT_TYPES[file.suffix])
@@ -66,6 +67,7 @@ def page_assets(*, grpc_port: int) -> dict[str, Asset]:
     facts = {
         "version": diptych_version(),
         "grpcPort": grpc_port,
+        "limits": dict(limits),
         "remedies": {reason.name: reason.remedy for reason in Reason},
     }
     body = json.dumps(facts, ensure_ascii=False).encode()

@@ -6,9 +6,8 @@ const MEBI = 1024 * 1024;
 const JOBS = { text: "reads prompts", classification: "looks at pictures", generation: "paints", captioning: "writes captions" };
 
 /** A gateway that leaves out what is 0 or empty, as proto JSON does, filled up to what the page reads. */
-export function completed({ limits = {}, spaces = [], languages = [], services = [], ...rest }) {
-  const defaults = { promptCharacters: 500, images: 16, captionCandidates: 16, labels: 256, imageBytes: String(8 * MEBI), imageSide: 8192 };
-  return { ...rest, limits: { ...defaults, ...limits }, spaces, languages, services };
+export function completed({ limits = {}, spaces = [], languages = [], services = [], ...rest }, facts) {
+  return { ...rest, limits: { ...facts.limits, ...limits }, spaces, languages, services };
 }
 
 /** Whether each service serves and all share a space, in a word and a sentence. */

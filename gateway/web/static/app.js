@@ -1,17 +1,21 @@
 // The playground: joins the two panels, the history and what the gateway says of itself.
 
 import { completed, setHealth, showAbout, showHealth } from "./about.js";
-import { call } from "./connect.js";
+import { call, get } from "./connect.js";
 import { DescribePanel } from "./describe.js";
 import { byId } from "./dom.js";
 import { History } from "./history.js";
 import { PaintPanel } from "./paint.js";
 import { clearProblem, showProblem } from "./problem.js";
 
-const facts = await (await fetch("/facts.json")).json();
+const ASK_AGAIN_MS = 5000;
+
+/** What facts.json says, once it is there; of limits then what the gateway's services keep. */
+const facts = { remedies: {}, limits: {}, grpcPort: null };
 const history = new History();
 const painting = new PaintPanel({ facts, history, onDescribe: (picture) => show("describe", () => describing.take(picture)) });
 const describing = new DescribePanel({ facts, history, onPaint: (text) => show("paint", () => painting.propose(text)) });
+let again = null;
 
 /** Moves to the other panel, which on a narrow screen is below or above. */
 function show(panel, act) {
@@ -20,21 +24,33 @@ function show(panel, act) {
   byId(panel).scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "nearest" });
 }
 
-async function askCapabilities() {
-  clearProblem(byId("about-problem"));
-  setHealth("waiting", "Connecting…");
+/** Asks the gateway what it is, until it answers; a failure is shown once, not each time. */
+async function connect() {
+  clearTimeout(again);
   try {
-    const capabilities = completed(await call("GetCapabilities", {}));
+    Object.assign(facts, await get("/facts.json"));
+    const capabilities = completed(await call("GetCapabilities", {}), facts);
+    facts.limits = capabilities.limits;
     painting.limit(capabilities);
     describing.limit(capabilities);
     showAbout(capabilities);
     showHealth(capabilities);
+    clearProblem(byId("about-problem"));
   } catch (error) {
-    setHealth("down", "No answer");
-    byId("about-body").replaceChildren();
-    showProblem(byId("about-problem"), error, facts, askCapabilities);
+    if (!byId("about-problem").hasChildNodes()) {
+      setHealth("down", "No answer");
+      byId("about-body").replaceChildren();
+      showProblem(byId("about-problem"), error, { facts, retry: connectNow });
+    }
+    again = setTimeout(connect, ASK_AGAIN_MS);
   }
 }
 
-await askCapabilities();
+function connectNow() {
+  clearProblem(byId("about-problem"));
+  setHealth("waiting", "Connecting…");
+  return connect();
+}
+
+await connectNow();
 document.documentElement.dataset.ready = "true";

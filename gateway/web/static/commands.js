@@ -9,10 +9,10 @@ const SERVICE = "diptych.gateway.v1.GatewayService";
 export const quoted = (word) => (/^[\w./:@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /** Where gRPC of this gateway is; `host:port`. */
-const grpcAddress = (facts) => `${location.hostname}:${facts.grpcPort}`;
+const grpcAddress = (facts) => `${location.hostname}:${facts.grpcPort ?? DEFAULT_PORT}`;
 
 function commandLine(facts, command, options, operands) {
-  const address = facts.grpcPort === DEFAULT_PORT && isHere() ? [] : ["--address", grpcAddress(facts)];
+  const address = (facts.grpcPort ?? DEFAULT_PORT) === DEFAULT_PORT && isHere() ? [] : ["--address", grpcAddress(facts)];
   // After "--" nothing is an option, whatever it begins with.
   const last = operands.some((each) => each.startsWith("-")) ? ["--", ...operands] : operands;
   return ["diptych", command, ...[...options, ...address, ...last].map(String).map(quoted)].join(" ");

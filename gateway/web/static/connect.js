@@ -4,16 +4,26 @@ import { readDetails } from "./details.js";
 
 const SERVICE = "/diptych.gateway.v1.GatewayService/";
 const TIMEOUT_MS = 120_000;
+const FILE_TIMEOUT_MS = 10_000;
 const HEADERS = { "connect-protocol-version": "1", "connect-timeout-ms": String(TIMEOUT_MS), "diptych-caller": "playground" };
 const END_OF_STREAM = 0b10;
 
-/** A call that failed: `code` as gRPC writes it, `reason`, `field`, `retrySeconds` and `requestId` where they are known. */
+/** A call that failed: `code` as gRPC writes it; the rest where it is known. */
 export class CallError extends Error {
   constructor(code, message, more = {}) {
     super(message);
     this.code = code;
-    Object.assign(this, { reason: "", field: "", retrySeconds: null, requestId: "" }, more);
+    Object.assign(this, { reason: "", field: "", remedy: "", retrySeconds: null, requestId: "" }, more);
   }
+}
+
+/** A JSON file of the page. */
+export async function get(path) {
+  const response = await during(fetch(path, { signal: AbortSignal.timeout(FILE_TIMEOUT_MS) }));
+  if (!response.ok) {
+    throw lost(`HTTP ${response.status} for ${path}`);
+  }
+  return during(response.json());
 }
 
 /** The answer of a unary call; `signal` aborts it. */

@@ -1,8 +1,10 @@
 // The right panel: a picture becomes captions and labels.
 
+import { checkLength, invalid, markInvalid, typed, wholeNumber } from "./checks.js";
 import { describeCommands, showCommands } from "./commands.js";
-import { call, CallError } from "./connect.js";
+import { call } from "./connect.js";
 import { announce, byId, make } from "./dom.js";
+import { hold } from "./held.js";
 import { clearProblem, showProblem } from "./problem.js";
 import { showWords } from "./words.js";
 import { Work } from "./work.js";
@@ -10,12 +12,14 @@ import { Work } from "./work.js";
 const LANGUAGES = { en: "English", zh: "中文" };
 const MEBI = 1024 * 1024;
 const SMALL_SIDE = 128;
+const PLACE_HINT = "The picture is expected in the folder that you are in.";
+/** The page's controls by the gateway's fields. */
+const CONTROLS = { images: "drop", candidates: "captions", top_k: "top", labels: "labels" };
 
 export class DescribePanel {
   #work = new Work("describe");
   #problem = byId("describe-problem");
   #picture = null;
-  #limit = 8 * MEBI;
 
   constructor({ facts, history, onPaint }) {
     this.facts = facts;
@@ -31,7 +35,6 @@ export class DescribePanel {
 
   /** What the gateway says it takes. */
   limit(capabilities) {
-    this.#limit = Number(capabilities.limits.imageBytes);
     byId("captions").max = capabilities.limits.captionCandidates;
     capabilities.languages?.length && this.offerLanguages(capabilities.languages);
   }
@@ -49,47 +52,66 @@ export class DescribePanel {
 
   /** Takes a picture, `{blob, name, url}`, and describes it. */
   take(picture) {
-    this.#picture = picture;
-    this.#showPicture();
+    picture === this.#picture || byId("words").replaceChildren(); // they are of another one
+    this.#showPicture(picture);
     this.describe();
   }
 
   /** Describes the picture as the form says. */
   async describe() {
+    this.#work.cancel();
     clearProblem(this.#problem);
+    markInvalid(CONTROLS);
     const picture = this.#picture;
-    const values = { captions: byId("captions").value, top: byId("top").value, labels: byId("labels").value };
-    const request = {
-      language: this.#language(),
-      candidates: Number(values.captions) || 1,
-      topK: Number(values.top) || 5,
-    };
-    const labels = toLabels(values.labels);
+    const values = Object.fromEntries(["captions", "top", "labels"].map((name) => [name, typed(byId(name))]));
     try {
-      this.#check(picture);
-      byId("words").replaceChildren();
+      const { request, labels } = this.#toRequest(values);
+      this.#checkPicture(picture);
       await this.#work.run(async (signal, tell) => {
-        showCommands(describeCommands(this.facts, picture.name, request, labels), "The picture is expected in the folder that you are in.");
         tell(`Looking at ${picture.name}…`);
         const words = await this.#ask(picture, request, labels, signal);
+        signal.throwIfAborted();
         this.#show(words);
+        this.#showCommands(picture, request, labels);
         announce(words.captions[0]?.text ?? "No caption");
         const restore = () => this.#restore(picture, { ...values, language: request.language }, request, labels, words);
-        this.history.add({ verb: "Described", words: words.captions[0]?.text ?? picture.name, picture: picture.url, pictures: 1, restore });
+        this.history.add({ verb: "Described", words: words.captions[0]?.text ?? picture.name, pictures: [picture], restore });
       });
     } catch (error) {
-      showProblem(this.#problem, error, this.facts, () => this.describe());
+      const names = { images: picture?.name, candidates: "Captions", top_k: "Labels", labels: "A label of your own", language: "Language" };
+      showProblem(this.#problem, error, { facts: this.facts, retry: () => this.describe(), names });
+      markInvalid(CONTROLS, error);
     }
   }
 
-  #check(picture) {
-    if (!picture) {
-      byId("drop").focus();
-      throw new CallError("INVALID_ARGUMENT", "There is no picture yet", { reason: "FIELD_MISSING", field: "images" });
+  #toRequest({ captions, top, labels: text }) {
+    const { captionCandidates, labels: mostLabels, promptCharacters } = this.facts.limits;
+    const request = {
+      language: this.#language(),
+      candidates: wholeNumber(captions, { label: "Captions", field: "candidates", most: captionCandidates, empty: 1 }),
+      topK: wholeNumber(top, { label: "Labels", field: "top_k", empty: 5 }),
+    };
+    const labels = toLabels(text);
+    if (labels.length > mostLabels) {
+      const remedy = `leave ${mostLabels} in “Labels of your own”`;
+      throw invalid(`There are ${labels.length} labels of your own; the limit is ${mostLabels}`, "labels", remedy, "TOO_MANY_ITEMS");
     }
-    if (picture.blob.size > this.#limit) {
-      const message = `${picture.name} has ${(picture.blob.size / MEBI).toFixed(1)} MiB; the limit is ${this.#limit / MEBI} MiB`;
-      throw new CallError("INVALID_ARGUMENT", message, { reason: "IMAGE_TOO_LARGE", field: "images[0]" });
+    labels.forEach((label, index) => checkLength(label, promptCharacters, `Label ${index + 1} of your own`, "labels"));
+    return { request, labels };
+  }
+
+  #checkPicture(picture) {
+    if (!picture) {
+      throw invalid("There is no picture yet", "images", "choose one, drop one here, or paste it", "FIELD_MISSING");
+    }
+    const { size } = picture.blob;
+    if (!size) {
+      throw invalid(`${picture.name} is empty: it has 0 bytes`, "images", "choose another file", "FIELD_MISSING");
+    }
+    const most = Number(this.facts.limits.imageBytes);
+    if (size > most) {
+      const message = `${picture.name} has ${(size / MEBI).toFixed(1)} MiB; the limit is ${most / MEBI} MiB`;
+      throw invalid(message, "images", "scale it down, or save it as JPEG, and choose it again", "IMAGE_TOO_LARGE");
     }
   }
 
@@ -107,15 +129,19 @@ export class DescribePanel {
     showWords(byId("words"), words, (text) => this.onPaint(text));
   }
 
+  #showCommands(picture, request, labels) {
+    showCommands(describeCommands(this.facts, picture.name, request, labels), PLACE_HINT);
+  }
+
   #restore(picture, values, request, labels, words) {
     this.#work.cancel();
     clearProblem(this.#problem);
-    this.#picture = picture;
-    this.#showPicture();
+    markInvalid(CONTROLS);
+    this.#showPicture(picture);
     ["captions", "top", "labels"].forEach((name) => (byId(name).value = values[name]));
     document.querySelectorAll("[name=language]").forEach((radio) => (radio.checked = radio.value === values.language));
     this.#show(words);
-    showCommands(describeCommands(this.facts, picture.name, request, labels), "The picture is expected in the folder that you are in.");
+    this.#showCommands(picture, request, labels);
     byId("words-title").focus();
   }
 
@@ -123,13 +149,15 @@ export class DescribePanel {
     return document.querySelector("[name=language]:checked")?.value;
   }
 
-  #showPicture() {
-    const image = make("img", { src: this.#picture.url, alt: `The picture to describe: ${this.#picture.name}` });
+  #showPicture(picture) {
+    this.#picture = picture;
+    hold(this, [picture]);
+    const image = make("img", { src: picture.url, alt: `The picture to describe: ${picture.name}` });
     image.addEventListener("load", () => image.classList.toggle("small", image.naturalWidth <= SMALL_SIDE));
     image.addEventListener("error", () => image.remove()); // whether it is a picture, the gateway says
     byId("drop").classList.add("filled");
     byId("drop-picture").replaceChildren(image);
-    byId("drop-text").textContent = this.#picture.name;
+    byId("drop-text").textContent = picture.name;
     byId("drop-hint").textContent = "choose, drop or paste another";
   }
 
@@ -169,7 +197,7 @@ async function base64(blob) {
   reader.readAsDataURL(blob);
   await new Promise((resolve, reject) => {
     reader.onload = resolve;
-    reader.onerror = () => reject(new CallError("INVALID_ARGUMENT", "The file cannot be read", { reason: "IMAGE_UNREADABLE" }));
+    reader.onerror = () => reject(invalid("The file cannot be read", "images", "choose it again: it was changed, moved or removed", "IMAGE_UNREADABLE"));
   });
   return reader.result.slice(reader.result.indexOf(",") + 1);
 }

@@ -2,6 +2,7 @@
 
 import { bytes } from "./details.js";
 import { byId, copy, icon, make } from "./dom.js";
+import { hold } from "./held.js";
 
 const ENDINGS = { IMAGE_FORMAT_PNG: "png", IMAGE_FORMAT_JPEG: "jpeg", IMAGE_FORMAT_WEBP: "webp" };
 const NAME_CHARACTERS = 60;
@@ -30,6 +31,7 @@ function fileName(prompt, seed, ending) {
 
 export class Gallery {
   #wall = byId("gallery");
+  #hung = []; // by place, with gaps
   #before = [];
 
   /** `onDescribe(picture)` and `onSeed(seed)` are called from a picture's buttons. */
@@ -40,7 +42,8 @@ export class Gallery {
 
   /** Empty places for `count` pictures to come. */
   prepare(count) {
-    this.#before = [...this.#wall.querySelectorAll(".print:not(.waiting)")];
+    this.#before = this.#hung.filter(Boolean);
+    this.#hung = [];
     this.#size(count);
     this.#wall.replaceChildren(
       ...Array.from({ length: count }, () =>
@@ -51,20 +54,32 @@ export class Gallery {
 
   /** Hangs a picture at its place. */
   hang(index, picture) {
+    this.#hung[index] = picture;
     this.#wall.children[index]?.replaceWith(this.#print(picture));
+    this.#hold();
   }
 
   /** Takes the places away that stayed empty; where all did, what hung before comes back. */
   settle() {
+    if (!this.#hung.some(Boolean)) {
+      return this.show(this.#before);
+    }
+    this.#before = [];
     this.#wall.querySelectorAll(".waiting").forEach((place) => place.remove());
-    this.#wall.children.length || this.#wall.replaceChildren(...this.#before);
     this.#size(this.#wall.children.length);
+    this.#hold();
   }
 
   /** Shows these pictures, and nothing else. */
   show(pictures) {
+    [this.#hung, this.#before] = [pictures, []];
     this.#size(pictures.length);
     this.#wall.replaceChildren(...pictures.map((picture) => this.#print(picture)));
+    this.#hold();
+  }
+
+  #hold() {
+    hold(this, [...this.#hung.filter(Boolean), ...this.#before]);
   }
 
   #size(count) {

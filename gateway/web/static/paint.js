@@ -1,22 +1,27 @@
 // The left panel: a prompt becomes pictures, one by one.
 
+import { checkLength, invalid, markInvalid, typed, wholeNumber } from "./checks.js";
 import { paintCommands, showCommands } from "./commands.js";
-import { CallError, stream } from "./connect.js";
+import { stream } from "./connect.js";
 import { announce, byId, counted, languageOf, make } from "./dom.js";
 import { Gallery, toPicture } from "./gallery.js";
+import { hold } from "./held.js";
 import { clearProblem, showProblem } from "./problem.js";
 import { Work } from "./work.js";
 
 const SUGGESTIONS = ["a black cat", "一只黑猫", "strawberry", "一朵花", "a house", "太阳"];
 const SEEDS = 2n ** 64n;
 const FORMATS = { IMAGE_FORMAT_PNG: "PNG", IMAGE_FORMAT_JPEG: "JPEG", IMAGE_FORMAT_WEBP: "WebP" };
+const MOST_QUALITY = 100;
 const FIELDS = ["prompt", "count", "candidates", "seed", "format", "quality"];
+/** The page's controls and names by the gateway's fields. */
+const CONTROLS = { prompt: "prompt", image_count: "count", candidates: "candidates", seeds: "seed", format: "format", quality: "quality" };
+const NAMES = { prompt: "The prompt", image_count: "Pictures", candidates: "Choose from", seeds: "Seed", format: "File", quality: "Quality" };
 
 export class PaintPanel {
   #work = new Work("paint");
   #problem = byId("paint-problem");
   #fields = Object.fromEntries(FIELDS.map((name) => [name, byId(name)]));
-  #promptLimit = 500;
 
   constructor({ facts, history, onDescribe }) {
     this.facts = facts;
@@ -43,7 +48,6 @@ export class PaintPanel {
 
   /** What the gateway says it takes. */
   limit(capabilities) {
-    this.#promptLimit = capabilities.limits.promptCharacters;
     this.#fields.count.max = this.#fields.candidates.max = capabilities.limits.images;
     this.offerFormats(capabilities.outputFormats ?? []);
     this.#noteFields();
@@ -66,34 +70,36 @@ export class PaintPanel {
   /** Paints what the form says. */
   async paint() {
     clearProblem(this.#problem);
-    this.#fields.prompt.removeAttribute("aria-invalid");
-    const values = Object.fromEntries(FIELDS.map((name) => [name, this.#fields[name].value]));
-    const pictures = [];
+    markInvalid(CONTROLS);
+    const values = Object.fromEntries(FIELDS.map((name) => [name, name === "prompt" ? this.#fields.prompt.value : typed(this.#fields[name])]));
+    const pictures = []; // by place, with gaps
     let request = null;
     try {
-      request = toRequest(values);
+      request = toRequest(values, this.facts.limits);
       const finished = await this.#work.run((signal, tell) => this.#receive(request, pictures, signal, tell));
       finished || announce(`Cancelled with ${counted(pictures.filter(Boolean).length, "picture")}`);
     } catch (error) {
-      showProblem(this.#problem, error, this.facts, () => this.paint());
-      error.field === "prompt" && this.#fields.prompt.setAttribute("aria-invalid", "true");
+      showProblem(this.#problem, error, { facts: this.facts, retry: () => this.paint(), names: NAMES });
+      markInvalid(CONTROLS, error);
     }
     if (request && !this.#work.busy) {
       this.gallery.settle();
       this.#remember(values, request, pictures.filter(Boolean));
     }
+    hold(pictures, []);
   }
 
   async #receive(request, pictures, signal, tell) {
     const wanted = request.imageCount;
-    this.gallery.prepare(Math.min(wanted, Number(this.#fields.count.max)));
-    this.#showCommands(request);
+    this.gallery.prepare(wanted);
     tell(request.candidates ? `Painting ${request.candidates} to choose from…` : "Painting…");
     for await (const answer of stream("StreamTextToImage", request, signal)) {
       const index = answer.index ?? 0; // proto JSON leaves zeros out
       pictures[index] = toPicture(answer.image, request.prompt);
+      hold(pictures, pictures.filter(Boolean)); // here as well, whatever the gallery shows by then
       this.gallery.hang(index, pictures[index]);
       const done = pictures.filter(Boolean).length;
+      done === 1 && this.#showCommands(request); // what fails at once paints nothing again
       tell(`${done} of ${counted(wanted, "picture")}`, done, wanted);
     }
     announce(`${counted(pictures.length, "picture")} painted`);
@@ -106,13 +112,14 @@ export class PaintPanel {
   #remember(values, request, pictures) {
     if (pictures.length) {
       const restore = () => this.#restore(values, request, pictures);
-      this.history.add({ verb: "Painted", words: values.prompt, picture: pictures[0].url, pictures: pictures.length, restore });
+      this.history.add({ verb: "Painted", words: values.prompt, pictures, restore });
     }
   }
 
   #restore(values, request, pictures) {
     this.#work.cancel();
     clearProblem(this.#problem);
+    markInvalid(CONTROLS);
     Object.entries(values).forEach(([name, value]) => (this.#fields[name].value = value));
     this.#noteFields();
     this.gallery.show(pictures);
@@ -135,41 +142,48 @@ export class PaintPanel {
     const { prompt, format, quality } = this.#fields;
     const length = [...prompt.value].length;
     prompt.lang = languageOf(prompt.value);
-    byId("prompt-count").textContent = length ? `${length} / ${this.#promptLimit}` : "";
-    byId("prompt-count").classList.toggle("over", length > this.#promptLimit);
+    const most = this.facts.limits.promptCharacters;
+    byId("prompt-count").textContent = length ? `${length}${most ? ` / ${most}` : ""}` : "";
+    byId("prompt-count").classList.toggle("over", length > most);
     byId("quality-field").hidden = format.value === "IMAGE_FORMAT_PNG";
     quality.disabled = format.value === "IMAGE_FORMAT_PNG";
   }
 }
 
-function toRequest({ prompt, count, candidates, seed, format, quality }) {
-  const imageCount = wholeNumber(count || "1", "Pictures", "image_count");
-  const painted = candidates ? wholeNumber(candidates, "Choose from", "candidates") : imageCount;
+function toRequest({ prompt, count, candidates, seed, format, quality }, { promptCharacters, images: most }) {
+  if (!prompt.trim()) {
+    throw invalid("The prompt is empty", "prompt", "type what you want to see into “Prompt”", "FIELD_MISSING");
+  }
+  checkLength(prompt, promptCharacters, NAMES.prompt, "prompt");
+  const imageCount = wholeNumber(count, { label: NAMES.image_count, field: "image_count", most, empty: 1 });
+  const painted = wholeNumber(candidates, { label: NAMES.candidates, field: "candidates", most, empty: imageCount });
+  if (painted < imageCount) {
+    const remedy = `type ${imageCount} or more into “Choose from”, or leave it empty`;
+    throw invalid(`Choose from is ${painted}, with ${imageCount} pictures to keep`, "candidates", remedy);
+  }
+  const lossless = format === "IMAGE_FORMAT_PNG";
+  const asked = lossless ? 0 : wholeNumber(quality, { label: NAMES.quality, field: "quality", most: MOST_QUALITY, empty: 0 });
   return {
     prompt,
     imageCount,
-    seeds: toSeeds(seed.trim(), painted),
+    seeds: toSeeds(seed, painted),
     ...(candidates ? { candidates: painted } : {}),
     ...(format ? { format } : {}),
-    ...(quality && format !== "IMAGE_FORMAT_PNG" ? { quality: wholeNumber(quality, "Quality", "quality") } : {}),
+    ...(asked ? { quality: asked } : {}),
   };
-}
-
-function wholeNumber(text, label, field) {
-  if (!/^0*[1-9]\d{0,5}$/.test(text)) {
-    throw invalid(`${label} is ${text}; it must be a whole number, 1 or more`, field);
-  }
-  return Number(text);
 }
 
 /** Consecutive seeds, as text: JavaScript's numbers are too short for them. */
 function toSeeds(text, count) {
   // Drawn here rather than by the gateway, so that the commands can say which.
   const first = text || String(crypto.getRandomValues(new Uint32Array(1))[0]);
-  if (!/^\d+$/.test(first) || BigInt(first) + BigInt(count) > SEEDS) {
-    throw invalid(`Seed is ${first}; it must be a whole number from 0, and with all further ones below 2^64`, "seeds");
+  const remedy = "type a whole number into “Seed”, or leave it empty for a random one";
+  if (!/^\d{1,40}$/.test(first)) {
+    throw invalid(`Seed is ${first}; it must be a whole number from 0`, "seeds", remedy);
+  }
+  if (BigInt(first) + BigInt(count) > SEEDS) {
+    const range = `below 2^64${count > 1 ? ", and so must the further ones" : ""}`;
+    throw invalid(`Seed is ${first}; it must be ${range}`, "seeds", remedy);
   }
   return Array.from({ length: count }, (_, index) => String(BigInt(first) + BigInt(index)));
 }
-
-const invalid = (message, field) => new CallError("INVALID_ARGUMENT", message, { reason: "FIELD_INVALID", field });

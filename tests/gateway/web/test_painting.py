@@ -109,10 +109,10 @@ async def test_seed_is_copied(page: Page) -> None:
 async def test_refusal_is_shown_with_code_reason_and_remedy(page: Page) -> None:
     await _paint(page, "猫" * 501)
     problem = page.locator("#paint-problem")
-    await expect(problem).to_contain_text("Prompt has 501 characters; the limit is 500.")
+    await expect(problem).to_contain_text("The prompt has 501 characters; the limit is 500.")
     await expect(problem.locator(".tag").nth(0)).to_have_text("INVALID_ARGUMENT")
     await expect(problem.locator(".tag").nth(1)).to_have_text("TEXT_TOO_LONG")
-    await expect(problem).to_contain_text(f"What to do: {Reason.TEXT_TOO_LONG.remedy}")
+    await expect(problem).to_contain_text("What to do: shorten it by 1 character.")
     await expect(problem).to_have_attribute("role", "alert")
     await expect(page.get_by_label("Prompt")).to_have_attribute("aria-invalid", "true")
     await expect(_places(page)).to_have_count(0)

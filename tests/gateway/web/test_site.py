@@ -115,7 +115,14 @@ async def test_header_that_is_no_text_is_refused(playground: Playground) -> None
     assert (await ask(playground, "/", headers={"x-request-id": "\xff"})).status == 400
 
 
-async def test_page_learns_every_remedy_and_the_port_of_grpc(playground: Playground) -> None:
+async def test_page_learns_every_remedy_the_limits_and_the_port_of_grpc(playground: Playground) -> None:
     facts = (await ask(playground, "/facts.json")).json
     assert facts["remedies"] == {reason.name: reason.remedy for reason in Reason}
+    assert facts["limits"] == {
+        "promptCharacters": 500,
+        "images": 16,
+        "captionCandidates": 16,
+        "labels": 256,
+        "imageBytes": 8 * 1024 * 1024,
+    }
     assert playground.platform.address.endswith(f":{facts['grpcPort']}")
