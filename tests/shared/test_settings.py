@@ -91,10 +91,9 @@ def test_another_model_is_one_variable_away(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("settings", ALL, ids=lambda settings: settings.__name__)
 def test_every_setting_is_explained(settings: type[ServerSettings]) -> None:
-    for variable, default, meaning in settings_rows(settings):
+    for variable, _, meaning in settings_rows(settings):
         assert variable.startswith("DIPTYCH_")
         assert variable.isupper()
-        assert default
         assert meaning.endswith("."), variable
 
 
