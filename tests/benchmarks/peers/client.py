@@ -22,9 +22,7 @@ TRANSPORTS: Mapping[str, Transport] = {
     "mlserver": functools.partial(rpc, server="mlserver"),
     "pytriton": functools.partial(rpc, server="pytriton"),
     "ray": functools.partial(rpc, server="ray"),
-    "ray-http": functools.partial(http, path="/"),
     "torchserve": functools.partial(rpc, server="torchserve"),
-    "torchserve-http": functools.partial(http, path="/predictions/reference"),
 }
 """By server: the faster of its ways in; README.md here says what was tried."""
 

@@ -21,7 +21,7 @@ class Expected:
 
     max_batch_size: int
     first_answer: bytes
-    """To input 0, in fp32 by one thread: a server that runs the same code gives the same bytes."""
+    """To input 0, in fp32 by one thread."""
 
 
 def expected() -> Mapping[str, Expected]:

@@ -81,13 +81,19 @@ class Rpc:
     method: str
     request: Callable[[bytes, float | None], bytes]
     """From the payload and the seconds that are left to a message."""
+    refusal: str = ""
+    """What an INTERNAL error says that means a full queue."""
 
 
 KSERVE = "/inference.GRPCInferenceService/ModelInfer"
 RPCS: Mapping[str, Rpc] = {
     "pytriton": Rpc(method=KSERVE, request=_triton),
     "mlserver": Rpc(method=KSERVE, request=_mlserver),
-    "torchserve": Rpc(method="/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions", request=_torchserve),
+    "torchserve": Rpc(
+        method="/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions",
+        request=_torchserve,
+        refusal="no worker to serve",
+    ),
     "ray": Rpc(method="/peers.Reference/Answer", request=_bare),
 }
 """By server."""
@@ -105,6 +111,8 @@ async def rpc(address: str, *, server: str) -> AsyncIterator[Send]:
                 return Ending.ANSWERED, await call(chosen.request(payload, seconds), timeout=seconds)
             except grpc.aio.AioRpcError as error:
                 ending = ENDINGS.get(error.code())
+                if ending is None and chosen.refusal and chosen.refusal in (error.details() or ""):
+                    ending = Ending.REFUSED
                 if ending is None:
                     raise
                 return ending, b""

@@ -130,6 +130,15 @@ def fields(message: bytes) -> dict[int, object]:
 
 
 @pytest.mark.parametrize("task", WIRES)
+def test_answer_is_known_behind_what_a_protocol_puts_before_it_and_from_another(task: str) -> None:
+    wire, module = WIRES[task], MODULES[task]
+    one, other = (wire.to_answer(output) for output in module.load("fp32", 1)([module.make_input(n) for n in (0, 1)]))
+    assert wire.alike(b"\x0a\x07head" + one, one)
+    assert not wire.alike(other, one)
+    assert not wire.alike(b"error", one)
+
+
+@pytest.mark.parametrize("task", WIRES)
 def test_peers_get_the_inputs_that_the_module_has(task: str) -> None:
     wire = WIRES[task]
     assert wire.to_input(wire.payload(7)) == MODULES[task].make_input(7)
