@@ -110,7 +110,7 @@ async def test_empty_file_is_not_even_sent(page: Page, playground: Playground) -
         (OverloadedError("full", reason=Reason.QUEUE_FULL), "full", "fewer pictures at once are sooner done"),
         (InternalError("broken", reason=Reason.DEFECT), "broken", Reason.DEFECT.remedy),
     ],
-    ids=lambda each: each.reason.name if isinstance(each, CallError) else "",
+    ids=lambda each: each.reason.name if isinstance(each, CallError) and each.reason else "",
 )
 async def test_refusal_of_the_gateway_is_told_in_the_terms_of_the_page(
     page: Page, playground: Playground, error: CallError, told: str, remedy: str
