@@ -19,6 +19,7 @@ from rich.text import Text
 from gateway.command_line.console import ExitCode, StoppedError, one_line, say, show
 from gateway.command_line.json_lines import FailedList
 from gateway.command_line.outage import Outage
+from gateway.command_line.printable import printable
 from shared.codes import Code, Reason
 from shared.errors import CallError, ConfigurationError, InvalidArgumentError, OverloadedError, UnavailableError
 
@@ -28,6 +29,8 @@ Answer = TypeVar("Answer")
 
 SHOWN_FAILURES = 10
 """Lines on the screen where a file has them all."""
+SHOWN_CHARACTERS = 200
+"""Of what names an input; a prompt may be a book."""
 OF_ONE_INPUT = {Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.DATA_LOSS, Code.OUT_OF_RANGE}
 """Codes that another input may not meet; with all others the rest would fare no better."""
 
@@ -171,7 +174,7 @@ class Bulk(Generic[Input, Loaded, Answer]):
         if self._progress.disable:
             say(told or "it is back")
         else:
-            self._progress.update(self._task, description=told or f"{self._noun}s")
+            self._progress.update(self._task, description=printable(told) or f"{self._noun}s")
 
     def _is_of_one_input(self, error: CallError) -> bool:
         if isinstance(error, InvalidArgumentError):
@@ -252,7 +255,7 @@ def _progress(total: int) -> Progress:
     """On standard error, where that is a terminal and there is something to wait for."""
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
@@ -280,4 +283,5 @@ def _in_options(message: str, options: Mapping[str, str]) -> str:
 
 
 def _name(entry: dict[str, str]) -> str:
-    return next(iter(entry.values()))
+    name = next(iter(entry.values()))
+    return name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}…"

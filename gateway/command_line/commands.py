@@ -16,7 +16,7 @@ from gateway.command_line import console, descriptions
 from gateway.command_line import replay as replaying
 from gateway.command_line import status as health_report
 from gateway.command_line import text_to_image as painting
-from gateway.command_line.console import ExitCode, fail
+from gateway.command_line.console import ExitCode
 from gateway.command_line.inputs import picture_inputs, text_inputs
 from gateway.command_line.options import (
     CONCURRENCY,
@@ -33,7 +33,6 @@ from gateway.command_line.options import (
 )
 from gateway.command_line.outage import patience_seconds
 from gateway.settings import quiet_grpc
-from shared.errors import DiptychError
 
 
 class Format(enum.StrEnum):
@@ -233,7 +232,7 @@ def status(
 ) -> None:
     """Show which replicas serve, and with which model."""
     if servers:
-        console.run(health_report.server_statuses(servers, as_json=as_json))
+        console.run(health_report.server_statuses(servers, as_json=as_json, timeout_seconds=timeout))
     _run(lambda: health_report.status(_gateway(address, timeout, retries, key), address, as_json=as_json))
 
 
@@ -250,10 +249,8 @@ def capabilities(
 
 def _run(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> NoReturn:
     """Makes a command's coroutine, which may find its arguments wrong, and runs it."""
-    try:
+    with console.errors_told():
         coroutine = main()
-    except DiptychError as error:
-        fail(error)
     console.run(coroutine)
 
 

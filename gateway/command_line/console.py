@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from gateway.client.retries import GatewayUnreachableError
+from gateway.command_line.printable import printable
 from gateway.command_line.processes import ProcessFailedError
 from shared.codes import Code, Reason
 from shared.errors import CallError, ConfigurationError, DiptychError, OverloadedError
@@ -87,13 +92,35 @@ class StoppedError(DiptychError):
 
 def run(main: Coroutine[Any, Any, ExitCode]) -> NoReturn:
     """Runs a command to its exit code; Ctrl-C, SIGTERM and SIGHUP cancel it, so that its `finally` blocks run."""
-    try:
+    with errors_told():
         code = asyncio.run(_interruptible(main))
-    except DiptychError as error:
-        fail(error)
     if code is ExitCode.INTERRUPTED:
         say("interrupted")
     raise typer.Exit(code)
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Ends the command where an error comes out; what the operating system refused is one of use, whatever it was."""
+    try:
+        yield
+    except DiptychError as error:
+        fail(error)
+    except BrokenPipeError:  # nobody reads on, which typer passes over
+        raise
+    except OSError as error:
+        _settle_output()
+        name = "" if error.filename is None else f"cannot use {os.fsdecode(error.filename)}: "
+        fail(ConfigurationError(f"{name}{error.strerror or error}"))
+
+
+def _settle_output() -> None:
+    """Gives standard output up where it takes no more, so that the end of the process does not try again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(error: DiptychError) -> NoReturn:
@@ -103,19 +130,36 @@ def fail(error: DiptychError) -> NoReturn:
 
 
 def say(line: str, *, style: str | None = None) -> None:
-    """A line on standard error, exactly as it is."""
+    """A line on standard error, as it is but for what a terminal would obey."""
     Console(stderr=True, soft_wrap=True).print(printable(line), style=style, highlight=False, markup=False)
 
 
 def show(line: str) -> None:
-    """A line on standard output, exactly as it is; above a progress bar where one stands there."""
-    sys.stdout.write(f"{printable(line)}\n")  # typer.echo would go behind the back of rich
-    sys.stdout.flush()
+    """A line on standard output, likewise; above a progress bar where one stands there."""
+    with _standard_output():
+        sys.stdout.write(f"{printable(line)}\n")  # typer.echo would go behind the back of rich
+        sys.stdout.flush()
 
 
-def printable(text: str) -> str:
-    """The text, where a file's name that is not UTF-8 shows replacement characters."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def show_table(table: Table) -> None:
+    """A table on standard output."""
+    with _standard_output():
+        output().print(table)
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Gives an error of the operating system the name of what it is about."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def cell(text: str, style: str = "") -> Text:
+    """A text for a table, as it is but for what a terminal would obey."""
+    return Text(printable(text), style)
 
 
 def output() -> Console:

@@ -17,7 +17,7 @@ from rich.text import Text
 from gateway.client import AsyncDiptych
 from gateway.client.files import read_picture
 from gateway.client.results import Stage
-from gateway.command_line.console import ExitCode, one_line, output
+from gateway.command_line.console import ExitCode, cell, one_line, output
 from gateway.command_line.inputs import FIELD
 from gateway.command_line.local import GATEWAY, MODULES, LocalPlatform, choose_ports
 from gateway.command_line.pictures import (
@@ -91,7 +91,7 @@ async def demo(
         on_event=line_printer(console),
         modules=modules,
     )
-    console.print(Text(f"starting five servers on free ports; their logs: {logs}"), soft_wrap=True)
+    console.print(cell(f"starting five servers on free ports; their logs: {logs}"), soft_wrap=True)
     async with platform:
         await platform.run(show_start(platform, console))
         exhibits = await platform.run(_exhibit(platform.addresses[GATEWAY], folder, images, console))
@@ -99,7 +99,7 @@ async def demo(
     failed = sum(bool(exhibit.error) for exhibit in exhibits)
     console.print(_table(exhibits))
     console.print(f"{len(exhibits) - failed} of {len(exhibits)} pictures done", highlight=False)
-    console.print(Text(f"all on one sheet: {folder / SHEET}"), soft_wrap=True)
+    console.print(cell(f"all on one sheet: {folder / SHEET}"), soft_wrap=True)
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
@@ -164,8 +164,8 @@ def _table(exhibits: Sequence[Exhibit]) -> Table:
     table = Table("prompt", "seed", "file", "captions", "labels", "painted, ms", "described, ms", box=SIMPLE_HEAD)
     table.caption = "ms: painted (text, generation); described, the second language (classification, captioning)"
     for each in exhibits:
-        captions = Text(each.error, "red") if each.error else Text("\n".join(each.captions))
+        captions = cell(each.error, "red") if each.error else cell("\n".join(each.captions))
         seed = "" if each.seed is None else str(each.seed)
         cells = (each.prompt, seed, each.path.name, captions, each.labels, each.painted, each.described)
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells))
+        table.add_row(*(one if isinstance(one, Text) else cell(one) for one in cells))
     return table

@@ -88,7 +88,7 @@ def picture_inputs(
             if argument == STANDARD_INPUT:
                 several = _from_standard_input(_bounded(standard_input, "standard input"))
             else:
-                several = [PictureInput(name=name) for name in _names(argument, suffixes)]
+                several = [PictureInput(name=name) for name in _found(argument, suffixes)]
         except ConfigurationError as error:
             if len(set(arguments)) == 1:
                 raise
@@ -148,6 +148,13 @@ def _from_standard_input(data: bytes) -> list[PictureInput]:
     if "\x00" in text:
         return [PictureInput(name=STANDARD_INPUT, data=data)]
     return [PictureInput(name=name) for line in text.split("\n") if (name := line.rstrip("\r")).strip()]
+
+
+def _found(argument: str, suffixes: Container[str]) -> list[str]:
+    try:
+        return list(_names(argument, suffixes))
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise ConfigurationError(f"{argument}: {error.strerror}") from None
 
 
 def _names(argument: str, suffixes: Container[str]) -> Iterator[str]:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from gateway.command_line.printable import escaped
 from shared.errors import ConfigurationError
 
 BEGINNINGS = tuple(f'{{"{name}": '.encode() for name in ("file", "text", "prompt", "prompt_sha256"))
 """Of every line that our commands write: a file of somebody else's is never cut or appended to."""
 
+FAILED_FIELDS = {"error", "reason", "field"}
+"""Of every line of a list of failures."""
+STANDARD_OUTPUT = Path("-")
+NO_FILE = "not a file that can be continued; without --output all is printed, with --json as JSON lines"
+
 
 def json_line(record: Mapping[str, Any]) -> str:
-    """The record on one line; what is no Unicode (a file's name may be so) is escaped."""
-    line = json.dumps(record, ensure_ascii=False)
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return json.dumps(record)
-    return line
+    """The record on one line, with nothing in it that a terminal would obey, or that is no Unicode."""
+    return escaped(json.dumps(record, ensure_ascii=False))
 
 
 class JsonLines:
@@ -80,25 +83,25 @@ class JsonLines:
         Raises:
             ConfigurationError: the file system refuses.
         """
-        self._named.update(name for record in records if (name := self._name(record)) is not None)
         lines = "".join(f"{json_line(record)}\n" for record in records).encode()
         try:
             self._file.write(lines)
             self._file.flush()
         except OSError as error:
             raise ConfigurationError(f"cannot write {self.path}: {error.strerror}") from None
+        self._named.update(name for record in records if (name := self._name(record)) is not None)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # a full disk has been told by `write`
-            self._file.close()
         with suppress(OSError):
             if self._is_new and not self.path.stat().st_size:
                 self.path.unlink()
             elif any(count > 1 for count in self._named.values()):
                 self._drop_superseded()
+        with suppress(OSError):  # a full disk has been told by `write`
+            self._file.close()
 
     def _name(self, record: Mapping[str, Any]) -> str | None:
         name = record.get(self._unique)
@@ -109,7 +112,7 @@ class JsonLines:
         new = self.path.with_name(f".{self.path.name}.new")
         with self.path.open("rb") as lines, new.open("wb") as kept:
             for line in lines:
-                name = self._name(json.loads(line))
+                name = self._name(_record(line) or {})
                 if name is None or left[name] == 1:
                     kept.write(line)
                 else:
@@ -123,13 +126,30 @@ class FailedList:
 
     Args:
         path: where; a list of an earlier run is removed at once, since those inputs are tried again.
+
+    Raises:
+        ConfigurationError: what is there is no such list, or cannot be removed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._begun = False
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        try:
+            if path.exists():
+                self._check_ours()
+                path.unlink()
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
+
+    def _check_ours(self) -> None:
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if _is_ours(line) and not line.endswith(b"\n"):  # a kill in the middle of a write
+                    break
+                record = _record(line) if _is_ours(line) else None
+                if record is None or not record.keys() >= FAILED_FIELDS:
+                    told = "not written by this command, which lists there what fails; move it, or name another output"
+                    raise ConfigurationError(f"{self.path}, line {number}: {told}")
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Writes one.
@@ -146,12 +166,45 @@ class FailedList:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """For reading and appending."""
+    """For reading and appending, by this run alone until it is closed."""
+    if path == STANDARD_OUTPUT:
+        raise ConfigurationError(f"{path}: {NO_FILE}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        while True:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            with ExitStack() as stack:
+                stack.callback(os.close, handle)
+                _lock(handle, path)
+                if _is_at(path, handle):
+                    stack.pop_all()
+                    return os.fdopen(handle, "r+b")
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _lock(handle: int, path: Path) -> None:
+    """Holds the file for this run.
+
+    Raises:
+        ConfigurationError: another run has it, or it is none that keeps what is written.
+    """
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise ConfigurationError(f"{path}: {NO_FILE}")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigurationError(f"{path}: another run is writing it; wait for its end, or name another") from None
+    except OSError:  # a file system without locks: as good as we can
+        return
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Whether it is still the file of that name: a run that ended meanwhile may have put another in its place."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _is_ours(line: bytes) -> bool:

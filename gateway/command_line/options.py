@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from gateway.client.terms import LONGEST_SECONDS
+
 TIMEOUT_SECONDS = 60.0
 CONCURRENCY = 4
 
 Address = Annotated[str, typer.Option(envvar="DIPTYCH_ADDRESS", help="host:port of the gateway.")]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer, retries included.")]
+Timeout = Annotated[
+    float, typer.Option(min=0.001, max=LONGEST_SECONDS, help="Seconds to wait for an answer, retries included.")
+]
 Key = Annotated[
     str | None,
     typer.Option(

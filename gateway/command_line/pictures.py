@@ -16,13 +16,15 @@ from shared.errors import ConfigurationError, InternalError
 ENDINGS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 """Of a picture's file, by format."""
 NAME_CHARACTERS = 40
+READ_CHARACTERS = 1000
+"""Of a prompt, for its name."""
 SHEET = "contact-sheet.png"
 """All pictures of a folder on one; `image-to-text FOLDER` leaves it out."""
 
 
 def words_of(prompt: str) -> str:
     """`a-black-cat` for "A black cat!", for the name of a file; letters of every language stay."""
-    words = "".join(char.lower() if char.isalnum() else " " for char in prompt).split()
+    words = "".join(char.lower() if char.isalnum() else " " for char in prompt[:READ_CHARACTERS]).split()
     return "-".join(words)[:NAME_CHARACTERS] or "picture"
 
 

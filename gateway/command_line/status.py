@@ -15,9 +15,10 @@ from rich.text import Text
 
 from gateway.client import AsyncDiptych
 from gateway.client.results import Capabilities, Replica
-from gateway.client.terms import check_address
-from gateway.command_line.console import ExitCode, output, show
+from gateway.client.terms import check_address, check_timeout
+from gateway.command_line.console import ExitCode, cell, show, show_table
 from gateway.command_line.health import server_status
+from gateway.command_line.printable import escaped
 
 DIGEST_CHARACTERS = 12
 """As many as tell two models apart at a glance."""
@@ -54,37 +55,40 @@ def _status_entry(found: Capabilities, address: str, down: Sequence[str]) -> dic
 
 def _show_status(found: Capabilities, address: str, down: Sequence[str]) -> None:
     table = Table(*COLUMNS, "queue", box=SIMPLE_HEAD)
-    table.add_row("gateway", address, Text("serving", "green"), "", Text(found.diptych_version), "", "", "")
+    table.add_row("gateway", cell(address), cell("serving", "green"), "", cell(found.diptych_version), "", "", "")
     for service in found.services:
         for replica in service.replicas:
-            table.add_row(service.name, *_replica_cells(replica))
+            table.add_row(cell(service.name), *_replica_cells(replica))
         if not service.replicas:
-            table.add_row(service.name, "", Text("no replica is known", "red"), "", "", "", "", "")
-    output().print(table)
+            table.add_row(cell(service.name), "", cell("no replica is known", "red"), "", "", "", "", "")
+    show_table(table)
     if down:
         show(f"down: {', '.join(down)}; calls that need it fail until a replica serves")
     elif not found.spaces:
         show("no joint space is served by all services; start models that were trained together")
 
 
-async def server_statuses(addresses: Sequence[str], *, as_json: bool) -> ExitCode:
+async def server_statuses(addresses: Sequence[str], *, as_json: bool, timeout_seconds: float) -> ExitCode:
     """Prints a row a server, each asked itself; UNAVAILABLE if one of them does not serve.
 
     Raises:
-        ConfigurationError: an address is none.
+        ConfigurationError: an address is none, or nothing can be waited for so long.
     """
+    check_timeout(timeout_seconds)
     for address in addresses:
         check_address(address)
     with Console(stderr=True).status("asking"):
-        found = await asyncio.gather(*(server_status(address) for address in addresses))
+        found = await asyncio.gather(
+            *(server_status(address, timeout_seconds=timeout_seconds) for address in addresses)
+        )
     if as_json:
         _show_json([asdict(each) for each in found])
     else:
         table = Table("server", *COLUMNS[2:], box=SIMPLE_HEAD)
         for each in found:
             words = (each.model, each.version, each.digest[:DIGEST_CHARACTERS], each.space)
-            table.add_row(each.address, _health(each.serving, each.reason), *(Text(word) for word in words))
-        output().print(table)
+            table.add_row(cell(each.address), _health(each.serving, each.reason), *map(cell, words))
+        show_table(table)
     return ExitCode.OK if all(each.serving for each in found) else ExitCode.UNAVAILABLE
 
 
@@ -99,12 +103,12 @@ async def capabilities(diptych: AsyncDiptych, *, as_json: bool) -> ExitCode:
     if as_json:
         _show_json(asdict(found))
     else:
-        output().print(_capabilities_table(found))
+        show_table(_capabilities_table(found))
     return ExitCode.OK
 
 
 def _show_json(found: object) -> None:
-    show(json.dumps(found, ensure_ascii=False, indent=2))
+    show(escaped(json.dumps(found, ensure_ascii=False, indent=2)))
 
 
 def _replica_cells(replica: Replica) -> tuple[Text | str, ...]:
@@ -112,11 +116,11 @@ def _replica_cells(replica: Replica) -> tuple[Text | str, ...]:
     words = (model.name, model.version, model.digest[:DIGEST_CHARACTERS], model.space) if model else ("", "", "", "")
     queue = f"{replica.queue_seconds:.2f} s, {replica.calls_in_flight} under way" if replica.serving else ""
     health = _health(replica.serving, replica.reason)
-    return (replica.address, health, *(Text(word) for word in words), queue)
+    return (cell(replica.address), health, *map(cell, words), queue)
 
 
 def _health(serving: bool, reason: str) -> Text:
-    return Text("serving", "green") if serving else Text(reason or "not serving", "red")
+    return cell("serving", "green") if serving else cell(reason or "not serving", "red")
 
 
 def _capabilities_table(found: Capabilities) -> Table:
@@ -146,5 +150,5 @@ def _capabilities_table(found: Capabilities) -> Table:
             told += f", {len(each.labels)} labels" if each.labels else ""
             rows.append((service.name, told))
     for name, told in rows:
-        table.add_row(Text(name), Text(told))
+        table.add_row(cell(name), cell(told))
     return table

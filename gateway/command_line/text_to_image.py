@@ -16,7 +16,7 @@ from gateway.client.calls import SEEDS
 from gateway.client.results import NOT_PAINTED, SUFFIXES, Picture
 from gateway.command_line.bulk import Bulk
 from gateway.command_line.console import ExitCode, show
-from gateway.command_line.json_lines import FailedList, JsonLines
+from gateway.command_line.json_lines import STANDARD_OUTPUT, FailedList, JsonLines
 from gateway.command_line.pictures import (
     ENDINGS,
     SHEET,
@@ -87,6 +87,10 @@ class Wish:
         """Raises ConfigurationError where options contradict each other."""
         if not prompts:
             raise ConfigurationError("nothing to paint; name prompts, or a file with one a line: --prompts FILE")
+        if self.output == STANDARD_OUTPUT:
+            raise ConfigurationError(
+                f"pictures do not go to standard output; name a folder, or {', '.join(ENDINGS.values())}"
+            )
         suffix = self.output.suffix.lower()
         if suffix in NOT_PAINTED and not self.output.is_dir():
             known = ", ".join(ENDINGS.values())
@@ -279,15 +283,16 @@ def _orders(prompts: Sequence[str], wish: Wish) -> list[Order]:
     Names without the prompt's words say which number is which: `prompt-2-seed-7.png`.
     """
     words: dict[str, str] = {}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
+    """The last number of each beginning."""
     several = dict.fromkeys(prompts)
     for place, prompt in enumerate(several, 1):
         unnamed = f"prompt-{place}-seed" if len(several) > 1 else "picture"
         first = words_of(prompt) if wish.embed_prompt else unnamed
-        free, number = first, 1
+        free, number = first, taken.get(first, 1)
         while free in taken:
             number += 1
             free = f"{first}-{number}"
-        taken.add(free)
+        taken[first], taken[free] = number, taken.get(free, 1)
         words[prompt] = free
     return [Order(prompt=prompt, words=words[prompt], place=place) for place, prompt in enumerate(prompts)]

@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from gateway.command_line.console import ExitCode, output
+from gateway.command_line.console import ExitCode, cell, output
 from gateway.command_line.health import ServerStatus
 from gateway.command_line.local import (
     GATEWAY,
@@ -27,6 +27,7 @@ from gateway.command_line.local import (
     service_of,
 )
 from gateway.command_line.pictures import make_folder
+from gateway.command_line.printable import printable
 from gateway.command_line.processes import Tell
 from gateway.settings import DEFAULT_PORT, SERVICES
 from shared.errors import ConfigurationError
@@ -124,19 +125,25 @@ def line_printer(console: Console, *, width: int = max(map(len, SERVER_NAMES))) 
     """Prints a line after the coloured name of its server, in a column so many characters wide."""
 
     def show_line(name: str, line: str) -> None:
-        console.print(Text.assemble((f"{name:>{width}} │ ", COLOURS[service_of(name)]), line), soft_wrap=True)
+        console.print(
+            Text.assemble((f"{name:>{width}} │ ", COLOURS[service_of(name)]), printable(line)), soft_wrap=True
+        )
 
     return show_line
 
 
 async def show_start(platform: LocalPlatform, console: Console) -> None:
     """Shows a spinner for each server until it serves."""
-    columns = (SpinnerColumn(finished_text="[green]●[/]"), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(finished_text="[green]●[/]"),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         tasks = {name: progress.add_task(f"{name}: starting", total=1) for name in platform.names}
 
         def serving(name: str, status: ServerStatus) -> None:
-            told = f" {status.model} {status.version}" if status.model else ""
+            told = printable(f" {status.model} {status.version}") if status.model else ""
             progress.update(tasks[name], completed=1, description=f"{name}: serving{told}")
 
         await platform.wait_until_serving(serving)
@@ -146,7 +153,9 @@ def _table(platform: LocalPlatform) -> Table:
     table = Table("server", "address", "metrics", "log", box=SIMPLE_HEAD)
     for name in (GATEWAY, *(each for each in platform.names if each != GATEWAY)):
         log = str(platform.processes[name].program.log_file)
-        table.add_row(Text(name, COLOURS[service_of(name)]), platform.addresses[name], platform.metrics[name], log)
+        table.add_row(
+            Text(name, COLOURS[service_of(name)]), platform.addresses[name], platform.metrics[name], cell(log)
+        )
         if name == GATEWAY and platform.playground is not None:
             table.add_row(Text("playground", COLOURS[name]), platform.playground, "", "")
     return table

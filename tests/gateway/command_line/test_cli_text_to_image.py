@@ -10,6 +10,7 @@ from typer.testing import Result
 
 from diptych.types.v1 import image_pb2
 from gateway.command_line.console import ExitCode
+from gateway.command_line.text_to_image import Wish, _orders
 from gateway.png import decode_png
 from gateway.provenance import read_provenance
 from tests.gateway.command_line.command import diptych, records, work
@@ -66,6 +67,13 @@ def test_prompts_alike_in_file_names_get_a_file_each_and_the_same_in_every_run(
         assert result.exit_code == ExitCode.OK
         by_prompt = {record["prompt"]: record["file"] for record in records(folder / "pictures.jsonl")}
         assert by_prompt == {"[/b] C": "b-c-7.png", "C": "c-7.png", "C++": "c-2-7.png"}
+
+
+def test_numbers_go_on_where_a_name_with_one_is_taken_and_many_alike_cost_no_more_than_others() -> None:
+    orders = _orders(["c", "c!", "c 2", "c?"], Wish())
+    assert [order.words for order in orders] == ["c", "c-2", "c-2-2", "c-3"]
+    many = [f"{'same ' * 10} {number}" for number in range(50_000)]  # a look at all before it would take minutes
+    assert len({order.words for order in _orders(many, Wish())}) == 50_000
 
 
 @pytest.mark.parametrize(

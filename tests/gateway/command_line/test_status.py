@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from concurrent import futures
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.command_line.console import ExitCode
 from gateway.command_line.local import choose_ports
@@ -35,10 +40,13 @@ def test_service_without_a_serving_replica_is_told_by_the_exit_code(fake_gateway
 async def test_servers_that_are_named_are_asked_themselves(capsys: pytest.CaptureFixture[str]) -> None:
     nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
     async with FakeReplica("text") as replica:
-        assert await server_statuses([replica.address], as_json=False) is ExitCode.OK
+        assert await server_statuses([replica.address], as_json=False, timeout_seconds=10.0) is ExitCode.OK
         told = capsys.readouterr().out
         assert "serving" in told and "f" * 12 in told and "space-a" in told
-        assert await server_statuses([replica.address, nowhere], as_json=False) is ExitCode.UNAVAILABLE
+        assert (
+            await server_statuses([replica.address, nowhere], as_json=False, timeout_seconds=10.0)
+            is ExitCode.UNAVAILABLE
+        )
         assert "connection refused" in capsys.readouterr().out
 
 
@@ -62,6 +70,34 @@ def test_named_servers_as_json(fake_gateway: Running) -> None:
     assert result.exit_code == ExitCode.UNAVAILABLE
     [told] = json.loads(result.stdout)
     assert (told["address"], told["serving"], told["reason"]) == (nowhere, False, "connection refused")
+
+
+class _Late(health_pb2_grpc.HealthServicer):
+    """Serves, and says so after longer than a server is usually given."""
+
+    def Watch(
+        self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
+    ) -> Iterator[health_pb2.HealthCheckResponse]:
+        time.sleep(2.5)
+        yield health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+
+
+@pytest.mark.parametrize(("timeout", "code"), [(30, ExitCode.OK), (0.2, ExitCode.UNAVAILABLE)])
+def test_named_server_is_waited_for_as_long_as_the_option_says(timeout: float, code: ExitCode) -> None:
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    health_pb2_grpc.add_HealthServicer_to_server(_Late(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    assert diptych("status", f"127.0.0.1:{port}", "--timeout", timeout).exit_code == code
+    server.stop(grace=None).wait()
+
+
+@pytest.mark.parametrize("timeout", ["inf", "nan", "1e12", "86401"])
+@pytest.mark.parametrize("command", [("encode", "cat"), ("status", "127.0.0.1:1"), ("status",)])
+def test_timeout_without_end_is_wrong_usage(command: tuple[str, ...], timeout: str) -> None:
+    result = diptych(*command, "--timeout", timeout)
+    assert result.exit_code == ExitCode.USAGE
+    assert "86400" in result.stderr
 
 
 def test_named_server_that_is_down_has_its_exit_code() -> None:
