@@ -5,7 +5,7 @@ SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks bench bench-peers clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks bench bench-peers robustness soak fuzz clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,17 @@ bench: .venv/.dev ## Diptych beside the bare loop, under load and overload; ARGS
 
 bench-peers: .venv/.dev ## Diptych beside other servers of the same modules, each in .venv-peers/; under 30 minutes.
 	.venv/bin/python -m tests.benchmarks.peers.bench $(ARGS)
+
+robustness: .venv/.dev ## Cancelled calls, rolling restarts and killed processes under load, counted; a quarter of an hour.
+	.venv/bin/python -m tests.benchmarks.robustness.cancel_storm
+	.venv/bin/python -m tests.benchmarks.robustness.rolling_restarts
+	.venv/bin/python -m tests.benchmarks.robustness.kills
+
+soak: .venv/.dev ## Mixed load for 10 minutes: are memory and throughput level? ARGS="--minutes 60" for longer.
+	.venv/bin/python -m tests.benchmarks.robustness.soak $(ARGS)
+
+fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS="--inputs 50000" as in CI.
+	.venv/bin/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove the environments and what runs left behind.
 	rm -rf .venv .venv-base .venv-peers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
