@@ -6,6 +6,7 @@ It prints tables and, as its last line, one JSON object, which `--output` keeps.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.benchmarks.sections.modules import TASKS
 from tests.benchmarks.tables import where
 
 SETTINGS = ("best", "shipped")
+EXIT_OF_SIGTERM = 128 + signal.SIGTERM
 
 
 def main(
@@ -40,6 +42,7 @@ def main(
     output: Annotated[Path | None, typer.Option(help="File for the result, JSON.")] = None,
 ) -> None:
     """Measures all peers, modules and settings, or those that are named."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_OF_SIGTERM))  # by way of what ends the servers
     names = _known(peer, tuple(PEERS), "peer")
     tasks = _known(module, TASKS, "module")
     settings = _known(setting, SETTINGS, "setting")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tests.benchmarks.effort import Result, numbers
 from tests.benchmarks.load.processes import pss_megabytes
+from tests.benchmarks.peers.catalogue import PEERS
 from tests.benchmarks.peers.environments import Unavailable
 from tests.benchmarks.peers.subjects import DIPTYCH, Arena, Subject
 from tests.benchmarks.sections.curves import points
@@ -91,7 +92,8 @@ def curves(arena: Arena, servers: Sequence[str], tasks: Sequence[str]) -> Result
                     if not rates:
                         capacity = subject.driver.closed(FULL, FULL_SECONDS).answered_per_second
                         rates = [share * capacity for share in CURVE_SHARES]
-                    found.append({"server": server, "task": task, "points": points(subject.driver, rates)})
+                    name = "Diptych" if server == DIPTYCH else PEERS[server].title
+                    found.append({"server": name, "task": task, "points": points(subject.driver, rates)})
             except FAILURES as error:
                 absent.append({"server": server, "task": task, "setting": "best", "start": 0, "reason": _reason(error)})
     return {"curves": found, "absent": absent}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -94,7 +95,7 @@ async def test_grpc_sends_bytes_as_they_are() -> None:
         return request
 
     server = grpc.aio.server()
-    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(echo)  # type: ignore[arg-type]
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(echo)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("peers.Reference", {"Answer": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -126,7 +127,8 @@ def test_torchserve_gets_a_map_with_the_body() -> None:
 
 def fields(message: bytes) -> dict[int, object]:
     """By number, as Protocol Buffers' own parser finds them in a message that it does not know."""
-    return {field.field_number: field.data for field in UnknownFieldSet(empty_pb2.Empty.FromString(message))}
+    unknown: Any = UnknownFieldSet(empty_pb2.Empty.FromString(message))
+    return {field.field_number: field.data for field in unknown}
 
 
 @pytest.mark.parametrize("task", WIRES)
