@@ -17,8 +17,9 @@ from tests.benchmarks.bench import teller
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.load.summary import Summary
 from tests.benchmarks.peers.catalogue import PEERS
-from tests.benchmarks.peers.environments import Unavailable, make
+from tests.benchmarks.peers.environments import make
 from tests.benchmarks.peers.expected import expected
+from tests.benchmarks.peers.measuring import FAILURES
 from tests.benchmarks.peers.subjects import Arena
 from tests.benchmarks.sections.modules import TASKS
 
@@ -45,7 +46,7 @@ def main(
             try:
                 make(PEERS[name])
                 delays = {task: _tune(arena, name, task, table) for task in module or TASKS}
-            except Unavailable as error:
+            except FAILURES as error:
                 lines.append(f"{name}: {error}")
             else:
                 lines.append(
