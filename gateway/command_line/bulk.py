@@ -29,6 +29,8 @@ Answer = TypeVar("Answer")
 
 SHOWN_FAILURES = 10
 """Lines on the screen where a file has them all."""
+LATE_IN_A_ROW = 3
+"""So many inputs without an answer in time, or one a worker, and none is expected any more."""
 SHOWN_CHARACTERS = 200
 """Of what names an input; a prompt may be a book."""
 OF_ONE_INPUT = {Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.DATA_LOSS, Code.OUT_OF_RANGE}
@@ -80,6 +82,8 @@ class Bulk(Generic[Input, Loaded, Answer]):
         self._outage = Outage(patience_seconds, self._tell_outage)
         self._done = 0
         self._failures: list[str] = []
+        self._late = 0
+        """Inputs in a row, with no answer between them, that alone were not answered in time."""
 
     async def run(self, groups: Sequence[Sequence[Input]], *, concurrency: int, before: int = 0) -> ExitCode:
         """Works through groups of inputs, each of them one call.
@@ -113,6 +117,7 @@ class Bulk(Generic[Input, Loaded, Answer]):
         return ExitCode.PARTLY if self._failures else ExitCode.OK
 
     async def _run_workers(self, waiting: deque[Sequence[Input]], count: int) -> None:
+        self._most_late = max(LATE_IN_A_ROW, count)
         workers = [asyncio.create_task(self._work(waiting)) for _ in range(count)]
         try:
             await asyncio.gather(*workers)
@@ -139,7 +144,7 @@ class Bulk(Generic[Input, Loaded, Answer]):
             try:
                 answers = await self._ask_patiently([loaded for _, loaded in batch])
             except CallError as error:
-                if not self._is_of_one_input(error):
+                if not self._is_of_one_input(error) or self._is_of_no_use(error, len(batch)):
                     raise
                 guilty = 0 if len(batch) == 1 else self._guilty(error, len(batch))
                 if guilty is None:
@@ -168,6 +173,7 @@ class Bulk(Generic[Input, Loaded, Answer]):
                 await asyncio.sleep(self._outage.pause_seconds(error))
             else:
                 self._outage.end()
+                self._late = 0
                 return answers
 
     def _tell_outage(self, told: str) -> None:
@@ -183,6 +189,11 @@ class Bulk(Generic[Input, Loaded, Answer]):
         if isinstance(error, OverloadedError):  # without a time to come back it is the message that is too large
             return error.retry_after_seconds == 0
         return error.code in OF_ONE_INPUT
+
+    def _is_of_no_use(self, error: CallError, size: int) -> bool:
+        """Whether to end for it: a gateway that hangs would cost its timeout for every input."""
+        self._late = self._late + (size == 1) if error.code is Code.DEADLINE_EXCEEDED else 0
+        return self._late >= self._most_late
 
     def _guilty(self, error: CallError, size: int) -> int | None:
         """The place of the input that a refusal names; None where it names none."""

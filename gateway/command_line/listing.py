@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -16,6 +18,7 @@ from gateway.command_line.inputs import PictureInput, TextInput
 from gateway.command_line.json_lines import FailedList, JsonLines, json_line
 from gateway.command_line.pictures import made_folder
 from gateway.command_line.resuming import Served, is_of, served_beside
+from shared.errors import InvalidArgumentError
 
 Answer = TypeVar("Answer")
 Source = PictureInput | TextInput
@@ -65,6 +68,10 @@ class Listing(Generic[Answer]):
         self._noun = noun
         self._patience_seconds = patience_seconds
         self._served: Served = {}
+        self._sums: dict[str, str] = {}
+        """SHA-256 of the pictures that are being asked about, by name."""
+        self._described: set[str] = set()
+        """Names of the pictures in the file."""
 
     async def run(self, sources: Sequence[Source], *, concurrency: int) -> ExitCode:
         """Asks for all that the file does not have yet.
@@ -79,10 +86,10 @@ class Listing(Generic[Answer]):
                 self._served = await served_beside(self._diptych, self._output)
                 stack.enter_context(made_folder(self._output.parent))
                 file = stack.enter_context(JsonLines(self._output, self._key))
-            waiting = _missing(sources, file.done if file is not None else Counter(), self._parameters)
+            waiting = await self._missing(sources, file.done if file is not None else Counter())
             bulk = Bulk[Source, str | bytes, Answer](
                 ask=self._ask,
-                load=lambda source: source.read() if isinstance(source, PictureInput) else source.text,
+                load=self._load,
                 take=lambda source, answer: self._take(source, answer, file),
                 entry=lambda source: source.entry(),
                 fields=("images", "texts"),
@@ -100,16 +107,44 @@ class Listing(Generic[Answer]):
             say(f"written: {self._output}")
         return code
 
+    def _load(self, source: Source) -> str | bytes:
+        if isinstance(source, TextInput):
+            return source.text
+        data = source.read()
+        self._sums[source.name] = hashlib.sha256(data).hexdigest()
+        return data
+
     def _take(self, source: Source, answer: Answer, file: JsonLines | None) -> str:
-        line = {**source.entry(), **self._record(answer), "parameters": self._parameters}
+        line: dict[str, Any] = dict(source.entry())
+        if isinstance(source, PictureInput):
+            line["sha256"] = self._sums.pop(source.name)
+        line |= {**self._record(answer), "parameters": self._parameters}
         if file is not None:
             file.write(line)
             return ""
         return f"{next(iter(source.entry().values()))}: {self._words(answer)}" if self._words else json_line(line)
 
     def _key(self, record: dict[str, Any]) -> str | None:
-        entry: dict[str, str] = {name: record[name] for name in ("file", "text") if name in record}
-        return _key(entry, record["parameters"]) if "parameters" in record and is_of(record, self._served) else None
+        entry: dict[str, str] = {name: record[name] for name in ("file", "sha256", "text") if name in record}
+        if "parameters" not in record or not is_of(record, self._served):
+            return None
+        self._described.add(entry.get("file", ""))
+        return _key(entry, record["parameters"])
+
+    async def _missing(self, sources: Sequence[Source], done: Counter[str]) -> list[Source]:
+        """What the file does not have; pictures that it names are read, for they may have changed since."""
+        left = Counter(done)
+        missing = []
+        for source in sources:
+            entry = source.entry()
+            if isinstance(source, PictureInput) and source.name in self._described:
+                entry["sha256"] = await asyncio.to_thread(_sha256, source)
+            key = _key(entry, self._parameters)
+            if left[key] > 0:
+                left[key] -= 1
+            else:
+                missing.append(source)
+        return missing
 
 
 def failed_list(output: Path | None) -> FailedList | None:
@@ -123,16 +158,12 @@ def _key(entry: Mapping[str, str], parameters: Mapping[str, Any]) -> str:
     return json.dumps([entry, parameters], sort_keys=True)
 
 
-def _missing(sources: Sequence[Source], done: Counter[str], parameters: Mapping[str, Any]) -> list[Source]:
-    left = Counter(done)
-    missing = []
-    for source in sources:
-        key = _key(source.entry(), parameters)
-        if left[key] > 0:
-            left[key] -= 1
-        else:
-            missing.append(source)
-    return missing
+def _sha256(source: PictureInput) -> str:
+    """Of the picture; empty where it cannot be read, which is told when it is asked about."""
+    try:
+        return hashlib.sha256(source.read()).hexdigest()
+    except (OSError, InvalidArgumentError):
+        return ""
 
 
 def _groups(sources: Sequence[Source], concurrency: int) -> Iterator[list[Source]]:
