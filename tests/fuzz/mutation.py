@@ -14,6 +14,8 @@ from google.protobuf.message import Message
 
 from tests.hostile_pictures import GIF, JPEG, PNG, WEBP
 
+LONGEST_TEXT = 600
+"""Characters of a text that is made by repeating one: more than any limit."""
 MOST_ELEMENTS = 300
 """Of a repeated field: more than any limit of a number of elements."""
 NUMBERS = (
@@ -127,7 +129,7 @@ def _text(now: str, chance: random.Random) -> str:
         case 0:
             return chance.choice(TEXTS)
         case 1:
-            return (now or "x") * chance.choice((2, 10, 501))
+            return ((now or "x") * chance.choice((2, 10, 501)))[:LONGEST_TEXT]
         case _:
             at = chance.randint(0, len(now))
             number = chance.choice((chance.randrange(0x80), chance.randrange(0x3000), chance.randrange(0x11_0000)))

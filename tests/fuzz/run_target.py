@@ -34,7 +34,8 @@ def fuzz(target: Target, flags: Sequence[str]) -> None:
             changed: bytes = atheris.Mutate(value, min(max_size, max(64, 2 * len(value))))
             return changed
 
-        return target.mutate(data, random.Random(seed), plain)[:max_size]
+        made = target.mutate(data, random.Random(seed), plain)
+        return made if len(made) <= max_size else data[:max_size]  # cut off it would be no message
 
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds):
