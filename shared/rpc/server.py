@@ -30,6 +30,8 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 _STOP_SECONDS = 5.0
 """The most that a drained server waits for what is on its way through gRPC: refusals, ends of streams."""
+_KNOCK_SECONDS = 0.1
+"""The most that a connection to the own metrics port takes, while somebody accepts it."""
 
 _log = logging.getLogger(__name__)
 
@@ -132,8 +134,10 @@ class Server:
         stopping = asyncio.create_task(asyncio.to_thread(self._metrics_server.shutdown))
         while not stopping.done():
             # Its loop looks at the end of every half second, or when somebody knocks, whether it shall end.
+            # At the door of a loop that has just ended a knock would stand for minutes.
             with contextlib.suppress(OSError):
-                _, knock = await asyncio.open_connection(self._settings.host, self.metrics_port)
+                async with asyncio.timeout(_KNOCK_SECONDS):
+                    _, knock = await asyncio.open_connection(self._settings.host, self.metrics_port)
                 knock.close()
             await asyncio.wait([stopping], timeout=0.02)
         self._metrics_server.server_close()
