@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -161,7 +162,7 @@ class Fleet:
         for server in servers:
             try:
                 server.wait_ended()
-            except TimeoutError:
+            except subprocess.TimeoutExpired:
                 server.kill()
 
     def _command(self, name: str) -> tuple[str, ...]:
