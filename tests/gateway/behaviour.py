@@ -75,7 +75,9 @@ class Behaviour:
         self.__dict__.update(Behaviour().__dict__)
 
     def trailers(self) -> tuple[tuple[str, str], ...]:
-        """What its answers tell of its load."""
+        """What its answers tell of its load, from its first call on: a gateway asks for its model at any moment."""
+        if not self.calls:
+            return ()
         return (
             (metadata.QUEUE_SECONDS, str(self.queue_seconds)),
             (metadata.ITEM_SECONDS, str(self.item_seconds)),
