@@ -17,6 +17,7 @@ from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
 from gateway.ports import ENCODE_TEXT, Answer
+from gateway.room import require_room_after
 from gateway.shared_calls import EqualRequest, SharedCalls
 from shared.codes import Code, Reason
 from shared.errors import CALL_ERRORS, FailedPreconditionError, InternalError, OverloadedError, UnavailableError
@@ -77,9 +78,21 @@ class ServiceClient(Generic[StubT]):
         """Number of serving replicas by joint space."""
         return self._pool.spaces()
 
+    def may_serve(self, space: str) -> bool:
+        """Whether a known replica is, or may be, of that joint space, serving or not."""
+        return self._pool.may_serve(space)
+
+    async def wait_for_change(self, since: float) -> None:
+        """Returns when a replica has begun or ceased to serve; TimeoutError when that took too long."""
+        await self._pool.wait_for_change(since)
+
     def expected_seconds(self, space: str | None) -> float:
         """How long a small call would take now; 0 if that is not known."""
         return self._pool.expected_seconds(space)
+
+    def has_room(self, space: str | None, *, after_seconds: float) -> bool:
+        """Whether `require_room` would let a call pass."""
+        return self._pool.has_room(space, after_seconds=after_seconds)
 
     def require_room(self, space: str | None, *, after_seconds: float) -> None:
         """Raises OverloadedError if a call that began `after_seconds` from now would be refused for its deadline."""
@@ -123,6 +136,7 @@ class ServiceClient(Generic[StubT]):
         begin = time.perf_counter()
 
         async def call() -> Response:
+            require_room_after(self.name)
             with translated_errors(self.name):
                 return await self._pool.call(method, request, space=space)
 

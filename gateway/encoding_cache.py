@@ -89,9 +89,21 @@ class CachedTextEncoder:
         """As the encoder's."""
         return self._encoder.spaces()
 
+    def may_serve(self, space: str) -> bool:
+        """As the encoder's."""
+        return self._encoder.may_serve(space)
+
+    async def wait_for_change(self, since: float) -> None:
+        """As the encoder's."""
+        await self._encoder.wait_for_change(since)
+
     def expected_seconds(self, space: str | None) -> float:
-        """As the encoder's: whether this text is remembered is not known yet."""
+        """As the encoder's."""
         return self._encoder.expected_seconds(space)
+
+    def has_room(self, space: str | None, *, after_seconds: float) -> bool:
+        """As the encoder's."""
+        return self._encoder.has_room(space, after_seconds=after_seconds)
 
     def require_room(self, space: str | None, *, after_seconds: float) -> None:
         """As the encoder's."""

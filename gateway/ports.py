@@ -42,8 +42,20 @@ class ModelService(Protocol):
     def spaces(self) -> Mapping[str, int]:
         """Number of serving replicas by joint space; empty while none serves."""
 
+    def may_serve(self, space: str) -> bool:
+        """Whether a known replica is, or may be, of that joint space, serving or not."""
+
+    async def wait_for_change(self, since: float) -> None:
+        """Returns when a replica has begun or ceased to serve.
+
+        Raises TimeoutError when a call that waits since then, by the loop's clock, has waited for as long as calls do.
+        """
+
     def expected_seconds(self, space: str | None) -> float:
         """How long a small call would take now; 0 if that is not known."""
+
+    def has_room(self, space: str | None, *, after_seconds: float) -> bool:
+        """Whether `require_room` would let a call pass."""
 
     def require_room(self, space: str | None, *, after_seconds: float) -> None:
         """Raises OverloadedError if a call that began `after_seconds` from now would be refused for its deadline."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
+from gateway.concurrency import started
 from gateway.ports import ModelService
+from gateway.room import enter_flow, has_room
 from shared.codes import Reason
 from shared.errors import CallError, FailedPreconditionError, UnavailableError
 
@@ -27,12 +30,13 @@ async def in_one_space(
         services: what the flow calls, in this order.
         wanted: the only space that will do; empty is any.
     """
-    space = choose_space(services, wanted)
-    require_room(services, space)
+    space = await choose_space(services, wanted)
+    enter_flow(services, space)
     try:
         return await run(space)
     except (FailedPreconditionError, UnavailableError) as error:
-        space = space_after(error, space, services, wanted)
+        space = await space_after(error, space, services, wanted)
+    enter_flow(services, space)
     return await run(space)
 
 
@@ -40,8 +44,8 @@ async def stream_in_one_space(
     run: Callable[[str | None], AsyncGenerator[Response, None]], *services: ModelService, wanted: str = ""
 ) -> AsyncGenerator[Response, None]:
     """As `in_one_space` for a flow of many answers: once one is out, the flow never begins again in another space."""
-    space = choose_space(services, wanted)
-    require_room(services, space)
+    space = await choose_space(services, wanted)
+    enter_flow(services, space)
     begun = False
     try:
         async with aclosing(run(space)) as answers:
@@ -52,53 +56,51 @@ async def stream_in_one_space(
     except (FailedPreconditionError, UnavailableError) as error:
         if begun:
             raise
-        space = space_after(error, space, services, wanted)
+        space = await space_after(error, space, services, wanted)
+    enter_flow(services, space)
     async with aclosing(run(space)) as answers:
         async for answer in answers:
             yield answer
 
 
-def choose_space(services: Sequence[ModelService], wanted: str = "") -> str | None:
+async def choose_space(services: Sequence[ModelService], wanted: str = "") -> str | None:
     """A joint space that all services serve, the likelier the more replicas stand behind it; or the wanted one.
 
-    None when no service serves at present: the calls themselves then wait, or fail with the reason.
+    One in which a call would be refused for its deadline is chosen only where that is so in all. None when no service
+    serves at present: the calls themselves then wait, or fail with the reason. So they do when no replica of the wanted
+    space serves, but one is known.
 
     Raises:
-        FailedPreconditionError: a service serves other spaces than the wanted one.
-        UnavailableError: the services serve, but no space in common.
+        FailedPreconditionError: a service knows replicas of other spaces than the wanted one only.
+        UnavailableError: the services serve, but no space in common, and that stayed so while calls wait for a replica.
     """
     if wanted:
         for service in services:
-            if (served := service.spaces()) and wanted not in served:
+            if (served := service.spaces()) and not service.may_serve(wanted):
                 message = f"{service.name}: space {wanted!r} is not served; served: {', '.join(sorted(served))}"
                 raise FailedPreconditionError(message, reason=Reason.SPACE_NOT_SERVED)
         return wanted
-    if not any(service.spaces() for service in services):
-        return None
-    weights = shared_spaces(services)
-    if not weights:
-        told = "; ".join(f"{service.name}: {', '.join(service.spaces()) or 'none'}" for service in services)
-        message = f"no joint space is served by every service this call needs ({told})"
-        raise UnavailableError(message, reason=Reason.NO_COMMON_SPACE)
-    return random.choices(list(weights), list(weights.values()))[0]
+    since = asyncio.get_running_loop().time()
+    while any(service.spaces() for service in services):
+        if weights := shared_spaces(services):
+            if len(weights) > 1:
+                weights = {space: weights[space] for space in weights if has_room(services, space)} or weights
+            return random.choices(list(weights), list(weights.values()))[0]
+        if not await _changed(services, since):
+            told = "; ".join(f"{service.name}: {', '.join(service.spaces()) or 'none'}" for service in services)
+            message = f"no joint space is served by every service this call needs ({told})"
+            raise UnavailableError(message, reason=Reason.NO_COMMON_SPACE)
+    return None
 
 
-def require_room(services: Sequence[ModelService], space: str | None) -> None:
-    """Refuses a flow of which a later call would be refused, before work goes into the calls ahead of it.
-
-    The first one is left to the call itself, which may find its answer without the service.
-
-    Raises:
-        OverloadedError: the queue of a service is too long for what those before it leave of the deadline.
-    """
-    begin = 0.0
-    for place, service in enumerate(services):
-        if place:
-            service.require_room(space, after_seconds=begin)
-        begin += service.expected_seconds(space)
+async def _changed(services: Sequence[ModelService], since: float) -> bool:
+    """Waits until a replica of one of them begins or ceases to serve; false if a call has waited for long enough."""
+    async with started(service.wait_for_change(since) for service in services) as waits:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    return any(wait.exception() is None for wait in done)
 
 
-def space_after(error: CallError, space: str | None, services: Sequence[ModelService], wanted: str) -> str | None:
+async def space_after(error: CallError, space: str | None, services: Sequence[ModelService], wanted: str) -> str | None:
     """The space to run a flow in once more after it failed; raises the error again where that would not help.
 
     A model process that this call has cost is not followed by one of another space.
@@ -110,9 +112,9 @@ def space_after(error: CallError, space: str | None, services: Sequence[ModelSer
         if space in shared or not shared:
             raise error
     elif isinstance(error, UnavailableError):
-        choose_space(services, wanted)  # gone meanwhile: then that is the reason
+        await choose_space(services, wanted)  # gone meanwhile: then that is the reason
         raise error
-    return choose_space(services, wanted)
+    return await choose_space(services, wanted)
 
 
 def shared_spaces(services: Sequence[ModelService]) -> dict[str, int]:

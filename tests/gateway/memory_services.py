@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from diptych.classification.v1 import classification_pb2
@@ -13,6 +13,7 @@ from diptych.text.v1 import text_encoding_pb2
 from diptych.types.v1 import encoding_pb2, image_pb2, label_pb2, model_pb2
 from gateway.painting import Painters
 from gateway.ports import Answer
+from gateway.room import require_room_after
 from shared.errors import OverloadedError
 
 
@@ -28,18 +29,37 @@ class MemoryService:
     """What a call takes."""
     left_seconds: float = math.inf
     """Until the caller's deadline."""
+    busy: Collection[str | None] = ()
+    """Spaces in which no call has room."""
+    away: Collection[str] = ()
+    """Spaces of replicas that do not serve at present."""
+    patience_seconds: float = 0.0
+    """How long a call waits for a replica."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a replica begins to serve."""
+
+    def may_serve(self, space: str) -> bool:
+        return space in self.served or space in self.away
+
+    async def wait_for_change(self, since: float) -> None:
+        async with asyncio.timeout_at(since + self.patience_seconds):
+            await self.changed.wait()
 
     def expected_seconds(self, space: str | None) -> float:
         return self.answer_seconds
 
+    def has_room(self, space: str | None, *, after_seconds: float) -> bool:
+        return space not in self.busy and after_seconds + self.answer_seconds <= self.left_seconds
+
     def require_room(self, space: str | None, *, after_seconds: float) -> None:
-        if after_seconds + self.answer_seconds > self.left_seconds:
+        if not self.has_room(space, after_seconds=after_seconds):
             raise OverloadedError(f"{self.name}: too late")
 
     def spaces(self) -> Mapping[str, int]:
         return self.served
 
     def meet(self, space: str | None) -> None:
+        require_room_after(self.name)
         self.asked.append(space)
         self.before()
 
@@ -54,8 +74,8 @@ class MemoryEncoder(MemoryService):
     async def encode_text(
         self, texts: Sequence[str], *, space: str | None
     ) -> Answer[text_encoding_pb2.EncodeTextResponse]:
-        self.texts.append(texts)
         self.meet(space)
+        self.texts.append(texts)
         encodings = [encoding_pb2.Encoding(space=space or "any", vector=[1.0, 0.0]) for _ in texts]
         return Answer(message=text_encoding_pb2.EncodeTextResponse(encodings=encodings), stage=_stage("encode"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway import flows
@@ -9,7 +11,7 @@ from gateway.painting import Painting
 from gateway.ports import ModelService
 from gateway.spaces import shared_spaces
 from shared.codes import Reason
-from shared.errors import CallError, FailedPreconditionError, UnavailableError
+from shared.errors import CallError, FailedPreconditionError, OverloadedError, UnavailableError
 from tests.gateway.memory_services import MemoryEncoder, MemoryGenerator, painters
 
 
@@ -118,17 +120,41 @@ async def test_unavailable_service_whose_space_stands_is_not_asked_again() -> No
     assert len(generator.asked) == 1
 
 
-async def test_call_that_cost_a_model_process_is_not_tried_in_another_space() -> None:
-    encoder, generator = MemoryEncoder({"old": 1, "new": 1}), MemoryGenerator({"old": 1})
-
-    def lost() -> None:
-        generator.served = {"new": 1}
-        raise UnavailableError("generation: the model process ended", reason=Reason.MODEL_LOST)
-
-    generator.before = lost
-    with pytest.raises(UnavailableError):
-        await _seeds(encoder, generator)
+async def test_call_whose_services_share_no_space_waits_for_one() -> None:
+    encoder, generator = MemoryEncoder({"old": 1}), MemoryGenerator({"new": 1}, patience_seconds=20)
+    call = asyncio.create_task(_seeds(encoder, generator))
+    await asyncio.sleep(0)  # it waits
+    generator.served = {"old": 1, "new": 1}
+    generator.changed.set()
+    assert await call == [1, 2]
     assert generator.asked == ["old"]
+
+
+async def test_stream_waits_for_a_shared_space_as_well() -> None:
+    encoder, generator = MemoryEncoder({"old": 1}, patience_seconds=20), MemoryGenerator({"new": 1})
+    generator.patience_seconds = 20
+    stream = flows.stream_text_to_image(Painting(prompt="a cat", seeds=[1]), painters(encoder, generator))
+    call = asyncio.create_task(anext(stream))
+    await asyncio.sleep(0)
+    encoder.served = {"new": 1}
+    encoder.changed.set()
+    assert (await call).image.seed == 1
+    await stream.aclose()
+
+
+async def test_of_several_shared_spaces_one_with_room_is_chosen() -> None:
+    encoder = MemoryEncoder({"old": 9, "new": 1})
+    generator = MemoryGenerator({"old": 9, "new": 1}, busy=["old"])
+    for _ in range(20):
+        await _seeds(encoder, generator)
+    assert {*encoder.asked, *generator.asked} == {"new"}
+
+
+async def test_call_that_has_room_in_no_space_is_refused() -> None:
+    encoder = MemoryEncoder({"old": 1, "new": 1}, busy=["old"])
+    generator = MemoryGenerator({"old": 1, "new": 1}, busy=["old", "new"])
+    with pytest.raises(OverloadedError, match="generation: too late"):
+        await _seeds(encoder, generator)
 
 
 async def _refused(encoder: MemoryEncoder, generator: MemoryGenerator, space: str) -> CallError:
@@ -162,6 +188,17 @@ async def test_wanted_space_that_is_lost_meanwhile_is_not_exchanged_for_another(
     generator.before = lost
     error = await _refused(encoder, generator, "old")
     assert error.reason is Reason.SPACE_NOT_SERVED
+    assert generator.asked == ["old"]
+
+
+async def test_wanted_space_of_a_replica_that_restarts_is_waited_for_and_not_refused() -> None:
+    encoder, generator = MemoryEncoder({"old": 1, "new": 1}), MemoryGenerator({"new": 1}, away=["old"])
+
+    def down() -> None:
+        raise UnavailableError("generation: no replica of space old is serving", reason=Reason.NO_REPLICA)
+
+    generator.before = down
+    assert (await _refused(encoder, generator, "old")).reason is Reason.NO_REPLICA
     assert generator.asked == ["old"]
 
 
