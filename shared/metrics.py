@@ -59,7 +59,13 @@ class BatcherMetrics:
             "diptych_batch_size", "Items a batch.", buckets=BATCH_SIZE_BUCKETS, registry=registry
         )
         self.padding_items = Counter(
-            "diptych_padding_items", "Places of batches filled with padding up to the bucket size.", registry=registry
+            "diptych_padding_items", "Rows of forward passes that were padding.", registry=registry
+        )
+        self.tokens = Counter(
+            "diptych_tokens",
+            "Places for tokens in forward passes over texts: filled by a text, or padding.",
+            ("kind",),
+            registry=registry,
         )
         self.inference_seconds = Histogram(
             "diptych_inference_seconds",

@@ -51,6 +51,8 @@ class ModelServiceSettings(ServerSettings):
     """`auto` is bf16 where the hardware multiplies it natively, else fp32."""
     threads: int = Field(default=0, ge=0)
     """CPU threads of the model; 0 is all that the process may use."""
+    gpu_memory_fraction: float = Field(default=1.0, gt=0, le=1)
+    """Of the GPU's memory that the model process may hold, so that several share a GPU; no meaning on a CPU."""
     max_queue_items: int = Field(default=256, ge=1)
     """Items that may wait; what does not fit is refused with RESOURCE_EXHAUSTED, or a caller with more gives way."""
     max_queue_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
@@ -65,7 +67,12 @@ class ModelServiceSettings(ServerSettings):
 
     def runtime(self) -> RuntimeOptions:
         """The part that the model process needs."""
-        return RuntimeOptions(device=self.device, precision=self.precision, threads=self.threads)
+        return RuntimeOptions(
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+            gpu_memory_fraction=self.gpu_memory_fraction,
+        )
 
 
 def settings_rows(settings: type[BaseSettings]) -> list[tuple[str, str, str]]:

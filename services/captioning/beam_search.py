@@ -10,13 +10,16 @@ from services.captioning.config import END, PADDING
 from services.captioning.model import Captioner, KeyValue
 
 
-def beam_search(model: Captioner, tokens: Tensor, vectors: Tensor, start: Tensor, width: int) -> tuple[Tensor, Tensor]:
+def beam_search(
+    model: Captioner, tokens: Tensor, vectors: Tensor, start: Tensor, width: int, *, stop_early: bool = True
+) -> tuple[Tensor, Tensor]:
     """The `width` best of all sentences that `width` growing ones a picture could have ended as.
 
     At each step every growing sentence is also weighed as ending here. The score is the mean log-probability a token
     (the length penalty of Wu et al. 2016, arXiv:1609.08144, equation 14, in its simplest form). The search is over when
     even the likeliest growing sentence of each picture, were all its further words certain, could not beat the worst
-    that is kept: to go on for the sake of another picture changes nothing.
+    that is kept: to go on for the sake of another picture, or without `stop_early`,
+    changes nothing.
 
     tokens (B, T, W'), vectors (B, V), start (B,) start tokens -> token ids (B, K, L) without start and end, padded; and
     (B, K) mean natural-log probability a token, the end included, falling; -inf where there is no further sentence.
@@ -35,11 +38,11 @@ def beam_search(model: Captioner, tokens: Tensor, vectors: Tensor, start: Tensor
         best, order = torch.cat((best, totals[:, :, END] / (place + 1)), dim=1).topk(width)
         ended = functional.pad(words[:, :, 1:], (0, steps - place), value=PADDING)
         best_words = _choose(torch.cat((best_words, ended), dim=1), order)
-        totals[:, :, [PADDING, END]] = -torch.inf
+        totals[:, :, PADDING] = totals[:, :, END] = -torch.inf
         sums, chosen = totals.flatten(1).topk(width)  # (B, K), falling
         parent, word = chosen // totals.shape[2], chosen % totals.shape[2]
         words = torch.cat((_choose(words, parent), word[:, :, None]), dim=2)
-        if (sums[:, 0] / steps <= best[:, -1]).all():
+        if stop_early and (sums[:, 0] / steps <= best[:, -1]).all():
             break
         rows = (parent + width * torch.arange(batch, device=start.device)[:, None]).flatten()
         past = [(key[rows], value[rows]) for key, value in past]

@@ -122,11 +122,14 @@ class Captioner(nn.Module):
             kept.append(key_value)
         return functional.linear(self.norm(hidden), self.embedding.weight).float(), kept
 
-    def write(self, tokens: Tensor, vectors: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    def write(
+        self, tokens: Tensor, vectors: Tensor, start: Tensor, *, stop_early: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """The likeliest caption, word by word (greedy).
 
         tokens (B, T, W'), vectors (B, V), start (B,) start tokens -> token ids (B, L <= longest) after the start token,
-        padding after the end; and (B,) mean natural-log probability a token, the end token included.
+        padding after the end; and (B,) mean natural-log probability a token, the end token included. Without
+        `stop_early` L is `longest` - 1, however soon all have ended.
         """
         memory = self.remember(tokens, vectors)
         words = start[:, None]  # (B, 1)
@@ -139,6 +142,6 @@ class Captioner(nn.Module):
             total, count = total + best.where(running, 0), count + running
             words = torch.cat((words, word.where(running, PADDING)[:, None]), dim=1)
             running = running & (word != END)
-            if not running.any():
+            if stop_early and not running.any():
                 break
         return words[:, 1:], total / count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from services.captioning.model import Captioner
 from shared.codes import Reason
 from shared.errors import ModelDirectoryError
 from shared.inference.model_directory import ModelDirectory
-from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.passes import chunks
+from shared.inference.predictor import Failure, Padding, RuntimeOptions
 from shared.inference.runtime import Runtime, resolve_runtime
 from shared.inference.weights import load_weights
 
@@ -52,25 +54,26 @@ class CaptioningPredictor:
     def __init__(self, directory: ModelDirectory, model: Captioner, tokenizer: Tokenizer, runtime: Runtime) -> None:
         self.info = directory.info()
         self.device = str(runtime)
-        self._model = model.to(runtime.device, runtime.dtype).eval()
+        self.padding = Padding()
+        self._model = runtime.place(model)
         self._tokenizer = tokenizer
         self._starts = {
             language: token
             for language in self.info.languages
             if (token := tokenizer.token_to_id(start_token(language))) is not None  # `load` has seen to it
         }
-        self._runtime = runtime
+        self._stop_early = not runtime.graphs
+        self._dtype = runtime.dtype
+        self._write = {width: runtime.passes(partial(self._forward, width=width)) for width in WIDTHS}
 
-    @torch.inference_mode()
     def warmup(self) -> None:
         """Runs every bucket size with every number of beams."""
         config = self._model.config
-        tokens, vector = torch.zeros(config.memory_tokens, config.token_width), torch.zeros(config.space_width)
-        for width in WIDTHS:
-            for size in sorted({min(size, _pictures_a_pass(width)) for size in self.info.bucket_sizes}):
-                self._write([(tokens, vector)] * size, [END] * size, width)
+        for width, write in self._write.items():
+            for size in self._sizes(width):
+                tokens = torch.zeros(size, config.memory_tokens, config.token_width)
+                write.warm(tokens, torch.zeros(size, config.space_width), torch.full((size,), END))
 
-    @torch.inference_mode()
     def predict(self, batch: Sequence[CaptionItem], /) -> list[tuple[ScoredCaption, ...] | Failure]:
         """The likeliest captions of each picture; a Failure for an encoding of another shape or a foreign language."""
         encodings = [self._read(item) for item in batch]
@@ -80,13 +83,15 @@ class CaptioningPredictor:
                 passes.setdefault(beams_for(item.candidates), []).append(index)
 
         written: dict[int, Written] = {}
+        rows_run = 0
         for width, members in passes.items():
             good = [encoding for index in members if not isinstance(encoding := encodings[index], Failure)]
             starts = [self._starts[batch[index].language] for index in members]
-            count = _pictures_a_pass(width)
-            for first in range(0, len(members), count):
-                captions = self._write(good[first : first + count], starts[first : first + count], width)
-                written |= dict(zip(members[first : first + count], captions, strict=True))
+            # One pass, however much padding: a step takes long, a row of it hardly any time.
+            for part, rows in chunks(len(members), self._sizes(width), most_padding=1):
+                written |= dict(zip(members[part], self._caption(good[part], starts[part], rows, width), strict=False))
+                rows_run += rows
+        self.padding = Padding(items=rows_run - len(written))
 
         return [
             encoding if isinstance(encoding, Failure) else self._answer(written[index], batch[index].candidates)
@@ -117,21 +122,28 @@ class CaptioningPredictor:
             return Failure(reason=Reason.ENCODING_INVALID, message=message)
         return tokens.view(config.memory_tokens, config.token_width), vector
 
-    def _write(self, encodings: list[tuple[Tensor, Tensor]], starts: list[int], width: int) -> list[Written]:
-        """The captions of the pictures of one pass, which is filled up with the first of them."""
-        size = next(size for size in self.info.bucket_sizes if size >= len(encodings))
-        missing = min(size, _pictures_a_pass(width)) - len(encodings)
+    def _sizes(self, width: int) -> list[int]:
+        """Pictures of a pass with so many beams: any of these, rising."""
+        return sorted({min(size, MOST_ROWS // width) for size in self.info.bucket_sizes})
+
+    def _caption(
+        self, encodings: list[tuple[Tensor, Tensor]], starts: list[int], rows: int, width: int
+    ) -> list[Written]:
+        """The captions of the pictures of one pass, which is filled up with the first of them; its captions follow."""
+        missing = rows - len(encodings)
         padded = encodings + encodings[:1] * missing
-        tokens = torch.stack([tokens for tokens, _ in padded]).to(self._runtime.device, self._runtime.dtype)
-        vectors = torch.stack([vector for _, vector in padded]).to(self._runtime.device, self._runtime.dtype)
-        start = torch.tensor(starts + starts[:1] * missing, device=self._runtime.device)
-        if width == 1:
-            word, score = self._model.write(tokens, vectors, start)
-            words, scores = word[:, None], score[:, None]
-        else:
-            words, scores = beam_search(self._model, tokens, vectors, start, width)
+        tokens, vectors = torch.stack([tokens for tokens, _ in padded]), torch.stack([vector for _, vector in padded])
+        words, scores = self._write[width](tokens, vectors, torch.tensor(starts + starts[:1] * missing))
         captions = zip(words.tolist(), scores.tolist(), strict=True)
-        return [list(zip(*caption, strict=True)) for caption in captions][: len(encodings)]
+        return [list(zip(*caption, strict=True)) for caption in captions]
+
+    def _forward(self, tokens: Tensor, vectors: Tensor, start: Tensor, *, width: int) -> tuple[Tensor, Tensor]:
+        """As `beam_search` says, which one beam needs not."""
+        inputs = tokens.to(self._dtype), vectors.to(self._dtype), start
+        if width > 1:
+            return beam_search(self._model, *inputs, width, stop_early=self._stop_early)
+        words, score = self._model.write(*inputs, stop_early=self._stop_early)
+        return words[:, None], score[:, None]
 
     def _answer(self, written: Written, candidates: int) -> tuple[ScoredCaption, ...] | Failure:
         """Captions of one text are one caption, with the better score."""
@@ -148,8 +160,3 @@ class CaptioningPredictor:
     def _decode(self, words: list[int]) -> str:
         text: str = self._tokenizer.decode([word for word in words if word not in (PADDING, END)])
         return " ".join(text.split())
-
-
-def _pictures_a_pass(width: int) -> int:
-    """The most."""
-    return MOST_ROWS // width

@@ -21,7 +21,7 @@ from shared.encodings import Encoding
 from shared.errors import InvalidArgumentError
 from shared.images import decode_square
 from shared.inference.model_directory import ModelDirectory
-from shared.inference.predictor import Failure, LabelName, RuntimeOptions
+from shared.inference.predictor import Failure, LabelName, Padding, RuntimeOptions
 from shared.inference.runtime import Runtime, channels_last, resolve_runtime
 from shared.inference.weights import load_weights
 
@@ -54,15 +54,16 @@ class ClassificationPredictor:
         self.info = replace(directory.info(), labels=labels)
         self.device = str(runtime)
         self._zero_shot_scale = directory.zero_shot_scale or model.log_scale.detach().float().exp().item()
-        self._model = channels_last(model.to(runtime.device, runtime.dtype)).eval()
+        self.padding = Padding()
+        self._model = channels_last(runtime.place(model))
         self._config = config
         self._runtime = runtime
+        self._see = runtime.passes(self._forward)
 
-    @torch.inference_mode()
     def warmup(self) -> None:
         """Runs every bucket size."""
         for size in self.info.bucket_sizes:
-            self._encode([np.zeros((self._config.pixels, self._config.pixels, 3), np.uint8)] * size)
+            self._see.warm(torch.zeros(size, self._config.pixels, self._config.pixels, 3, dtype=torch.uint8))
 
     @torch.inference_mode()
     def predict(self, batch: Sequence[ImageItem], /) -> list[ClassifiedImage | Failure]:
@@ -73,6 +74,7 @@ class ClassificationPredictor:
         pictures = [pixels for pixels in decoded if not isinstance(pixels, Failure)]
 
         encoded = self._encode(pictures) if pictures else None
+        self.padding = Padding(items=len(encoded.vectors) - len(pictures) if encoded else 0)
 
         answers: list[ClassifiedImage | Failure] = []
         row = 0
@@ -104,12 +106,13 @@ class ClassificationPredictor:
         """The answers as float32 on the CPU, rows of the padding included."""
         size = next(size for size in self.info.bucket_sizes if size >= len(pictures))
         blank = np.full_like(pictures[0], 255)
-        stacked = torch.from_numpy(np.stack(pictures + [blank] * (size - len(pictures))))  # (B, H, W, 3)
-        scaled = stacked.to(self._runtime.device).permute(0, 3, 1, 2).to(self._runtime.dtype) / 127.5 - 1
-        encoded = self._model(scaled)  # in [-1, 1], channels last as decoded
-        return EncodedImages(
-            vectors=encoded.vectors.float().cpu(), tokens=encoded.tokens.float().cpu(), logits=encoded.logits.cpu()
-        )
+        vectors, tokens, logits = self._see(torch.from_numpy(np.stack(pictures + [blank] * (size - len(pictures)))))
+        return EncodedImages(vectors=vectors, tokens=tokens, logits=logits)
+
+    def _forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, H, W, 3) of 8 bits, which in this order is channels last -> float32 vectors, tokens and logits."""
+        encoded = self._model(pixels.permute(0, 3, 1, 2).to(self._runtime.dtype) / 127.5 - 1)
+        return encoded.vectors.float(), encoded.tokens.float(), encoded.logits.float()
 
     def _answer(
         self, item: ImageItem, labels: Tensor | None, encoded: EncodedImages, row: int

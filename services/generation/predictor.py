@@ -17,7 +17,8 @@ from services.generation.model import Generator
 from shared.codes import Reason
 from shared.images import encode_image
 from shared.inference.model_directory import ModelDirectory
-from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.passes import chunks, exact_rows
+from shared.inference.predictor import Failure, Padding, RuntimeOptions
 from shared.inference.runtime import Runtime, channels_last, resolve_runtime
 from shared.inference.weights import load_weights
 
@@ -33,32 +34,37 @@ def load(directory: Path, options: RuntimeOptions) -> GenerationPredictor:
 
 
 class GenerationPredictor:
-    """Every forward pass has `microbatch` rows: the same seed gives the same pixels in any batch."""
+    """The same seed gives the same pixels in any batch.
+
+    Every forward pass has `microbatch` rows, or as many as give the same bits.
+    """
 
     def __init__(self, directory: ModelDirectory, model: Generator, runtime: Runtime) -> None:
         self.info = replace(directory.info(), image_side=model.config.pixels)
         self.device = str(runtime)
-        self._rows = directory.microbatch or directory.bucket_sizes[-1]
-        self._model = channels_last(model.to(runtime.device, runtime.dtype)).eval()
-        self._runtime = runtime
+        self.padding = Padding()
+        self._rows: tuple[int, ...] = (directory.microbatch or directory.bucket_sizes[-1],)
+        self._model = channels_last(runtime.place(model))
+        self._paint = runtime.passes(lambda vectors, noise: (self._model(vectors.to(runtime.dtype), noise),))
 
     def warmup(self) -> None:
-        """Runs the one shape there is, and each coder."""
+        """Runs each number of rows, keeps those whose bits are the microbatch's, and runs each coder."""
+        self._rows = exact_rows(self._paint, self._draw, microbatch=self._rows[0], sizes=self.info.bucket_sizes)
         vector = np.zeros(self._model.config.space_width, "<f4")
         vector[0] = 1
         self.predict([PaintItem(vector=vector.tobytes(), seed=1)])
         self.predict([PaintItem(vector=vector.tobytes(), seed=1, file_format="JPEG", quality=90)])
         self.predict([PaintItem(vector=vector.tobytes(), seed=1, file_format="WEBP", quality=90)])
 
-    @torch.inference_mode()
     def predict(self, batch: Sequence[PaintItem], /) -> list[PaintedImage | Failure]:
         """A picture for each item; a Failure for a vector of another length or with numbers that are not finite."""
         vectors = [self._read_vector(item) for item in batch]
         good = [(vector, item.seed) for vector, item in zip(vectors, batch, strict=True) if isinstance(vector, Tensor)]
 
-        passes = [self._paint(good[first : first + self._rows]) for first in range(0, len(good), self._rows)]
+        passes = chunks(len(good), self._rows)
+        pictures = (picture for part, rows in passes for picture in self._run(good[part], rows))
+        self.padding = Padding(items=sum(rows for _, rows in passes) - len(good))
 
-        pictures = (picture for pictures in passes for picture in pictures)
         return [
             vector if isinstance(vector, Failure) else self._answer(item, next(pictures))
             for vector, item in zip(vectors, batch, strict=True)
@@ -74,12 +80,18 @@ class GenerationPredictor:
             return Failure(reason=Reason.ENCODING_INVALID, message="vector is zero or has numbers that are not finite")
         return torch.nn.functional.normalize(vector, dim=0)
 
-    def _paint(self, inputs: list[tuple[Tensor, int]]) -> Tensor:
-        """1 to `microbatch` vectors and seeds -> (N, 3, H, W) float32; the pass is filled up with its first row."""
-        filled = inputs + inputs[:1] * (self._rows - len(inputs))
-        vectors = torch.stack([vector for vector, _ in filled]).to(self._runtime.device, self._runtime.dtype)
-        noise = torch.stack([self._noise(seed) for _, seed in filled]).to(self._runtime.device)
-        return self._model(vectors, noise)[: len(inputs)].float().cpu()  # type: ignore[no-any-return]
+    def _run(self, inputs: list[tuple[Tensor, int]], rows: int) -> Tensor:
+        """1 to `rows` vectors and seeds -> (N, 3, H, W) float32; the pass is filled up with its first row."""
+        filled = inputs + inputs[:1] * (rows - len(inputs))
+        vectors = torch.stack([vector for vector, _ in filled])
+        noise = torch.stack([self._noise(seed) for _, seed in filled])
+        (pictures,) = self._paint(vectors, noise)
+        return pictures[: len(inputs)]
+
+    def _draw(self, rows: int) -> tuple[Tensor, Tensor]:
+        """Random points of the joint space, and noise."""
+        vectors = torch.randn(rows, self._model.config.space_width, generator=torch.Generator().manual_seed(rows))
+        return torch.nn.functional.normalize(vectors), torch.stack([self._noise(seed) for seed in range(rows)])
 
     def _noise(self, seed: int) -> Tensor:
         """(Z,) standard normal, float32, drawn on the CPU so that it is the same on every device.

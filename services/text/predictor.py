@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 from shared.codes import Reason
 from shared.encodings import Encoding
 from shared.inference.model_directory import ModelDirectory
-from shared.inference.predictor import Failure, RuntimeOptions
+from shared.inference.passes import chunks, exact_rows
+from shared.inference.predictor import Failure, Padding, RuntimeOptions
 from shared.inference.runtime import Runtime, resolve_runtime
 from shared.inference.weights import load_weights
 
-SHORTEST = 16
-"""Texts are padded to this many tokens or the next power of two: few shapes, and no text is cut."""
+PADDING = 0
+"""The token."""
+LENGTHS = (8, 16, 32, 64)
+"""Tokens that a text is padded to; a longer one to the next multiple of the last, and no text is cut."""
+WARM = (128, 192, 256, 512)
+"""Of the longer ones: those of most long prompts. Another one's first pass takes up to 5 ms longer than its second."""
 
 
 def load(directory: Path, options: RuntimeOptions) -> TextPredictor:
@@ -33,22 +40,32 @@ def load(directory: Path, options: RuntimeOptions) -> TextPredictor:
 
 
 class TextPredictor:
-    """Every forward pass has `microbatch` rows, so that a text's vector does not depend on its batch-mates."""
+    """A text's vector does not depend on its batch-mates.
+
+    Each text is padded by its own length alone, and a pass has texts of one padded length: `microbatch` rows, or as
+    many as give the same bits. Texts longer than LENGTHS are alone in their passes: to share would save nothing.
+    """
 
     def __init__(self, directory: ModelDirectory, model: TextEncoder, tokenizer: Tokenizer, runtime: Runtime) -> None:
         self.info = directory.info()
         self.device = str(runtime)
-        self._rows = directory.microbatch or directory.bucket_sizes[-1]
-        self._model = model.to(runtime.device, runtime.dtype).eval()
+        self.padding = Padding()
+        self._microbatch = directory.microbatch or directory.bucket_sizes[-1]
+        self._rows: dict[int, tuple[int, ...]] = dict.fromkeys(LENGTHS, (self._microbatch,))
+        self._model = runtime.place(model)
+        self._encode = runtime.passes(lambda tokens, mask: (self._model(tokens, mask),))
         self._tokenizer = tokenizer
-        self._runtime = runtime
 
     def warmup(self) -> None:
-        """Runs the two usual lengths."""
+        """Runs each length with each number of rows, and keeps those whose bits are the microbatch's."""
+        for length in LENGTHS:
+            draw = partial(self._draw, length=length)
+            sizes = self.info.bucket_sizes
+            self._rows[length] = exact_rows(self._encode, draw, microbatch=self._microbatch, sizes=sizes)
+        for length in WARM:
+            self._encode.warm(*self._draw(1, length=length))
         self.predict(["a warm-up"])
-        self.predict(["a warm-up that is as long as a long prompt usually is " * 2])
 
-    @torch.inference_mode()
     def predict(self, batch: Sequence[str], /) -> list[Encoding | Failure]:
         """A unit vector for each text; a Failure for a text of nothing but white space."""
         token_ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(batch))]
@@ -57,24 +74,29 @@ class TextPredictor:
             if ids:
                 passes.setdefault(_padded_length(len(ids)), []).append(index)
 
-        vectors: dict[int, torch.Tensor] = {}
+        vectors: dict[int, Tensor] = {}
+        rows_run = places = 0
         for length, members in passes.items():
-            for first in range(0, len(members), self._rows):
-                chosen = members[first : first + self._rows]
-                encoded = self._encode([token_ids[index] for index in chosen], length)
+            for part, rows in chunks(len(members), self._rows.get(length, (1,))):
+                chosen = members[part]
+                (encoded,) = self._encode(*_padded([token_ids[index] for index in chosen], rows, length))
                 vectors |= dict(zip(chosen, encoded, strict=False))
+                rows_run += rows
+                places += rows * length
 
+        tokens = sum(map(len, token_ids))
+        self.padding = Padding(items=rows_run - len(vectors), tokens=tokens, padding_tokens=places - tokens)
         return [self._answer(vectors.get(index)) for index in range(len(batch))]
 
-    def _encode(self, rows: list[list[int]], length: int) -> torch.Tensor:
-        """(rows, V) float32 on the CPU; the pass is filled up with texts of one padding token."""
-        rows = rows + [[0]] * (self._rows - len(rows))
-        tokens = torch.tensor([ids + [0] * (length - len(ids)) for ids in rows])
-        mask = torch.tensor([[True] * len(ids) + [False] * (length - len(ids)) for ids in rows])
-        device = self._runtime.device
-        return self._model(tokens.to(device), mask.to(device)).cpu()  # type: ignore[no-any-return]
+    def _draw(self, rows: int, *, length: int) -> tuple[Tensor, Tensor]:
+        """Texts of other tokens and lengths each, none longer than `length`."""
+        drawn = torch.Generator().manual_seed(length)
+        tokens = torch.randint(1, self._model.embedding.num_embeddings, (rows, length), generator=drawn)
+        lengths = torch.randint(1, length + 1, (rows, 1), generator=drawn)
+        mask = torch.arange(length) < lengths
+        return tokens * mask, mask
 
-    def _answer(self, vector: torch.Tensor | None) -> Encoding | Failure:
+    def _answer(self, vector: Tensor | None) -> Encoding | Failure:
         if vector is None:
             return Failure(reason=Reason.FIELD_MISSING, message="is blank; at least one visible character is needed")
         if not torch.isfinite(vector).all():
@@ -82,5 +104,13 @@ class TextPredictor:
         return Encoding(space=self.info.space, vector=vector.numpy().astype("<f4").tobytes())
 
 
+def _padded(texts: list[list[int]], rows: int, length: int) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, each (rows, length); the pass is filled up with texts of one padding token."""
+    filled = texts + [[PADDING]] * (rows - len(texts))
+    tokens = torch.tensor([ids + [PADDING] * (length - len(ids)) for ids in filled])
+    mask = torch.arange(length) < torch.tensor([[len(ids)] for ids in filled])
+    return tokens, mask
+
+
 def _padded_length(length: int) -> int:
-    return max(SHORTEST, 1 << (length - 1).bit_length())
+    return next((padded for padded in LENGTHS if padded >= length), -(-length // LENGTHS[-1]) * LENGTHS[-1])

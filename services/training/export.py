@@ -26,7 +26,7 @@ WEIGHTS_FILE = "model.safetensors"
 ModelConfig = TextEncoderConfig | ImageEncoderConfig | GeneratorConfig | CaptionerConfig
 
 SERVING: dict[str, dict[str, object]] = {
-    "text": {"bucket_sizes": [1, 4, 16], "microbatch": 4},
+    "text": {"bucket_sizes": [1, 2, 4, 8, 16], "microbatch": 4},
     "classification": {"bucket_sizes": [1, 2, 4, 8, 16], "languages": ["en", "zh"]},
     "generation": {"bucket_sizes": [1, 2, 4, 8], "microbatch": 4},
     "captioning": {"bucket_sizes": [1, 4, 16], "languages": ["en", "zh"]},

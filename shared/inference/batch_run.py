@@ -12,7 +12,7 @@ from shared.codes import Reason
 from shared.errors import UnavailableError
 from shared.inference.batch_times import TimesByKind
 from shared.inference.halving import run_halving
-from shared.inference.predictor import Failure
+from shared.inference.predictor import Failure, Padding
 from shared.inference.request import Answer, ItemFailedError, Place, Request
 from shared.metrics import BatcherMetrics
 
@@ -27,6 +27,8 @@ class BatchResult(Generic[Out]):
     outputs: Sequence[Out | Failure]
     inference_seconds: float
     """Spent in the predictor alone."""
+    padding: Padding | None = None
+    """None where the batch was simply padded to its bucket."""
 
 
 class BatchTooLargeError(Exception):
@@ -126,7 +128,10 @@ class BatchRunner(Generic[In, Out]):
         self._count_late(at_start=late_at_start, in_all=sum(request.over(end) for request, _ in part))
         bucket = times.bucket(len(part))
         self._metrics.batch_size.observe(len(part))
-        self._metrics.padding_items.inc(bucket - len(part))
+        padding = result.padding or Padding(items=bucket - len(part))
+        self._metrics.padding_items.inc(padding.items)
+        self._metrics.tokens.labels("text").inc(padding.tokens)
+        self._metrics.tokens.labels("padding").inc(padding.padding_tokens)
         self._metrics.inference_seconds.labels(str(bucket)).observe(result.inference_seconds)
         for (request, index), output in zip(part, result.outputs, strict=True):
             if not request.future.done():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.inference.predictor import ModelInfo, RuntimeOptions
+from shared.inference.predictor import ModelInfo, Padding, RuntimeOptions
 
 HEADER = struct.Struct("<Q")
 """Length of the pickle that follows, in bytes."""
@@ -58,6 +58,8 @@ class Done:
     outputs: Sequence[Any]
     inference_seconds: float
     gpu_memory_bytes: int
+    padding: Padding | None
+    """None where the batch was simply padded to its bucket."""
 
 
 @dataclass(frozen=True, kw_only=True)

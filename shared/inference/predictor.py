@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from shared.codes import Reason
 
@@ -23,6 +23,10 @@ class RuntimeOptions:
     """`auto` is bf16 where the hardware multiplies it natively, else fp32."""
     threads: int = 0
     """CPU threads of the model; 0 is all that the process may use."""
+    gpu_memory_fraction: float = 1.0
+    """Of the GPU's memory, at most."""
+    cuda_graphs: bool = True
+    """On a GPU, replay recorded graphs; without, the same kernels are launched one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,26 @@ class Failure:
     """One line with value and limit."""
     field: str = ""
     """Path of the field at fault, where it is not the item itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Padding:
+    """What the forward passes of one batch computed in vain."""
+
+    items: int = 0
+    """Rows that no item filled."""
+    tokens: int = 0
+    """Tokens of texts; 0 where a model reads none."""
+    padding_tokens: int = 0
+    """Places for tokens that no text filled, those of padding rows among them."""
+
+
+@runtime_checkable
+class CountsPadding(Protocol):
+    """A predictor whose passes are not simply its buckets."""
+
+    padding: Padding
+    """Of the last batch."""
 
 
 class Predictor(Protocol[In, Out]):

@@ -1,4 +1,7 @@
-"""Turns RuntimeOptions into a device, a precision and a number of threads; nothing is probed at import."""
+"""Turns RuntimeOptions into a device, a precision and a number of threads; nothing is probed at import.
+
+No other module asks which device there is: predictors run a Forward (`passes.py`) through `Runtime.passes`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from torch import nn
 
 from shared.cpus import available_cpus
 from shared.errors import ConfigurationError
+from shared.inference.cuda import CudaPasses, use_device
+from shared.inference.passes import EagerPasses, Forward, Passes
 from shared.inference.predictor import RuntimeOptions
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -27,6 +32,18 @@ class Runtime:
     device: torch.device
     dtype: torch.dtype
     threads: int
+    graphs: bool
+    """Passes are recorded and replayed: a Forward must not look at its numbers to decide what to do next."""
+
+    def place(self, module: Network) -> Network:
+        """The module on the device, in the precision, ready for inference."""
+        return module.to(self.device, self.dtype).eval()
+
+    def passes(self, forward: Forward) -> Passes:
+        """What runs `forward` here."""
+        if self.device.type == "cuda":
+            return CudaPasses(forward, device=self.device, graphs=self.graphs)
+        return EagerPasses(forward)
 
     def __str__(self) -> str:
         precision = "bf16" if self.dtype is torch.bfloat16 else "fp32"
@@ -34,7 +51,7 @@ class Runtime:
 
 
 def resolve_runtime(options: RuntimeOptions) -> Runtime:
-    """Decides every `auto` and sets torch's thread count for this process.
+    """Decides every `auto` and makes torch of this process keep to it.
 
     Raises ConfigurationError for a device this machine or build of torch lacks.
     """
@@ -42,7 +59,15 @@ def resolve_runtime(options: RuntimeOptions) -> Runtime:
     threads = options.threads or available_cpus()
     torch.set_num_threads(threads)
     bf16 = options.precision == "bf16" or (options.precision == "auto" and _multiplies_bf16(device))
-    return Runtime(device=device, dtype=torch.bfloat16 if bf16 else torch.float32, threads=threads)
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        use_device(device, memory_fraction=options.gpu_memory_fraction)
+    return Runtime(
+        device=device,
+        dtype=torch.bfloat16 if bf16 else torch.float32,
+        threads=threads,
+        graphs=on_gpu and options.cuda_graphs,
+    )
 
 
 def channels_last(module: Network) -> Network:
@@ -52,14 +77,14 @@ def channels_last(module: Network) -> Network:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
         raise ConfigurationError(f"device {name!r}: expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not 0 <= (device.index or 0) < torch.cuda.device_count():
         raise ConfigurationError(f"device {name!r}: this machine has {torch.cuda.device_count()} CUDA devices")
-    return device
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
 def _multiplies_bf16(device: torch.device) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from shared.errors import ConfigurationError
 from shared.inference import messages
 from shared.inference.allocator import keep_freed_memory
-from shared.inference.predictor import Predictor
+from shared.inference.predictor import CountsPadding, Predictor
 
 _PR_SET_PDEATHSIG = 1
 _RAISES_BEFORE_CHECK = 8
@@ -80,6 +80,9 @@ def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
     try:
         request: messages.Load = messages.decode(frame)
         sys.path[:] = request.import_path
+        # Torch's threads wait for one another some hundred times a pass, and by default spin meanwhile: on cores that
+        # others use too, the one that is waited for does not get to run. OpenMP reads this when it is loaded.
+        os.putenv("OMP_WAIT_POLICY", "passive")
         module, _, function = request.load.partition(":")
         predictor = getattr(importlib.import_module(module), function)(request.directory, request.options)
         answer = messages.encode(messages.Loaded(info=predictor.info, device=predictor.device))
@@ -100,7 +103,9 @@ def _predict(predictor: Predictor[Any, Any], batch: Any) -> messages.Done:
     seconds = time.perf_counter() - begin
     if len(outputs) != len(batch):
         raise ValueError(f"predict gave {len(outputs)} outputs for {len(batch)} items")
-    return messages.Done(outputs=outputs, inference_seconds=seconds, gpu_memory_bytes=_gpu_memory_bytes())
+    padding = predictor.padding if isinstance(predictor, CountsPadding) else None
+    gpu_memory_bytes = _gpu_memory_bytes()
+    return messages.Done(outputs=outputs, inference_seconds=seconds, gpu_memory_bytes=gpu_memory_bytes, padding=padding)
 
 
 def _unexpected(error: Exception, *, batch_size: int = 1) -> list[Any]:

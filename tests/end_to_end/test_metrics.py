@@ -95,10 +95,10 @@ async def test_counters_of_a_service_move_by_the_traffic(platform: Platform, con
     assert moved("diptych_batch_wait_seconds_count") == batches
     assert moved("diptych_inference_seconds_count") == batches
     assert moved("diptych_inference_seconds_sum") > 0
-    # Buckets are 1, 4, 16: what was filled up and what was asked for make full buckets.
-    filled = moved("diptych_padding_items_total")
-    sizes = {size: moved("diptych_inference_seconds_count", bucket=size) for size in ("1", "4", "16")}
-    assert sum(int(size) * count for size, count in sizes.items()) == 15 + filled
+    assert 0 <= moved("diptych_padding_items_total") <= 3 * batches  # a pass has 4 rows at most where others differ
+    tokens = moved("diptych_tokens_total", kind="text")
+    assert tokens >= 15
+    assert (tokens + moved("diptych_tokens_total", kind="padding")) % 8 == 0
 
 
 def counted(code: str, server: Server) -> float:

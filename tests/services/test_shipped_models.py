@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from services.captioning.items import CaptionItem
 from services.classification.items import ImageItem
+from services.generation import predictor as generation
 from services.generation.items import PaintItem
+from services.text import predictor as text
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import RuntimeOptions
 
@@ -79,10 +81,32 @@ def test_own_labels_in_either_language_name_a_painted_picture(models: dict[str, 
     assert seen.labels[0].id == "2" and seen.labels[0].probability > 0.9
 
 
-def test_a_seed_is_the_same_file_alone_and_at_each_place_of_each_bucket(models: dict[str, Any]) -> None:
-    (alone,) = paint(models, "a dog", 7)
-    for size in models["generation"].info.bucket_sizes:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_seed_is_the_same_file_alone_and_at_each_place_of_each_bucket(
+    models: dict[str, Any], precision: Literal["fp32", "bf16"], threads: int
+) -> None:
+    """Whatever numbers of rows the warm-up found to be exact."""
+    options = RuntimeOptions(precision=precision, threads=threads)
+    generator = generation.load(ROOT / "generation" / "weights", options)
+    (encoding,) = models["text"].predict(["a dog"])
+    item = PaintItem(vector=encoding.vector, seed=7)
+    (cold,) = generator.predict([item])
+    generator.warmup()
+    for size in generator.info.bucket_sizes:
         for place in range(size):
-            seeds = [100 + other for other in range(size)]
-            seeds[place] = 7
-            assert paint(models, "a dog", *seeds)[place] == alone
+            batch = [PaintItem(vector=encoding.vector, seed=100 + other) for other in range(size)]
+            batch[place] = item
+            assert generator.predict(batch)[place] == cold
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_text_is_the_same_vector_alone_and_among_others(precision: Literal["fp32", "bf16"], threads: int) -> None:
+    encoder = text.load(ROOT / "text" / "weights", RuntimeOptions(precision=precision, threads=threads))
+    texts = [" ".join(["a small dog and 太阳"] * (1 + number % 9)) + f" {number}" for number in range(16)]
+    cold = [encoder.predict([each])[0] for each in texts]
+    encoder.warmup()
+    assert [encoder.predict([each])[0] for each in texts] == cold
+    assert encoder.predict(texts) == cold
+    assert encoder.predict(texts[:7:-1]) == cold[:7:-1]

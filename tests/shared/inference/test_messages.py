@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.codes import Reason
 from shared.inference import messages
-from shared.inference.predictor import Failure
+from shared.inference.predictor import Failure, Padding
 
 
 def test_a_message_survives_its_frame() -> None:
@@ -12,6 +12,7 @@ def test_a_message_survives_its_frame() -> None:
         outputs=[b"png", Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="NaN")],
         inference_seconds=0.5,
         gpu_memory_bytes=7,
+        padding=Padding(items=2),
     )
     header, *chunks = messages.encode(message)
     frame = b"".join(chunks)
