@@ -16,8 +16,8 @@ from tests.benchmarks.server import BenchmarkServer
 from tests.end_to_end.scrape import Metrics
 from tests.end_to_end.servers import MODEST, SERVICES, environment, free_port, leftovers, new_mark
 
-GATEWAY_DRAIN_SECONDS = 2.0
-"""A gateway that goes still takes calls while its callers' channels learn of it; on Kubernetes it is 5. Services need
+GATEWAY_DRAIN_SECONDS = 5.0
+"""A gateway that goes still takes calls while its callers' channels learn of it; so it is on Kubernetes. Services need
 none: the gateways watch their health, and try another replica where one refuses."""
 GAUGES = (
     "diptych_rpc_in_flight",

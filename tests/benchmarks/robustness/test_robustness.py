@@ -38,7 +38,9 @@ def test_cancelled_calls_leave_no_wrong_answer_and_every_gauge_at_0(start: Start
 
 
 def test_fleet_rolled_under_load_fails_no_call(start: Start) -> None:
-    traffic = rolling_restarts.Traffic(name="simulated", fleet=start(replicas=1), flows=ECHO_FLOWS, rate=50.0)
+    traffic = rolling_restarts.Traffic(
+        name="simulated", fleet=start(replicas=1, settings={"drain_delay_seconds": 1.0}), flows=ECHO_FLOWS, rate=50.0
+    )
 
     result = asyncio.run(rolling_restarts.measure([traffic], rounds=1))
 
