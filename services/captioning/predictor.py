@@ -120,7 +120,7 @@ class CaptioningPredictor:
         if not (torch.isfinite(tokens).all() and torch.isfinite(vector).all() and vector.any()):
             message = "vector is zero, or the encoding has numbers that are not finite"
             return Failure(reason=Reason.ENCODING_INVALID, message=message)
-        return tokens.view(config.memory_tokens, config.token_width), vector
+        return tokens.view(config.memory_tokens, config.token_width), torch.nn.functional.normalize(vector, dim=0)
 
     def _sizes(self, width: int) -> list[int]:
         """Pictures of a pass with so many beams: any of these, rising."""

@@ -138,6 +138,16 @@ def test_texts_that_are_equal_are_one_caption_and_broken_ones_are_left_out(predi
     assert [caption.text for caption in captions_of(predictor._answer(written[3:4], 1))] == [""]
 
 
+def test_vector_of_any_length_is_the_unit_vector_of_its_direction(predictor: CaptioningPredictor) -> None:
+    vector = np.frombuffer(encoding().vector, "<f4")
+    for factor in (0.01, 100.0, 1e25):
+        longer = replace(encoding(), vector=(vector * np.float32(factor)).astype("<f4").tobytes())
+        (caption,) = captions_of(predictor.predict([CaptionItem(encoding=longer, language="en")])[0])
+        assert math.isfinite(caption.score)
+        if factor < 1e19:  # the sum of greater squares is no number of 32 bits
+            assert caption.text == captions_of(predictor.predict([item_of(1)])[0])[0].text
+
+
 def test_output_that_is_not_a_number_is_an_internal_failure(tiny_models: dict[str, Path]) -> None:
     broken = load(tiny_models["captioning"], RuntimeOptions(device="cpu", precision="fp32"))
     torch.nn.init.constant_(broken._model.norm.weight, float("nan"))
