@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections import deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 _WEIGHT = 0.25
 """Of the newest batch in a bucket's estimate: four batches and a change of speed is mostly learned."""
 _HALF_LIFE_SECONDS = 2.0
-"""An estimate that no batch confirms goes back to the bucket's best time by half in this time."""
+"""An estimate that no batch of its bucket confirms goes back by half in this time, to what is usual at present: the
+bucket's best time, or as much more as the batches of any bucket take lately."""
+_LASTING = 4
+"""So many slow batches in a row, of whatever buckets, are believed of all buckets; one that is not slow ends that. Else
+a replica that became slow would go on to admit what it cannot do, whenever a bucket had fallen back to its best. Of one
+that became four times slower, with deadlines of three batches, that left a quarter of what it could serve."""
+_BELIEVED_SECONDS = 30.0
+"""Of a bucket that has not run itself for so long, half of that is believed: the others' best may mislead."""
 _WORTH_WHILE = 0.75
 """Of the throughput that a batch may cost when it is cut short for a deadline."""
 _SHRUNK_SECONDS = 30.0
@@ -27,13 +35,17 @@ class _Estimate:
     best: float
     at: float
 
-    def seconds(self, now: float) -> float:
-        """The mean, less what time without a batch took from its distance to the best.
+    def seconds(self, now: float, slowness: float) -> float:
+        """The mean, less what time without a batch took from its distance to the usual.
 
         Without this one slow batch (a page fault storm, a neighbour) could refuse for ever just those
         requests whose batch would correct it.
+
+        Args:
+            slowness: how many times their best the batches of all buckets take lately, at least 1.
         """
-        return self.best + (self.mean - self.best) * math.exp2((self.at - now) / _HALF_LIFE_SECONDS)
+        usual = self.best * (1 + (slowness - 1) * math.exp2((self.at - now) / _BELIEVED_SECONDS))
+        return usual + (self.mean - usual) * math.exp2((self.at - now) / _HALF_LIFE_SECONDS)
 
 
 class BatchTimes:
@@ -44,6 +56,8 @@ class BatchTimes:
             raise ValueError(f"bucket sizes are {tuple(bucket_sizes)}; they must be positive and rise")
         self._buckets = tuple(bucket_sizes)
         self._estimates: dict[int, _Estimate] = {}
+        self._ratios = deque([1.0] * _LASTING, maxlen=_LASTING)
+        """Of the last batches, how many times the best of their buckets they took."""
         self._bucket_of = [
             self._buckets[bisect.bisect_left(self._buckets, size)] for size in range(self._buckets[-1] + 1)
         ]
@@ -75,12 +89,14 @@ class BatchTimes:
         """Learns from a batch of `size` items."""
         bucket = self.bucket(size)
         if (known := self._estimates.get(bucket)) is None:
-            self._estimates[bucket] = _Estimate(seconds, seconds, now)
+            # A bucket that begins in a slow time is not at its best.
+            self._estimates[bucket] = _Estimate(seconds, seconds / min(self._ratios), now)
             return
-        before = known.seconds(now)
+        before = known.seconds(now, min(self._ratios))
         known.mean = before + _WEIGHT * (seconds - before)
         known.best = min(known.best, seconds)
         known.at = now
+        self._ratios.append(seconds / known.best if known.best else 1.0)
 
     def batch_seconds(self, size: int, now: float) -> float:
         """Of one batch of `size` items; 0 for 0, and 0 as long as nothing is known.
@@ -92,13 +108,13 @@ class BatchTimes:
             return 0.0
         bucket = self._bucket_of[size]
         if (known := self._estimates.get(bucket)) is not None:
-            return known.seconds(now)
+            return known.seconds(now, min(self._ratios))
         for larger in self._buckets:
             if larger > bucket and larger in self._estimates:
-                return self._estimates[larger].seconds(now)
+                return self._estimates[larger].seconds(now, min(self._ratios))
         for smaller in reversed(self._buckets):
             if smaller < bucket and smaller in self._estimates:
-                return self._estimates[smaller].seconds(now) * bucket / smaller
+                return self._estimates[smaller].seconds(now, min(self._ratios)) * bucket / smaller
         return 0.0
 
     def work_seconds(self, items: int, now: float) -> float:

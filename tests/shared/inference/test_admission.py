@@ -101,6 +101,39 @@ class TestBatchTimes:
         assert times.batch_seconds(8, now=1.0) > 10
         assert times.batch_seconds(8, now=31.0) == pytest.approx(0.05, rel=0.1)
 
+    def test_one_slow_batch_is_forgotten_while_others_run_as_ever(self, times: BatchTimes) -> None:
+        times.observe(8, 60.0, now=1.0)
+        for second in range(2, 32):
+            times.observe(4, 0.03, now=second)
+        assert times.batch_seconds(8, now=31.0) == pytest.approx(0.05, rel=0.1)
+
+    def test_a_lasting_slowness_is_not_forgotten(self, times: BatchTimes) -> None:
+        for turn in range(40):
+            times.observe(8, 0.2, now=0.5 * turn)
+        assert times.batch_seconds(8, now=20.0) == pytest.approx(0.2, rel=0.05)
+        assert times.batch_seconds(8, now=25.0) == pytest.approx(0.2, rel=0.15)
+
+    def test_a_lasting_slowness_is_believed_of_buckets_that_do_not_run(self, times: BatchTimes) -> None:
+        for second in range(1, 11):
+            times.observe(4, 4 * 0.03, now=second)
+        assert times.batch_seconds(8, now=10.0) == pytest.approx(4 * 0.05, rel=0.2)
+        assert times.batch_seconds(8, now=600.0) == pytest.approx(0.05, rel=0.1)
+
+    def test_the_first_batch_as_fast_as_ever_ends_a_slowness(self, times: BatchTimes) -> None:
+        for second in range(1, 11):
+            times.observe(4, 4 * 0.03, now=second)
+        times.observe(1, 0.015, now=11.0)
+        assert times.batch_seconds(8, now=21.0) == pytest.approx(0.05, rel=0.1)
+
+    def test_a_bucket_that_began_in_a_slow_time_is_faster_after_it(self) -> None:
+        times = BatchTimes((4, 8))
+        for second in range(6):
+            times.observe(4, 0.12 if second else 0.03, now=second)
+        times.observe(8, 0.2, now=6.0)
+        assert times.batch_seconds(8, now=6.0) == pytest.approx(0.2)
+        times.observe(4, 0.03, now=7.0)
+        assert times.batch_seconds(8, now=20.0) == pytest.approx(0.05, rel=0.1)
+
     @given(st.lists(st.tuples(st.integers(1, 8), st.floats(0.001, 10), st.floats(0, 5)), min_size=1))
     def test_estimates_stay_within_what_was_seen(self, history: list[tuple[int, float, float]]) -> None:
         times, now = BatchTimes((8,)), 0.0
