@@ -20,7 +20,14 @@ from gateway.ports import ENCODE_TEXT, Answer
 from gateway.room import require_room_after
 from gateway.shared_calls import EqualRequest, SharedCalls
 from shared.codes import Code, Reason
-from shared.errors import CALL_ERRORS, FailedPreconditionError, InternalError, OverloadedError, UnavailableError
+from shared.errors import (
+    CALL_ERRORS,
+    CallError,
+    FailedPreconditionError,
+    InternalError,
+    OverloadedError,
+    UnavailableError,
+)
 from shared.metrics import DownstreamMetrics
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.status import from_rpc_error
@@ -275,16 +282,19 @@ def translated_errors(service: str) -> Iterator[None]:
     """
     try:
         yield
-    except grpc.aio.AioRpcError as rpc_error:
-        error = from_rpc_error(rpc_error)
-        if error.code is Code.INVALID_ARGUMENT:
-            raise error from None
-        message = f"{service}: {error or error.code.name}"
-        if error.code is Code.CANCELLED:
-            raise UnavailableError(message, reason=Reason.NOT_SERVING) from None
-        if error.code is Code.UNIMPLEMENTED:
-            raise InternalError(f"{message}; is its target another service?", reason=Reason.DEFECT) from None
-        reason = error.reason or _REASONS_OF_GRPC.get(error.code)
-        if isinstance(error, OverloadedError):
-            raise OverloadedError(message, reason=reason, retry_after_seconds=error.retry_after_seconds) from None
-        raise CALL_ERRORS[error.code](message, reason=reason) from None
+    except grpc.aio.AioRpcError as error:
+        raise _translated(service, from_rpc_error(error)) from None  # in no variable: frame and error would be a circle
+
+
+def _translated(service: str, error: CallError) -> CallError:
+    if error.code is Code.INVALID_ARGUMENT:
+        return error
+    message = f"{service}: {error or error.code.name}"
+    if error.code is Code.CANCELLED:
+        return UnavailableError(message, reason=Reason.NOT_SERVING)
+    if error.code is Code.UNIMPLEMENTED:
+        return InternalError(f"{message}; is its target another service?", reason=Reason.DEFECT)
+    reason = error.reason or _REASONS_OF_GRPC.get(error.code)
+    if isinstance(error, OverloadedError):
+        return OverloadedError(message, reason=reason, retry_after_seconds=error.retry_after_seconds)
+    return CALL_ERRORS[error.code](message, reason=reason)

@@ -131,6 +131,7 @@ class _SharedCall(Generic[T]):
             if self._waiters.pop(waiter, None) is not None and not self._waiters:
                 self._end()  # now, so that nobody joins what is cancelled
                 self._task.cancel()
+            del waiter  # else its error would keep this frame, which keeps it, and the request until garbage collection
 
     def _expire(self, waiter: asyncio.Future[T]) -> None:
         if not waiter.done():

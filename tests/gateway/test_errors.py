@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import types
+from pathlib import Path
+
 import grpc
 import pytest
 
+import gateway
 from diptych.gateway.v1 import gateway_pb2
 from gateway.settings import SERVICES, GatewaySettings
 from shared.codes import Reason
@@ -19,6 +23,7 @@ from shared.errors import (
     UnimplementedError,
 )
 from shared.rpc.status import from_rpc_error
+from tests.garbage import garbage
 from tests.gateway.fake_platform import Platform, running_platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -41,6 +46,19 @@ async def test_text_refused_by_the_encoder_comes_out_as_the_prompt(platform: Pla
     error = await _text_to_image(platform)
     assert isinstance(error, InvalidArgumentError)
     assert (error.field, str(error)) == ("prompt", "prompt is rude")
+
+
+async def test_refused_calls_leave_no_frame_of_the_gateway_to_the_garbage_collector(platform: Platform) -> None:
+    # A frame keeps its request, as large as 60 MiB.
+    platform.text[0].behaviour.error = lambda: InvalidArgumentError("texts[0] is rude", field="texts[0]")
+    platform.classification[0].behaviour.error = lambda: OverloadedError("full", retry_after_seconds=1.0)
+    platform.captioning[0].behaviour.error = lambda: InternalError("broken")
+    with garbage() as found:
+        for _ in range(3):
+            await _text_to_image(platform)
+            await _image_to_text(platform)
+    frames = [each.f_code for each in found if isinstance(each, types.FrameType)]
+    assert not [code for code in frames if Path(code.co_filename).is_relative_to(Path(gateway.__file__).parent)]
 
 
 async def test_label_refused_by_the_encoder_comes_out_with_its_place_among_all(platform: Platform) -> None:

@@ -44,13 +44,15 @@ class Slot:
 
 
 class Fleet:
-    """`replicas` servers of each service and of the gateway, and an address more of each, where a successor starts.
+    """`replicas` servers of each service and of the gateway, and `spares` addresses more of each.
 
     Args:
         logs: folder for the servers' output.
         mark: of the run.
         models: model directories by service; simulated models (`echo`) where there are none.
         replicas: servers of each kind.
+        spares: of each kind, where successors start. While nobody is there, the gateway cannot know what would be
+            served there, and answers UNAVAILABLE to what no replica it sees can do.
         settings: further ones, of every server.
     """
 
@@ -61,13 +63,14 @@ class Fleet:
         models: Mapping[str, Path] | None = None,
         *,
         replicas: int = 2,
+        spares: int = 1,
         settings: Mapping[str, object] | None = None,
     ) -> None:
         self._logs = logs
         self._mark = mark
         self._models = models
         self._settings = {**MODEST, **(settings or {})}
-        self.slots = {name: [Slot(name=name) for _ in range(replicas + 1)] for name in (*SERVICES, "gateway")}
+        self.slots = {name: [Slot(name=name) for _ in range(replicas + spares)] for name in (*SERVICES, "gateway")}
         self._replicas = replicas
 
     @property
@@ -81,7 +84,7 @@ class Fleet:
         return [slot.server for slots in self.slots.values() for slot in slots if slot.server is not None]
 
     def start_all(self) -> None:
-        """All at once, each in a slot of its own; the last slot of each kind stays free."""
+        """All at once, each in a slot of its own; the spare ones stay free."""
         for slots in self.slots.values():
             for slot in slots[: self._replicas]:
                 self.start(slot)

@@ -184,7 +184,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         models = write_tiny_models(Path(folder) / "models") if tiny else model_directories(None)
         settings: Mapping[str, object] = {} if tiny else {"precision": "auto", "threads": 0}
-        with running(lambda mark: Fleet(Path(folder), mark, models, replicas=1, settings=settings)) as fleet:
+        with running(lambda mark: Fleet(Path(folder), mark, models, replicas=1, spares=0, settings=settings)) as fleet:
             result = asyncio.run(measure(fleet, 60 * minutes, seed))
     result.print(output)
 

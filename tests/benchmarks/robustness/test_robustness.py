@@ -62,7 +62,7 @@ def test_soak_counts_calls_of_every_kind_and_none_that_ends_otherwise(
 ) -> None:
     models = write_tiny_models(tmp_path_factory.mktemp("models"))
 
-    result = asyncio.run(soak.measure(start(models=models, replicas=1, settings=MODEST), seconds=2.0))
+    result = asyncio.run(soak.measure(start(models=models, replicas=1, spares=0, settings=MODEST), seconds=2.0))
 
     assert result.facts["wrong"] == []
     assert result.facts["busy"] == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import types
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from shared.errors import InvalidArgumentError, OverloadedError
 from shared.rpc import metadata
 from shared.rpc.context import CallContext, current_call, outgoing_metadata, remaining_seconds
 from shared.rpc.status import from_rpc_error
+from tests.garbage import garbage
 from tests.shared.rpc.serving import METHOD, empty_answer, request, serving, stub
 
 Request = text_encoding_pb2.EncodeTextRequest
@@ -74,6 +76,18 @@ async def test_overloaded_arrives_with_its_retry_time() -> None:
     error = from_rpc_error(caught.value)
     assert isinstance(error, OverloadedError)
     assert error.retry_after_seconds == pytest.approx(0.75)
+
+
+async def test_a_refused_call_leaves_no_error_and_no_request_to_the_garbage_collector() -> None:
+    async def refuse(_: Request) -> Response:
+        raise InvalidArgumentError("no")
+
+    async with serving(refuse) as (_, channel):
+        with garbage() as found:
+            for _ in range(3):
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await stub(channel).EncodeText(request("a"), timeout=5)
+    assert not [each for each in found if isinstance(each, InvalidArgumentError | Request | types.FrameType)]
 
 
 async def test_an_unexpected_exception_is_internal_and_keeps_its_text_to_itself() -> None:
