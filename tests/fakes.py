@@ -131,8 +131,13 @@ class GatedModel:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self._turn = asyncio.Lock()
 
     async def run(self, batch: Sequence[str]) -> BatchResult[int]:
+        async with self._turn:
+            return await self._run(batch)
+
+    async def _run(self, batch: Sequence[str]) -> BatchResult[int]:
         self.batches.append(list(batch))
         await self.gate.wait()
         if self.seconds:

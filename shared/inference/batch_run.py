@@ -1,8 +1,13 @@
-"""One batch after another through the model, and its members answered; it does not know where batches come from."""
+"""Batches through the model, and their members answered; it does not know where batches come from.
+
+At most two are with the model: one that runs and, for the last moments of that, the next one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,8 +15,8 @@ from typing import Generic, TypeVar
 
 from shared.codes import Reason
 from shared.errors import UnavailableError
-from shared.inference.batch_times import TimesByKind
-from shared.inference.halving import run_halving
+from shared.inference.batch_times import BatchTimes, TimesByKind
+from shared.inference.halving import NotBegunError, run_halving
 from shared.inference.predictor import Failure, Padding
 from shared.inference.request import Answer, ItemFailedError, Place, Request
 from shared.metrics import BatcherMetrics
@@ -35,11 +40,29 @@ class BatchTooLargeError(Exception):
     """The model has no memory for this batch; it lives on."""
 
 
+_AHEAD_SECONDS, _AHEAD_SHARE = 0.002, 0.1
+"""Of the running batch, at its end: from then on the next one may be handed over. The front end will soon be busy with
+the answers to the running one, for longer than the model should wait."""
+
+
+@dataclass(kw_only=True, eq=False)
+class _Part(Generic[In, Out]):
+    """What the model was given."""
+
+    places: Sequence[Place[In, Out]]
+    seconds: float
+    """That it is expected to take."""
+    begin: float = 0.0
+    """When the model came to it, or will at the earliest."""
+    late: int = 0
+    """Places nobody waited for any more by then."""
+
+
 class BatchRunner(Generic[In, Out]):
     """Runs batches of places in the queue.
 
     Args:
-        run: the model; see DynamicBatcher.
+        run: the model, which runs what it is given in that order; see DynamicBatcher.
         times: learns from each batch.
         metrics: of the service.
         clock: seconds, as of the deadlines.
@@ -60,18 +83,58 @@ class BatchRunner(Generic[In, Out]):
         self._metrics = metrics
         self._clock = clock
         self._leave = leave
-        self._running_until: float | None = None
-        self._in_flight = 0
-        metrics.items_in_flight.set_function(lambda: self._in_flight)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._parts: deque[_Part[In, Out]] = deque()
+        """That are with the model, the one that runs first."""
+        self._lost_at: float | None = None
+        metrics.items_in_flight.set_function(lambda: sum(len(part.places) for part in self._parts))
         metrics.batch_size_limit.set_function(lambda: times.largest(clock()))
 
     def running_seconds(self, now: float) -> float | None:
-        """What is left of the running batch; one that is overdue is expected to take as long again as it is late."""
-        return None if self._running_until is None else abs(self._running_until - now)
+        """What is left of what is with the model; what is overdue is expected to take as long again as it is late."""
+        if not self._parts:
+            return None if self._lost_at is None else now - self._lost_at
+        running, *others = self._parts
+        return abs(running.begin + running.seconds - now) + sum(part.seconds for part in others)
 
-    async def run(self, batch: list[Place[In, Out]]) -> None:
-        """Answers the members of a batch; when the model is lost, returns once it is back or lost for good."""
+    async def wait_for_turn(self, ready: Callable[[], bool]) -> None:
+        """Returns when the next batch may be started: once nothing runs or, if it is `ready` by then, a little before.
+
+        Raises what a batch ended with that was no fault of the model's.
+        """
+        while self._tasks:
+            if len(self._tasks) == 1 and len(self._parts) == 1:
+                running = self._parts[0]
+                end = running.begin + running.seconds * (1 - _AHEAD_SHARE) - _AHEAD_SECONDS
+                done, _ = await asyncio.wait(self._tasks, timeout=max(0.0, end - self._clock()))
+                if not done and ready():
+                    return
+            await self._first_ended()
+
+    async def start(self, batch: list[Place[In, Out]]) -> None:
+        """Gives the model a batch, whose members it answers; returns when it has it."""
         self._observe_waits(batch)
+        self._tasks.add(asyncio.create_task(self._answer_all(batch), name="batch"))
+        await asyncio.sleep(0)  # the task's first step
+
+    async def finish(self) -> None:
+        """Returns when nothing runs; raises as `wait_for_turn`."""
+        while self._tasks:
+            await self._first_ended()
+
+    async def stop(self) -> None:
+        """Gives up what runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _first_ended(self) -> None:
+        done, self._tasks = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def _answer_all(self, batch: list[Place[In, Out]]) -> None:
+        """When the model is lost, it returns once that is back or lost for good."""
         try:
             await run_halving(
                 batch,
@@ -82,16 +145,18 @@ class BatchRunner(Generic[In, Out]):
             )
         except UnavailableError as error:
             self.lose([request for request, _ in batch], str(error))
-            self._in_flight = 0
-            self._running_until = self._clock()
             with suppress(UnavailableError):  # lost for good: the next batches will be told so, one by one
-                await self._run(())
+                await self._wait_until_back()
         except BaseException:
             self.lose([request for request, _ in batch], "the service stopped before the answer was ready")
             raise
+
+    async def _wait_until_back(self) -> None:
+        self._lost_at = self._clock()
+        try:
+            await self._run(())
         finally:
-            self._running_until = None
-            self._in_flight = 0
+            self._lost_at = None
 
     def lose(self, requests: Sequence[Request[In, Out]], message: str) -> None:
         """Ends requests that no model will answer."""
@@ -109,38 +174,58 @@ class BatchRunner(Generic[In, Out]):
         failure = Failure(reason=Reason.MODEL_OUTPUT_INVALID, message=f"the model failed on this item: {error}")
         self._leave(request, ItemFailedError(index, failure), None)
 
-    async def _run_part(self, part: Sequence[Place[In, Out]]) -> None:
-        begin = self._clock()
-        times = self._times[part[0][0].kind]
-        self._running_until = begin + times.batch_seconds(len(part), begin)
-        self._in_flight = len(part)
-        late_at_start = sum(request.over(begin) for request, _ in part)
+    async def _run_part(self, places: Sequence[Place[In, Out]]) -> None:
+        now = self._clock()
+        times = self._times[places[0][0].kind]
+        part = _Part(places=places, seconds=times.batch_seconds(len(places), now))
+        self._parts.append(part)
+        if self._parts[0] is part:
+            self._begin(part, now)
         try:
-            result = await self._run([request.items[index] for request, index in part])
+            result = await self._run([request.items[index] for request, index in places])
         except BatchTooLargeError:
             self._metrics.out_of_memory.inc()
-            times.shrink(len(part), self._clock())
+            times.shrink(len(places), self._clock())
             raise
-        if len(result.outputs) != len(part):
-            raise ValueError(f"the model gave {len(result.outputs)} outputs for {len(part)} items")
+        except NotBegunError:
+            self._end(part)
+            await self._wait_until_back()
+            raise
+        finally:
+            self._end(part)
+        if len(result.outputs) != len(places):
+            raise ValueError(f"the model gave {len(result.outputs)} outputs for {len(places)} items")
+        self._observe(part, result, times)
+        for (request, index), output in zip(places, result.outputs, strict=True):
+            if not request.future.done():
+                self._answer(request, index, output, queue_seconds=part.begin - request.arrived, result=result)
+
+    def _begin(self, part: _Part[In, Out], now: float) -> None:
+        part.begin = now
+        part.late = sum(request.over(now) for request, _ in part.places)
+
+    def _end(self, part: _Part[In, Out]) -> None:
+        """The model is done with it; what is next begins."""
+        if part in self._parts:
+            first = self._parts[0] is part
+            self._parts.remove(part)
+            if first and self._parts:
+                self._begin(self._parts[0], self._clock())
+
+    def _observe(self, part: _Part[In, Out], result: BatchResult[Out], times: BatchTimes) -> None:
         end = self._clock()
-        times.observe(len(part), end - begin, end)
-        self._count_late(at_start=late_at_start, in_all=sum(request.over(end) for request, _ in part))
-        bucket = times.bucket(len(part))
-        self._metrics.batch_size.observe(len(part))
-        padding = result.padding or Padding(items=bucket - len(part))
+        size = len(part.places)
+        times.observe(size, end - part.begin, end)
+        if late := sum(request.over(end) for request, _ in part.places):
+            self._metrics.late_items.labels("start").inc(part.late)
+            self._metrics.late_items.labels("end").inc(late - part.late)
+        bucket = times.bucket(size)
+        self._metrics.batch_size.observe(size)
+        padding = result.padding or Padding(items=bucket - size)
         self._metrics.padding_items.inc(padding.items)
         self._metrics.tokens.labels("text").inc(padding.tokens)
         self._metrics.tokens.labels("padding").inc(padding.padding_tokens)
         self._metrics.inference_seconds.labels(str(bucket)).observe(result.inference_seconds)
-        for (request, index), output in zip(part, result.outputs, strict=True):
-            if not request.future.done():
-                self._answer(request, index, output, queue_seconds=begin - request.arrived, result=result)
-
-    def _count_late(self, *, at_start: int, in_all: int) -> None:
-        if in_all:
-            self._metrics.late_items.labels("start").inc(at_start)
-            self._metrics.late_items.labels("end").inc(in_all - at_start)
 
     def _answer(
         self,

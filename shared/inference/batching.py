@@ -1,7 +1,7 @@
 """The batcher of a model service: who is admitted, and when batches run; asyncio only, it knows no model and no wire.
 
-Requests wait; whenever the model is free, the batch is chosen from those that still want an answer. One task runs
-the batches one after another; a request costs one future and, with a deadline, one timer.
+Requests wait; whenever the model is free, or about to be, the batch is chosen from those that still want an answer. A
+request costs one future and, with a deadline, one timer.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ Out = TypeVar("Out")
 
 
 class DynamicBatcher(Generic[In, Out]):
-    """Turns concurrent requests into batches of `run`, which sees one batch at a time.
+    """Turns concurrent requests into batches of `run`.
 
-    `run` raises BatchTooLargeError when the model has no memory for a batch, and UnavailableError when the model is
-    lost; `run(())` then returns once it is back, or raises UnavailableError when it will not come back. `clock` is that
-    of the event loop, in seconds; uvloop reads its own in whole milliseconds, too coarse for what is measured here.
+    `run` computes one batch after another, in the order in which it is called; the next full batch may be given to it
+    shortly before the running one ends. It raises BatchTooLargeError when the model has no memory for a batch,
+    UnavailableError when the model is lost, and NotBegunError when it was lost before it came to this batch; `run(())`
+    then returns once it is back, or raises UnavailableError when it will not come back. `clock` is that of the event
+    loop, in seconds; uvloop reads its own in whole milliseconds, too coarse for what is measured here.
     """
 
     def __init__(
@@ -199,16 +201,26 @@ class DynamicBatcher(Generic[In, Out]):
         else:
             self._expire(request)
 
+    def _full_batch_waits(self) -> bool:
+        """Whether those who come later could not make the next batch better."""
+        first = self._queue.first()
+        return first is not None and self._queue.depths[first.kind] >= self._times[first.kind].largest(self._clock())
+
     async def _serve(self) -> None:
         """Runs batches until drained."""
         try:
             while self._open or self._queue.depth:
-                if batch := next_batch(self._queue, self._times, self._clock(), give_up=self._give_up):
-                    await self._runner.run(batch)
-                else:
+                await self._runner.wait_for_turn(self._full_batch_waits)
+                now = self._clock()
+                begin = now + (self._runner.running_seconds(now) or 0.0)
+                if batch := next_batch(self._queue, self._times, begin, give_up=self._give_up):
+                    await self._runner.start(batch)
+                elif self._open:
                     self._arrival.clear()
                     await self._arrival.wait()
+            await self._runner.finish()
         finally:
+            await self._runner.stop()
             # Only when the drain was cut short, or by a defect here, is anyone left: nobody may wait for ever.
             self._open = False
             self._runner.lose(self._queue.all(), "the service stopped before the answer was ready")

@@ -10,6 +10,10 @@ from shared.errors import UnavailableError
 T = TypeVar("T")
 
 
+class NotBegunError(Exception):
+    """Nothing of this run was done; it may be done again."""
+
+
 async def run_halving(
     batch: Sequence[T],
     *,
@@ -23,6 +27,7 @@ async def run_halving(
     Parts larger than `most` are halved untried: it falls when a part raised for want of memory.
 
     Before each run what is no longer wanted is left out. A lost model is nobody's guilt: UnavailableError is raised.
+    What was not begun is run again.
     """
     parts = [batch]
     while parts:
@@ -32,6 +37,9 @@ async def run_halving(
         if len(part) <= most():
             try:
                 await run(part)
+                continue
+            except NotBegunError:
+                parts.append(part)
                 continue
             except UnavailableError:
                 raise

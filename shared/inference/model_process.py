@@ -1,4 +1,8 @@
-"""One life of a model process: started, asked, killed or closed; it knows nothing of what is asked."""
+"""One life of a model process: started, asked, killed or closed; it knows nothing of what is asked.
+
+It answers one message after another. The next may be sent while it is busy: then it need not wait for the front end's
+event loop, which has the answers to a whole batch to send just when the model is free.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,10 @@ _CLOSE_SECONDS = 5.0
 
 class LostError(Exception):
     """The process is dead, or as good as; the message is a one-line reason."""
+
+
+class NeverReadError(LostError):
+    """The process was lost before it came to this message."""
 
 
 class ModelProcess:
@@ -55,29 +63,40 @@ class ModelProcess:
         return cls(process, reader, writer)
 
     async def ask(self, message: object, timeout_seconds: float) -> Any:
-        """The answer to a message, or LostError.
+        """The answer to a message, in the order of the messages.
 
         Whatever interrupts the exchange also ends the process, since its answer would meet the next question.
+
+        Args:
+            message: to the process.
+            timeout_seconds: from when the process can begin with it.
+
+        Raises:
+            LostError: the process is dead, or as good as.
         """
-        frame = messages.encode(message)
-        async with self._turn:
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    self._writer.writelines(frame)
-                    await self._writer.drain()
-                    (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
-                    answer = await self._reader.readexactly(size)
-            except TimeoutError:
-                self.kill(f"the model process hung for {timeout_seconds:g} s")
-            except (EOFError, OSError, RuntimeError):  # the last is how uvloop says that a socket is closed
-                await self.close()
-                self.lost = await self.ended()
-            except asyncio.CancelledError:
-                self.kill("the model process was stopped in the middle of a batch")
-                raise
-            else:
-                return messages.decode(answer)
-            raise LostError(self.lost)
+        with suppress(OSError, RuntimeError):  # a socket that is closed, or so uvloop says: the answer fails, too
+            self._writer.writelines(messages.encode(message))
+        try:
+            async with self._turn:
+                if self.lost is not None:
+                    raise NeverReadError(self.lost)
+                return messages.decode(await self._answer(timeout_seconds))
+        except asyncio.CancelledError:
+            self.kill("the model process was stopped in the middle of a batch")
+            raise
+
+    async def _answer(self, timeout_seconds: float) -> bytes:
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._writer.drain()
+                (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
+                return await self._reader.readexactly(size)
+        except TimeoutError:
+            self.kill(f"the model process hung for {timeout_seconds:g} s")
+        except (EOFError, OSError, RuntimeError):
+            await self.close()
+            self.lost = await self.ended()
+        raise LostError(self.lost)
 
     async def ended(self) -> str:
         """Waits for its end; a one-line reason."""

@@ -1,6 +1,6 @@
 """The front end's side of the model process: starts it, talks to it, and replaces it when it dies or hangs.
 
-It knows no model: what the process loads is a dotted name. One exchange is under way at a time.
+It knows no model: what the process loads is a dotted name. Batches are answered in the order in which they are given.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from shared.codes import Reason
 from shared.errors import ConfigurationError, UnavailableError
 from shared.inference import messages
 from shared.inference.batch_run import BatchResult, BatchTooLargeError
-from shared.inference.model_process import LostError, ModelProcess
+from shared.inference.halving import NotBegunError
+from shared.inference.model_process import LostError, ModelProcess, NeverReadError
 from shared.inference.predictor import ModelInfo, RuntimeOptions
 from shared.metrics import ProcessMemory, WorkerMetrics
 
@@ -92,6 +93,7 @@ class ModelWorker(Generic[In, Out]):
 
         Raises:
             UnavailableError: the process was lost in this batch, or is lost for good.
+            NotBegunError: the process was lost in the batch before this one.
             BatchTooLargeError: the process has no memory for it.
             PredictError: `predict` raised for another reason.
         """
@@ -101,15 +103,18 @@ class ModelWorker(Generic[In, Out]):
             raise UnavailableError(self._unavailable, reason=Reason.NOT_SERVING)
         if not batch:
             return BatchResult(outputs=(), inference_seconds=0.0)
-        self._unproven = True
         try:
             answer = await process.ask(list(batch), self._hang_timeout_seconds)
+        except NeverReadError as lost:
+            raise NotBegunError(str(lost)) from None
         except LostError as lost:
+            self._unproven = True
             raise UnavailableError(str(lost), reason=Reason.MODEL_LOST) from None
         finally:
             if process.lost is not None:
                 self._lose(process, process.lost)
         if isinstance(answer, messages.Failed):
+            self._unproven = True
             raise (BatchTooLargeError if answer.out_of_memory else PredictError)(answer.message)
         self._failures = 0
         self._unproven = False

@@ -63,7 +63,10 @@ class Context:
     """What interceptor and servicers ask of a ServicerContext."""
 
     def __init__(self) -> None:
-        self.messages: list[bytes] = []
+        self.messages: list[Any] = []
+        self.code = grpc.StatusCode.OK
+        self.details = ""
+        self.trailers = grpc.aio.Metadata()
         self._over: list[Callable[[object], None]] = []
 
     def invocation_metadata(self) -> tuple[()]:
@@ -72,17 +75,20 @@ class Context:
     def time_remaining(self) -> None:
         return None
 
-    def set_trailing_metadata(self, trailers: object) -> None:
-        pass
+    def set_trailing_metadata(self, trailers: Sequence[tuple[str, str | bytes]]) -> None:
+        self.trailers = grpc.aio.Metadata(*trailers)
 
     def add_done_callback(self, callback: Callable[[object], None]) -> None:
         self._over.append(callback)
 
     async def write(self, message: Any) -> None:
-        self.messages.append(message.SerializeToString())
+        self.messages.append(message)
 
-    async def abort(self, code: grpc.StatusCode, message: str, trailers: Sequence[tuple[str, str | bytes]]) -> None:
-        raise Ended(code, message, grpc.aio.Metadata(*trailers))
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.code = code
+
+    def set_details(self, details: str) -> None:
+        self.details = details
 
     def over(self) -> None:
         for callback in self._over:
@@ -116,10 +122,13 @@ class InProcessServer:
         try:
             if handler.response_streaming:
                 await handler.unary_stream(raw, context)
-                return context.messages
-            return [handler.response_serializer(await handler.unary_unary(raw, context))]
+            else:
+                context.messages.append(await handler.unary_unary(raw, context))
         finally:
             context.over()
+        if context.code is not grpc.StatusCode.OK:
+            raise Ended(context.code, context.details, context.trailers)
+        return [handler.response_serializer(message) for message in context.messages]
 
 
 class DirectPool:

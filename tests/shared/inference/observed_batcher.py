@@ -14,6 +14,7 @@ from shared.codes import Reason
 from shared.errors import DeadlineExceededError, OverloadedError, UnavailableError
 from shared.inference.batch_run import BatchResult, BatchTooLargeError
 from shared.inference.batching import DynamicBatcher
+from shared.inference.halving import NotBegunError
 from shared.inference.predictor import Failure
 from shared.inference.request import Answer, ItemFailedError, Priority
 from shared.metrics import BatcherMetrics
@@ -32,6 +33,8 @@ class Item:
     call: Call
     runs: int = 0
     may_run: bool = True
+    batch: list[Item] = field(default_factory=list)
+    """Its first one."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -61,6 +64,14 @@ class Call:
         return [] if self.ended else [item for item in self.items if not item.runs]
 
 
+@dataclass(eq=False, kw_only=True)
+class _Given:
+    """A batch that the model has."""
+
+    items: list[Item]
+    told: asyncio.Future[str]
+
+
 class ObservedBatcher:
     """Every method ends when nothing is left to do at this instant, and then checks everything."""
 
@@ -68,14 +79,12 @@ class ObservedBatcher:
         self.loop = VirtualTimeLoop()
         self.registry = CollectorRegistry()
         self.calls: list[Call] = []
-        self.running: list[Item] | None = None
+        self.given: list[_Given] = []
+        """What the model has, in its order."""
         self.memory = MAX_BATCH
         self._fresh: list[list[Item]] = []
         """Batches that began since the last check."""
-        self._whole: list[Item] = []
-        """The batch that the running one is a half of, if it is one."""
         self._complaints: list[str] = []
-        self._told: asyncio.Future[str]
         self._back: asyncio.Future[None] | None = None
         self.batcher: DynamicBatcher[Item, Item] = DynamicBatcher(
             self._run,
@@ -89,31 +98,40 @@ class ObservedBatcher:
 
     async def _run(self, batch: Sequence[Item]) -> BatchResult[Item]:
         if not batch:
-            self._back = self.loop.create_future()
-            await self._back
+            self._back = self._back or self.loop.create_future()
+            await asyncio.shield(self._back)
             self._back = None
             return BatchResult(outputs=(), inference_seconds=0.0)
-        self._complain(self.running is not None, "two batches at a time")
-        self.running = list(batch)
-        if not any(item.runs for item in batch):
-            self._fresh.append(self.running)
-            self._whole = self.running
+        self._complain(len(self.given) == 2, "three batches at a time")
         self._complain(len(batch) > MAX_BATCH, "a batch is too large")
         self._complain(len({item.call.kind for item in batch}) > 1, "a batch has two kinds")
         for item in batch:
             self._complain(item.call.cancelled, "a cancelled call costs model time")
             self._complain(item.call.deadline <= self.loop.time(), "a call that is too late costs model time")
             self._complain(not item.may_run, "an item is computed twice")
+        given = _Given(items=list(batch), told=self.loop.create_future())
+        if not any(item.runs for item in batch):
+            self._fresh.append(given.items)
+            for item in batch:
+                item.batch = given.items
+        for item in batch:
             item.runs += 1
             item.may_run = False
-        self._told = self.loop.create_future()
+        self.given.append(given)
         try:
-            order = await self._told
+            order = await given.told
         finally:
-            self.running = None
+            self.given.remove(given)
+        if order == "never read":
+            for item in batch:
+                item.may_run = True
+            raise NotBegunError("lost before")
         if order == "lose":
-            for item in self._whole:
-                item.call.lost = True
+            for other in self.given:
+                other.told.set_result("never read")
+            for item in batch:
+                for mate in item.batch:
+                    mate.call.lost = True
             raise UnavailableError("lost")
         if len(batch) > self.memory or any(item.nature == "raises" for item in batch):
             for item in batch:
@@ -121,6 +139,15 @@ class ObservedBatcher:
             raise BatchTooLargeError("no memory") if len(batch) > self.memory else ArithmeticError("raises")
         bad = Failure(reason=Reason.FIELD_INVALID, message="fails")
         return BatchResult(outputs=[bad if item.nature == "fails" else item for item in batch], inference_seconds=0.0)
+
+    @property
+    def running(self) -> list[Item] | None:
+        """The batch that the model is at."""
+        return self.given[0].items if self.given else None
+
+    def _end(self, order: str) -> None:
+        """Of the running batch."""
+        self.given[0].told.set_result(order)
 
     def _complain(self, wrong: bool, what: str) -> None:
         """Not by an assertion: the batcher would take it for the model's."""
@@ -157,7 +184,7 @@ class ObservedBatcher:
 
         async def leave() -> None:
             if at_the_end_of_a_batch:
-                self._told.set_result("answer")
+                self._end("answer")
             assert call.task is not None
             call.cancelled = call.task.cancel()
 
@@ -168,7 +195,7 @@ class ObservedBatcher:
 
         async def end() -> None:
             self.loop.block(seconds)
-            self._told.set_result("answer")
+            self._end("answer")
 
         self._after(end)
 
@@ -179,7 +206,7 @@ class ObservedBatcher:
         """The model ends its batch: `answer` or `lose`."""
 
         async def end() -> None:
-            self._told.set_result(order)
+            self._end(order)
 
         self._after(end)
 
@@ -213,9 +240,9 @@ class ObservedBatcher:
         self._check()
 
     def _check(self) -> None:
-        assert not self._complaints
+        assert self._complaints == []
         waiting = self._waiting()
-        assert gauges(self.registry) == (len(waiting), len(self.running or ()))
+        assert gauges(self.registry) == (len(waiting), sum(len(given.items) for given in self.given))
         assert len(waiting) <= MAX_ITEMS
         assert self._bytes_waiting() <= MAX_BYTES
         assert not waiting or self.running is not None or self.lost, "the model is never idle while somebody waits"
@@ -225,7 +252,7 @@ class ObservedBatcher:
                 self._check_end(call, call.task)
                 call.task = None
         self._check_order(waiting)
-        still = {item.call for item in self.running or ()}
+        still = {item.call for given in self.given for item in given.items}
         self.calls = [call for call in self.calls if not call.ended or call in still]
 
     def _waiting(self) -> list[Item]:

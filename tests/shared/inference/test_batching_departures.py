@@ -154,6 +154,7 @@ class TestCancellation:
         await batcher.submit([text], deadline=asyncio.get_running_loop().time() + 60)
         del text
         model.batches.clear()
+        await turns()
         gc.collect()
         assert watched() is None
 

@@ -32,6 +32,7 @@ class Scene:
         self.refused: Counter[str] = Counter()
         self.ran: Counter[str] = Counter()
         self.registry = CollectorRegistry()
+        self._turn = asyncio.Lock()
         self.batcher: DynamicBatcher[str, str] = DynamicBatcher(
             self._run,
             bucket_sizes=(1, 2, 4, 8),
@@ -43,9 +44,10 @@ class Scene:
         self.calls: list[asyncio.Task[None]] = []
 
     async def _run(self, batch: Sequence[str]) -> BatchResult[str]:
-        await asyncio.sleep(0.08)
-        self.ran.update(batch)
-        return BatchResult(outputs=batch, inference_seconds=0.08)
+        async with self._turn:
+            await asyncio.sleep(0.08)
+            self.ran.update(batch)
+            return BatchResult(outputs=batch, inference_seconds=0.08)
 
     def bring(
         self,

@@ -48,7 +48,8 @@ async def test_items_that_nobody_waited_for_when_their_batch_began_are_late_at_t
         arrived=0.0,
         deadline=3.5,
     )
-    await runner.run([(late, 0)])
+    await runner.start([(late, 0)])
+    await runner.finish()
     assert value(registry, "late_items_total", when="start") == 1
     assert value(registry, "late_items_total", when="end") == 0
 
