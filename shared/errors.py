@@ -58,6 +58,8 @@ class CallError(DiptychError):
 
 def _shortened(message: str) -> str:
     """Without its middle where it is too long: it may quote what the caller sent."""
+    if len(message) <= MESSAGE_BYTES // 4:
+        return message
     coded = message.encode(errors="surrogatepass")  # it may name a file whose name is no UTF-8
     if len(coded) <= MESSAGE_BYTES:
         return message

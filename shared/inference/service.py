@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +22,7 @@ from shared.rpc.interceptors import Metadata
 from shared.rpc.server import Server
 from shared.settings import ModelServiceSettings
 
+_TOLD_AGAIN_SECONDS = 0.001
 AddServicer = Callable[[grpc.aio.Server, DynamicBatcher[Any, Any], ModelInfo], None]
 
 
@@ -63,7 +66,7 @@ async def serve_model(
             settings,
             registry,
             services=[service],
-            trailing=lambda: _load(batcher),
+            trailing=LoadTold(batcher),
             watch_metadata=_identity(info),
         )
         add_servicer(server.grpc, batcher, info)
@@ -88,15 +91,35 @@ async def _report_health(states: asyncio.Queue[bool], server: Server) -> None:
         await server.set_serving(await states.get())
 
 
-def _load(batcher: DynamicBatcher[Any, Any]) -> Metadata:
+class LoadTold:
     """What a gateway must know to choose among replicas, and to refuse early; as the current call's caller meets it."""
-    call = current_call()
-    least = batcher.least_deadline_seconds(Priority(call.priority), call.caller)
-    return (
-        (metadata.QUEUE_SECONDS, f"{batcher.predicted_wait_seconds():.4f}"),
-        (metadata.ITEM_SECONDS, f"{batcher.item_seconds():.4f}"),
-        (metadata.ANSWER_SECONDS, f"{least:.4f}"),
-    )
+
+    def __init__(self, batcher: DynamicBatcher[Any, Any], clock: Callable[[], float] = time.monotonic) -> None:
+        self._batcher = batcher
+        self._clock = clock
+        self._until = -math.inf
+        self._told: dict[tuple[str, str], Metadata] = {}
+        """By priority and caller."""
+
+    def __call__(self) -> Metadata:
+        """Trailers; those of a millisecond ago, since under overload they would be a third of what a refusal costs."""
+        now = self._clock()
+        if now >= self._until:
+            self._told.clear()
+            self._until = now + _TOLD_AGAIN_SECONDS
+        call = current_call()
+        key = call.priority, call.caller
+        if (told := self._told.get(key)) is None:
+            told = self._told[key] = self._tell(Priority(call.priority), call.caller)
+        return told
+
+    def _tell(self, priority: Priority, caller: str) -> Metadata:
+        batcher = self._batcher
+        return (
+            (metadata.QUEUE_SECONDS, f"{batcher.predicted_wait_seconds():.4f}"),
+            (metadata.ITEM_SECONDS, f"{batcher.item_seconds():.4f}"),
+            (metadata.ANSWER_SECONDS, f"{batcher.least_deadline_seconds(priority, caller):.4f}"),
+        )
 
 
 def _identity(info: ModelInfo) -> Metadata:

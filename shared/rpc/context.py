@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _KEYS = frozenset({metadata.REQUEST_ID, metadata.CALLER, metadata.PRIORITY})
 class CallContext:
     """One call, as the server that handles it sees it."""
 
-    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    request_id: str = field(default_factory=lambda: secrets.token_hex(16))
     caller: str = ""
     priority: str = PRIORITIES[0]
     deadline: float | None = None
@@ -67,7 +67,7 @@ def outgoing_metadata() -> tuple[tuple[str, str], ...]:
 def requested_id(entries: Iterable[tuple[str, str | bytes]]) -> str:
     """The id that an arriving call brings; a new one when it brings none, or none that `read_call` accepts."""
     requested = _first(entries).get(metadata.REQUEST_ID, "")
-    return requested if requested and not _fault(requested) else uuid.uuid4().hex
+    return requested if requested and not _fault(requested) else secrets.token_hex(16)
 
 
 def read_call(entries: Iterable[tuple[str, str | bytes]], time_remaining: float | None) -> CallContext:

@@ -6,13 +6,13 @@ import grpc
 from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from shared.codes import Code, Reason
 from shared.errors import CALL_ERRORS, CallError, InvalidArgumentError, OverloadedError
 
 DOMAIN = "diptych"
 """Of our reasons in google.rpc.ErrorInfo."""
+_DETAILS_KEY = "grpc-status-details-bin"
 _WIRE: dict[Code, grpc.StatusCode] = {code: grpc.StatusCode[code.name] for code in Code}
 
 
@@ -29,7 +29,7 @@ def details_trailer(error: CallError) -> tuple[tuple[str, str | bytes], ...]:
     status = status_pb2.Status(code=error.code.value, message=str(error))
     for detail in details:
         status.details.add().Pack(detail)
-    return tuple(rpc_status.to_status(status).trailing_metadata)
+    return ((_DETAILS_KEY, status.SerializeToString()),)
 
 
 def error_details(error: CallError) -> list[Message]:
@@ -55,7 +55,7 @@ def from_rpc_error(error: grpc.RpcError) -> CallError:
 
 def _status(call: grpc.Call) -> status_pb2.Status:
     for key, value in call.trailing_metadata() or ():
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+        if key == _DETAILS_KEY and isinstance(value, bytes):
             return status_pb2.Status.FromString(value)
     return status_pb2.Status()
 
