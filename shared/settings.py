@@ -50,7 +50,7 @@ class ModelServiceSettings(ServerSettings):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` is bf16 where the hardware multiplies it natively, else fp32."""
     threads: int = Field(default=0, ge=0)
-    """CPU threads of the model; 0 is all that the process may use."""
+    """CPU threads of the model; 0 leaves one of the CPUs that the service may use to its front end."""
     gpu_memory_fraction: float = Field(default=1.0, gt=0, le=1)
     """Of the GPU's memory that the model process may hold, so that several share a GPU; no meaning on a CPU."""
     max_queue_items: int = Field(default=256, ge=1)

@@ -44,7 +44,8 @@ Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Calls under way 
 Device = Annotated[str | None, typer.Option(help="Device of the models: auto, cpu, cuda or cuda:N (DIPTYCH_DEVICE).")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16 (DIPTYCH_PRECISION).")]
 Threads = Annotated[
-    int | None, typer.Option(min=0, help="CPU threads of each model; 0: all, divided among replicas (DIPTYCH_THREADS).")
+    int | None,
+    typer.Option(min=0, help="CPU threads of each model; 0: all CPUs but one, or a replica's share (DIPTYCH_THREADS)."),
 ]
 Models = Annotated[
     Path | None,

@@ -56,7 +56,7 @@ def resolve_runtime(options: RuntimeOptions) -> Runtime:
     Raises ConfigurationError for a device this machine or build of torch lacks.
     """
     device = _device(options.device)
-    threads = options.threads or available_cpus()
+    threads = options.threads or max(1, available_cpus() - 1)
     torch.set_num_threads(threads)
     bf16 = options.precision == "bf16" or (options.precision == "auto" and _multiplies_bf16(device))
     on_gpu = device.type == "cuda"
