@@ -42,7 +42,7 @@ class BatcherMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.queue_depth = Gauge("diptych_queue_depth", "Items waiting for a batch.", registry=registry)
-        self.items_in_flight = Gauge("diptych_items_in_flight", "Items in the running batch.", registry=registry)
+        self.items_in_flight = Gauge("diptych_items_in_flight", "Items that the model was given.", registry=registry)
         self.queue_seconds = Histogram(
             "diptych_queue_seconds",
             "Seconds an item waited from its arrival until its batch began.",

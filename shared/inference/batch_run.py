@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from shared.codes import Reason
@@ -45,10 +46,19 @@ _AHEAD_SECONDS, _AHEAD_SHARE = 0.002, 0.1
 the answers to the running one, for longer than the model should wait."""
 
 
+class _Batch(Generic[In, Out]):
+    """What left the queue together."""
+
+    def __init__(self, places: list[Place[In, Out]]) -> None:
+        self.places = places
+        self.begun = False
+
+
 @dataclass(kw_only=True, eq=False)
 class _Part(Generic[In, Out]):
-    """What the model was given."""
+    """What the model was given: a batch, or half of one that raised."""
 
+    batch: _Batch[In, Out]
     places: Sequence[Place[In, Out]]
     seconds: float
     """That it is expected to take."""
@@ -87,7 +97,8 @@ class BatchRunner(Generic[In, Out]):
         self._parts: deque[_Part[In, Out]] = deque()
         """That are with the model, the one that runs first."""
         self._lost_at: float | None = None
-        metrics.items_in_flight.set_function(lambda: sum(len(part.places) for part in self._parts))
+        # The copy is for the thread that serves metrics, which may ask in the middle of a change.
+        metrics.items_in_flight.set_function(lambda: sum(len(part.places) for part in tuple(self._parts)))
         metrics.batch_size_limit.set_function(lambda: times.largest(clock()))
 
     def running_seconds(self, now: float) -> float | None:
@@ -96,6 +107,13 @@ class BatchRunner(Generic[In, Out]):
             return None if self._lost_at is None else now - self._lost_at
         running, *others = self._parts
         return abs(running.begin + running.seconds - now) + sum(part.seconds for part in others)
+
+    def free_at(self, now: float) -> float:
+        """When the model will be done with all it was given, as far as one knows; `now` at the earliest."""
+        if not self._parts:
+            return now
+        running, *others = self._parts
+        return max(now, running.begin + running.seconds) + sum(part.seconds for part in others)
 
     async def wait_for_turn(self, ready: Callable[[], bool]) -> None:
         """Returns when the next batch may be started: once nothing runs or, if it is `ready` by then, a little before.
@@ -107,14 +125,14 @@ class BatchRunner(Generic[In, Out]):
                 running = self._parts[0]
                 end = running.begin + running.seconds * (1 - _AHEAD_SHARE) - _AHEAD_SECONDS
                 done, _ = await asyncio.wait(self._tasks, timeout=max(0.0, end - self._clock()))
-                if not done and ready():
+                # Else it ended while this waited for it, or was lost, or is being halved.
+                if not done and self._parts and self._parts[0] is running and ready():
                     return
             await self._first_ended()
 
     async def start(self, batch: list[Place[In, Out]]) -> None:
         """Gives the model a batch, whose members it answers; returns when it has it."""
-        self._observe_waits(batch)
-        self._tasks.add(asyncio.create_task(self._answer_all(batch), name="batch"))
+        self._tasks.add(asyncio.create_task(self._answer_all(_Batch(batch)), name="batch"))
         await asyncio.sleep(0)  # the task's first step
 
     async def finish(self) -> None:
@@ -133,22 +151,22 @@ class BatchRunner(Generic[In, Out]):
         for task in done:
             task.result()
 
-    async def _answer_all(self, batch: list[Place[In, Out]]) -> None:
+    async def _answer_all(self, batch: _Batch[In, Out]) -> None:
         """When the model is lost, it returns once that is back or lost for good."""
         try:
             await run_halving(
-                batch,
-                run=self._run_part,
+                batch.places,
+                run=partial(self._run_part, batch),
                 wanted=lambda place: not place[0].over(self._clock()),
                 blame=self._blame,
-                most=lambda: self._times[batch[0][0].kind].largest(self._clock()),
+                most=lambda: self._times[batch.places[0][0].kind].largest(self._clock()),
             )
         except UnavailableError as error:
-            self.lose([request for request, _ in batch], str(error))
+            self.lose([request for request, _ in batch.places], str(error))
             with suppress(UnavailableError):  # lost for good: the next batches will be told so, one by one
                 await self._wait_until_back()
         except BaseException:
-            self.lose([request for request, _ in batch], "the service stopped before the answer was ready")
+            self.lose([request for request, _ in batch.places], "the service stopped before the answer was ready")
             raise
 
     async def _wait_until_back(self) -> None:
@@ -163,21 +181,15 @@ class BatchRunner(Generic[In, Out]):
         for request in requests:
             self._leave(request, UnavailableError(message, reason=Reason.MODEL_LOST), "model_lost")
 
-    def _observe_waits(self, batch: list[Place[In, Out]]) -> None:
-        now = self._clock()
-        self._metrics.batch_wait_seconds.observe(now - min(request.arrived for request, _ in batch))
-        for request, _ in batch:
-            self._metrics.queue_seconds.observe(now - request.arrived)
-
     def _blame(self, place: Place[In, Out], error: Exception) -> None:
         request, index = place
         failure = Failure(reason=Reason.MODEL_OUTPUT_INVALID, message=f"the model failed on this item: {error}")
         self._leave(request, ItemFailedError(index, failure), None)
 
-    async def _run_part(self, places: Sequence[Place[In, Out]]) -> None:
+    async def _run_part(self, batch: _Batch[In, Out], places: Sequence[Place[In, Out]]) -> None:
         now = self._clock()
         times = self._times[places[0][0].kind]
-        part = _Part(places=places, seconds=times.batch_seconds(len(places), now))
+        part = _Part(batch=batch, places=places, seconds=times.batch_seconds(len(places), now))
         self._parts.append(part)
         if self._parts[0] is part:
             self._begin(part, now)
@@ -203,6 +215,11 @@ class BatchRunner(Generic[In, Out]):
     def _begin(self, part: _Part[In, Out], now: float) -> None:
         part.begin = now
         part.late = sum(request.over(now) for request, _ in part.places)
+        if not part.batch.begun:
+            part.batch.begun = True
+            self._metrics.batch_wait_seconds.observe(now - min(request.arrived for request, _ in part.places))
+            for request, _ in part.places:
+                self._metrics.queue_seconds.observe(now - request.arrived)
 
     def _end(self, part: _Part[In, Out]) -> None:
         """The model is done with it; what is next begins."""
@@ -215,7 +232,8 @@ class BatchRunner(Generic[In, Out]):
     def _observe(self, part: _Part[In, Out], result: BatchResult[Out], times: BatchTimes) -> None:
         end = self._clock()
         size = len(part.places)
-        times.observe(size, end - part.begin, end)
+        # A loop that was busy when the batch before this one ended sees this one begin too late.
+        times.observe(size, max(end - part.begin, result.inference_seconds), end)
         if late := sum(request.over(end) for request, _ in part.places):
             self._metrics.late_items.labels("start").inc(part.late)
             self._metrics.late_items.labels("end").inc(late - part.late)

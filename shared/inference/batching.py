@@ -211,8 +211,7 @@ class DynamicBatcher(Generic[In, Out]):
         try:
             while self._open or self._queue.depth:
                 await self._runner.wait_for_turn(self._full_batch_waits)
-                now = self._clock()
-                begin = now + (self._runner.running_seconds(now) or 0.0)
+                begin = self._runner.free_at(self._clock())
                 if batch := next_batch(self._queue, self._times, begin, give_up=self._give_up):
                     await self._runner.start(batch)
                 elif self._open:

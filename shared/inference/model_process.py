@@ -74,8 +74,9 @@ class ModelProcess:
         Raises:
             LostError: the process is dead, or as good as.
         """
+        frame = messages.encode(message)
         with suppress(OSError, RuntimeError):  # a socket that is closed, or so uvloop says: the answer fails, too
-            self._writer.writelines(messages.encode(message))
+            self._writer.writelines(frame)
         try:
             async with self._turn:
                 if self.lost is not None:
@@ -88,7 +89,6 @@ class ModelProcess:
     async def _answer(self, timeout_seconds: float) -> bytes:
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self._writer.drain()
                 (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
                 return await self._reader.readexactly(size)
         except TimeoutError:

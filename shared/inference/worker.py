@@ -93,10 +93,12 @@ class ModelWorker(Generic[In, Out]):
 
         Raises:
             UnavailableError: the process was lost in this batch, or is lost for good.
-            NotBegunError: the process was lost in the batch before this one.
+            NotBegunError: there is no process at present, or it was lost before it came to this batch.
             BatchTooLargeError: the process has no memory for it.
             PredictError: `predict` raised for another reason.
         """
+        if batch and not self._settled.is_set():  # whoever waits must not take that for the batch's own time
+            raise NotBegunError("the model process is starting")
         await self._settled.wait()
         process = self._process
         if process is None:

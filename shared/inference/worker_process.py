@@ -23,8 +23,9 @@ from shared.inference.allocator import keep_freed_memory
 from shared.inference.predictor import CountsPadding, Predictor
 
 _PR_SET_PDEATHSIG = 1
-_RAISES_BEFORE_CHECK = 8
-"""Batches in a row that raised before the model itself is checked; halving a batch of 64 for its first item makes 7."""
+_RAISES_BEFORE_CHECK = 16
+"""Batches in a row that raised before the model itself is checked. Halving a batch of 64 for its first item makes 7,
+and the halves of two batches may take turns."""
 _TRACEBACK_FRAMES = 8
 
 
@@ -63,12 +64,13 @@ def _serve(pipe: socket.socket) -> None:
             # The front end halves a batch that raised: the traceback of its guilty item alone is enough.
             answer = _unexpected(error, batch_size=len(message) if isinstance(message, list) else 1)
             raised_in_a_row += 1
-        pipe.sendall(b"".join(answer))
         if raised_in_a_row == _RAISES_BEFORE_CHECK:
             # Bad items, or a model that is broken for good, such as after a CUDA fault? A warm-up that raises ends
-            # this process with its traceback, and the front end starts another.
+            # this process with its traceback, and the front end starts another. Before the answer, so that the end is
+            # that of a batch that raised, and not of the next one.
             predictor.warmup()
             raised_in_a_row = 0
+        pipe.sendall(b"".join(answer))
         del frame, message, answer  # up to 100 MB of pictures, and the next batch may be a while
 
 

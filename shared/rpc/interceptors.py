@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -91,21 +92,26 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 context.set_trailing_metadata(self._trailers())
                 return answered
         except CallError as error:
-            self._end(context, error)
-            return None
+            await self._abort(context, error)
 
     def _trailers(self) -> Metadata:
         return ((metadata.REQUEST_ID, current_call().request_id), *self._trailing())
 
-    def _end(self, context: Context, error: CallError) -> None:
-        """Gives the call its status, which gRPC sends in place of an answer once the handler has returned.
+    async def _abort(self, context: Context, error: CallError) -> NoReturn:
+        """Ends a call with its status alone: a status after an empty answer, no client's retry policy would retry."""
+        code, trailers = status_code(error.code), (*self._trailers(), *details_trailer(error))
+        try:
+            await context.abort(code, str(error), trailers)
+        except grpc.aio.AbortError as aborted:
+            context.add_done_callback(partial(_forget_frames, aborted))
+            raise
+        raise AssertionError("abort returned")
 
-        Not `context.abort`: the error it raises is kept by the call, whose frames it keeps in turn. Such a circle is
-        freed by the garbage collector alone, which may come to it after hundreds of refused 8 MiB pictures.
-        """
-        context.set_code(status_code(error.code))
-        context.set_details(str(error))
-        context.set_trailing_metadata((*self._trailers(), *details_trailer(error)))
+
+def _forget_frames(error: BaseException, _: object) -> None:
+    """Frees what a call held that was aborted. gRPC keeps the error with the call, and its frames keep the call, and
+    a request of 60 MiB, until the garbage collector finds them, which may be hundreds of calls later."""
+    error.__traceback__ = error.__context__ = None
 
 
 class WatchInterceptor(grpc.aio.ServerInterceptor):

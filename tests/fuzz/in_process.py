@@ -64,9 +64,7 @@ class Context:
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
-        self.code = grpc.StatusCode.OK
-        self.details = ""
-        self.trailers = grpc.aio.Metadata()
+        self.ended = Ended(grpc.StatusCode.UNKNOWN, "not aborted", grpc.aio.Metadata())
         self._over: list[Callable[[object], None]] = []
 
     def invocation_metadata(self) -> tuple[()]:
@@ -75,8 +73,8 @@ class Context:
     def time_remaining(self) -> None:
         return None
 
-    def set_trailing_metadata(self, trailers: Sequence[tuple[str, str | bytes]]) -> None:
-        self.trailers = grpc.aio.Metadata(*trailers)
+    def set_trailing_metadata(self, trailers: object) -> None:
+        pass
 
     def add_done_callback(self, callback: Callable[[object], None]) -> None:
         self._over.append(callback)
@@ -84,11 +82,9 @@ class Context:
     async def write(self, message: Any) -> None:
         self.messages.append(message)
 
-    def set_code(self, code: grpc.StatusCode) -> None:
-        self.code = code
-
-    def set_details(self, details: str) -> None:
-        self.details = details
+    async def abort(self, code: grpc.StatusCode, details: str, trailers: Sequence[tuple[str, str | bytes]]) -> None:
+        self.ended = Ended(code, details, grpc.aio.Metadata(*trailers))
+        raise grpc.aio.AbortError
 
     def over(self) -> None:
         for callback in self._over:
@@ -124,10 +120,10 @@ class InProcessServer:
                 await handler.unary_stream(raw, context)
             else:
                 context.messages.append(await handler.unary_unary(raw, context))
+        except grpc.aio.AbortError:
+            raise context.ended from None
         finally:
             context.over()
-        if context.code is not grpc.StatusCode.OK:
-            raise Ended(context.code, context.details, context.trailers)
         return [handler.response_serializer(message) for message in context.messages]
 
 

@@ -39,6 +39,8 @@ class Front:
         return self.registry.get_sample_value("diptych_model_process_restarts_total")
 
     async def lengths(self, *texts: str) -> list[int | Failure]:
+        """Of one batch, once the model takes batches."""
+        await self.worker.run(())
         return list((await self.worker.run(texts)).outputs)
 
 

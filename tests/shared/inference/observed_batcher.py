@@ -103,6 +103,7 @@ class ObservedBatcher:
             self._back = None
             return BatchResult(outputs=(), inference_seconds=0.0)
         self._complain(len(self.given) == 2, "three batches at a time")
+        self._complain(self.lost, "a batch is given to a lost model")
         self._complain(len(batch) > MAX_BATCH, "a batch is too large")
         self._complain(len({item.call.kind for item in batch}) > 1, "a batch has two kinds")
         for item in batch:

@@ -14,32 +14,42 @@ from shared.inference.batching import DynamicBatcher
 from shared.inference.halving import NotBegunError
 from shared.metrics import BatcherMetrics
 from tests.shared.inference.queueing import gauges, turns
-from tests.virtual_time import run_in_virtual_time
+from tests.virtual_time import VirtualTimeLoop, run_in_virtual_time
 
 SECONDS = 0.1
 Batcher = DynamicBatcher[str, str]
 
 
 class Model:
-    """Takes 100 ms a batch, one after another; `lose` loses it and what it was given meanwhile, and it is back."""
+    """Takes 100 ms a batch, one after another, whatever the event loop does meanwhile.
+
+    `lose` loses it in the middle of that batch, `lose late` close to its end, with what it was given for later; 300 ms
+    afterwards it is back.
+    """
 
     def __init__(self) -> None:
         self.given: list[tuple[float, str]] = []
         """When, and what."""
+        self._free_at = 0.0
         self._life = 1
-        self._turn = asyncio.Lock()
+        self._back_at = 0.0
 
     async def run(self, batch: Sequence[str]) -> BatchResult[str]:
-        if batch:
-            self.given.append((asyncio.get_running_loop().time(), "".join(batch)))
-            life = self._life
-            async with self._turn:
-                if life != self._life:
-                    raise NotBegunError
-                await asyncio.sleep(SECONDS)
-                if "lose" in batch:
-                    self._life += 1
-                    raise UnavailableError("lost")
+        loop = asyncio.get_running_loop()
+        if not batch:
+            await asyncio.sleep(self._back_at - loop.time())
+            return BatchResult(outputs=(), inference_seconds=0.0)
+        self.given.append((loop.time(), "".join(batch)))
+        life = self._life
+        self._free_at = max(loop.time(), self._free_at) + SECONDS
+        early = {"lose": 0.5, "lose late": 0.05}.get(batch[0], 0.0) * SECONDS
+        await asyncio.sleep(self._free_at - loop.time() - early)
+        if life != self._life:
+            raise NotBegunError
+        if early:
+            self._life += 1
+            self._free_at, self._back_at = 0.0, loop.time() + 3 * SECONDS
+            raise UnavailableError("lost")
         return BatchResult(outputs=batch, inference_seconds=SECONDS)
 
 
@@ -97,12 +107,40 @@ def test_two_at_most_are_with_the_model() -> None:
     assert scene(play) == [(0.0, "a"), (0.088, "bcde"), (0.188, "fghi")]
 
 
-def test_a_batch_that_the_lost_model_never_came_to_is_run_again() -> None:
+def test_nothing_is_handed_to_a_lost_model_and_its_restart_is_no_batchs_time() -> None:
     async def play(batcher: Batcher) -> None:
         lost = await asked(batcher, "lose")
         tasks = [await asked(batcher, text) for text in "abcd"]
         with pytest.raises(UnavailableError):
             await lost
         assert await asyncio.gather(*tasks) == [[text] for text in "abcd"]
+        assert batcher.item_seconds() == pytest.approx(SECONDS)
 
-    assert scene(play) == [(0.0, "lose"), (0.088, "abcd"), (0.1, "abcd")]
+    assert scene(play) == [(0.0, "lose"), (0.35, "abcd")]
+
+
+def test_a_batch_that_the_lost_model_never_came_to_is_run_again() -> None:
+    async def play(batcher: Batcher) -> None:
+        lost = await asked(batcher, "lose late")
+        tasks = [await asked(batcher, text) for text in "abcd"]
+        with pytest.raises(UnavailableError):
+            await lost
+        assert await asyncio.gather(*tasks) == [[text] for text in "abcd"]
+        assert batcher.item_seconds() == pytest.approx(SECONDS)
+
+    assert scene(play) == [(0.0, "lose late"), (0.088, "abcd"), (0.395, "abcd")]
+
+
+def test_a_busy_event_loop_teaches_no_wrong_times() -> None:
+    async def play(batcher: Batcher) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        tasks = [await asked(batcher, text) for text in "abcdefghi"]
+        await asyncio.sleep(0.09)
+        loop.block(0.5)  # both batches end meanwhile
+        await asyncio.gather(*tasks)
+        for _ in range(5):
+            await batcher.submit(["x"] * 4)
+        assert batcher.item_seconds() < 3 * SECONDS
+
+    scene(play)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import types
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from diptych.text.v1 import text_encoding_pb2
-from shared.errors import InvalidArgumentError, OverloadedError
+from shared.errors import InvalidArgumentError, OverloadedError, UnavailableError
 from shared.rpc import metadata
 from shared.rpc.context import CallContext, current_call, outgoing_metadata, remaining_seconds
 from shared.rpc.status import from_rpc_error
@@ -88,6 +89,32 @@ async def test_a_refused_call_leaves_no_error_and_no_request_to_the_garbage_coll
                 with pytest.raises(grpc.aio.AioRpcError):
                     await stub(channel).EncodeText(request("a"), timeout=5)
     assert not [each for each in found if isinstance(each, InvalidArgumentError | Request | types.FrameType)]
+
+
+async def test_a_refused_call_is_retried_by_a_clients_own_policy() -> None:
+    """They retry a status that comes alone, and none that follows an answer, even an empty one."""
+    policy = {
+        "maxAttempts": 3,
+        "initialBackoff": "0.01s",
+        "maxBackoff": "0.01s",
+        "backoffMultiplier": 1,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
+    calls = 0
+
+    async def refuse_twice(_: Request) -> Response:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise UnavailableError("not now")
+        return Response()
+
+    async with serving(refuse_twice) as (server, _):
+        target = f"127.0.0.1:{server.port}"
+        async with grpc.aio.insecure_channel(target, [("grpc.service_config", config)]) as channel:
+            await stub(channel).EncodeText(request("a"), timeout=5)
+    assert calls == 3
 
 
 async def test_an_unexpected_exception_is_internal_and_keeps_its_text_to_itself() -> None:
