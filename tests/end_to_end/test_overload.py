@@ -13,8 +13,8 @@ from tests.end_to_end.servers import Launcher
 
 TEXTS = 64
 """Of one call; the queue of the text service takes 256."""
-BATCH = 16
-"""Of the tiny text encoder, at most."""
+BATCH = 2 * 16
+"""What the model has: two full batches of the tiny text encoder, the second handed over when the first should end."""
 
 
 async def test_full_queue_refuses_the_next_call_whole_with_a_time_to_retry(
@@ -51,15 +51,15 @@ async def test_queue_that_one_caller_fills_makes_room_for_another(platform: Plat
             calls.append(encode(stubs, *texts, caller="greedy"))
             await admitted(platform.text, in_batch=BATCH, waiting=(number + 2) * TEXTS - BATCH)
 
-        modest = encode(stubs, *texts[:30], caller="modest")
+        modest = encode(stubs, *texts[:50], caller="modest")
         end = await refusal(calls.pop())
 
         assert end.code == grpc.StatusCode.RESOURCE_EXHAUSTED
         assert end.reason == "QUEUE_FULL"
         assert end.retry_seconds is not None
         assert end.retry_seconds > 0
-        await admitted(platform.text, in_batch=BATCH, waiting=3 * TEXTS + 30 - BATCH)
-    assert len((await modest).encodings) == 30
+        await admitted(platform.text, in_batch=BATCH, waiting=3 * TEXTS + 50 - BATCH)
+    assert len((await modest).encodings) == 50
     assert [len(answer.encodings) for answer in await asyncio.gather(*calls)] == [TEXTS] * 3
 
 
