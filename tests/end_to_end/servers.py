@@ -44,10 +44,19 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+_drawn: set[int] = set()
+
+
 def free_port() -> int:
-    """A port nobody listens on, below those that outgoing connections are given."""
+    """A port nobody listens on, below those that outgoing connections are given; no port twice in one run of tests.
+
+    A server listens seconds after its port was drawn: one that drew it again took all tests of a platform along.
+    """
     while True:
         port = random.randrange(20_000, 32_000)
+        if port in _drawn:
+            continue
+        _drawn.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
