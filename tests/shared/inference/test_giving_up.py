@@ -65,12 +65,14 @@ async def test_a_process_that_is_killed_while_idle_is_replaced_however_often() -
 
 
 async def test_a_model_that_breaks_in_every_life_is_given_up_though_no_batch_kills_it() -> None:
-    """Each life answers eight batches with an exception, and then fails the check of the model itself."""
+    """Each life answers fifteen batches with an exception; with the next it fails the check of the model itself."""
     async with serving() as front:
         for restarts in (1, 2):
-            for text in ("break", *"abcdefg"):
+            for text in ("break", *"abcdefghijklmn"):
                 with pytest.raises(PredictError):
                     await front.lengths(text)
+            with pytest.raises(UnavailableError):
+                await front.lengths("o")
             if restarts == 1:
                 await back(front, restarts)
         await asyncio.wait_for(front.worker.failed(), 20)

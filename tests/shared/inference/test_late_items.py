@@ -46,7 +46,7 @@ async def test_items_that_nobody_waited_for_when_their_batch_began_are_late_at_t
         kind=None,
         size=1,
         arrived=0.0,
-        deadline=3.5,
+        deadline=2.5,
     )
     await runner.start([(late, 0)])
     await runner.finish()
