@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from shared.codes import Reason
 from shared.errors import UnavailableError
 from shared.inference.batch_times import BatchTimes, TimesByKind
-from shared.inference.halving import NotBegunError, run_halving
+from shared.inference.halving import run_halving
 from shared.inference.predictor import Failure, Padding
 from shared.inference.request import Answer, ItemFailedError, Place, Request
 from shared.metrics import BatcherMetrics
@@ -128,7 +128,9 @@ class BatchRunner(Generic[In, Out]):
                 # Else it ended while this waited for it, or was lost, or is being halved.
                 if not done and self._parts and self._parts[0] is running and ready():
                     return
-            await self._first_ended()
+            done, self._tasks = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
 
     async def start(self, batch: list[Place[In, Out]]) -> None:
         """Gives the model a batch, whose members it answers; returns when it has it."""
@@ -137,8 +139,7 @@ class BatchRunner(Generic[In, Out]):
 
     async def finish(self) -> None:
         """Returns when nothing runs; raises as `wait_for_turn`."""
-        while self._tasks:
-            await self._first_ended()
+        await self.wait_for_turn(lambda: False)
 
     async def stop(self) -> None:
         """Gives up what runs."""
@@ -147,17 +148,13 @@ class BatchRunner(Generic[In, Out]):
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _first_ended(self) -> None:
-        done, self._tasks = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-
     async def _answer_all(self, batch: _Batch[In, Out]) -> None:
         """When the model is lost, it returns once that is back or lost for good."""
         try:
             await run_halving(
                 batch.places,
                 run=partial(self._run_part, batch),
+                before_again=self._wait_until_back,
                 wanted=lambda place: not place[0].over(self._clock()),
                 blame=self._blame,
                 most=lambda: self._times[batch.places[0][0].kind].largest(self._clock()),
@@ -199,10 +196,6 @@ class BatchRunner(Generic[In, Out]):
         except BatchTooLargeError:
             self._metrics.out_of_memory.inc()
             times.shrink(len(places), self._clock())
-            raise
-        except NotBegunError:
-            self._end(part)
-            await self._wait_until_back()
             raise
         finally:
             self._end(part)

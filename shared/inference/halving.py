@@ -18,6 +18,7 @@ async def run_halving(
     batch: Sequence[T],
     *,
     run: Callable[[Sequence[T]], Awaitable[None]],
+    before_again: Callable[[], Awaitable[None]],
     wanted: Callable[[T], bool],
     blame: Callable[[T, Exception], None],
     most: Callable[[], int],
@@ -27,7 +28,7 @@ async def run_halving(
     Parts larger than `most` are halved untried: it falls when a part raised for want of memory.
 
     Before each run what is no longer wanted is left out. A lost model is nobody's guilt: UnavailableError is raised.
-    What was not begun is run again.
+    What was not begun is run again, once `before_again` returns.
     """
     parts = [batch]
     while parts:
@@ -39,6 +40,7 @@ async def run_halving(
                 await run(part)
                 continue
             except NotBegunError:
+                await before_again()
                 parts.append(part)
                 continue
             except UnavailableError:

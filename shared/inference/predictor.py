@@ -22,7 +22,7 @@ class RuntimeOptions:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` is bf16 where the hardware multiplies it natively, else fp32."""
     threads: int = 0
-    """CPU threads of the model; 0 is one less than the CPUs that the process may use, and at least 1."""
+    """CPU threads of the model; 0 leaves one of the CPUs that the process may use to the front end; at least 1."""
     gpu_memory_fraction: float = 1.0
     """Of the GPU's memory, at most."""
     cuda_graphs: bool = True

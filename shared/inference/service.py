@@ -94,16 +94,15 @@ async def _report_health(states: asyncio.Queue[bool], server: Server) -> None:
 class LoadTold:
     """What a gateway must know to choose among replicas, and to refuse early; as the current call's caller meets it."""
 
-    def __init__(self, batcher: DynamicBatcher[Any, Any], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, batcher: DynamicBatcher[Any, Any]) -> None:
         self._batcher = batcher
-        self._clock = clock
         self._until = -math.inf
         self._told: dict[tuple[str, str], Metadata] = {}
         """By priority and caller."""
 
     def __call__(self) -> Metadata:
         """Trailers; those of a millisecond ago, since under overload they would be a third of what a refusal costs."""
-        now = self._clock()
+        now = time.monotonic()
         if now >= self._until:
             self._told.clear()
             self._until = now + _TOLD_AGAIN_SECONDS

@@ -84,7 +84,7 @@ def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
         sys.path[:] = request.import_path
         # Torch's threads wait for one another some hundred times a pass, and by default spin meanwhile, long: where
         # others use the cores, the one that is waited for does not get to run. OpenMP reads this when it is loaded.
-        os.putenv("GOMP_SPINCOUNT", os.environ.get("GOMP_SPINCOUNT", "2000"))
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
         module, _, function = request.load.partition(":")
         predictor = getattr(importlib.import_module(module), function)(request.directory, request.options)
         answer = messages.encode(messages.Loaded(info=predictor.info, device=predictor.device))

@@ -17,11 +17,15 @@ PRIORITIES = ("interactive", "batch")
 _KEYS = frozenset({metadata.REQUEST_ID, metadata.CALLER, metadata.PRIORITY})
 
 
+def _new_id() -> str:
+    return secrets.token_hex(16)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallContext:
     """One call, as the server that handles it sees it."""
 
-    request_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    request_id: str = field(default_factory=_new_id)
     caller: str = ""
     priority: str = PRIORITIES[0]
     deadline: float | None = None
@@ -67,7 +71,7 @@ def outgoing_metadata() -> tuple[tuple[str, str], ...]:
 def requested_id(entries: Iterable[tuple[str, str | bytes]]) -> str:
     """The id that an arriving call brings; a new one when it brings none, or none that `read_call` accepts."""
     requested = _first(entries).get(metadata.REQUEST_ID, "")
-    return requested if requested and not _fault(requested) else secrets.token_hex(16)
+    return requested if requested and not _fault(requested) else _new_id()
 
 
 def read_call(entries: Iterable[tuple[str, str | bytes]], time_remaining: float | None) -> CallContext:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -61,10 +61,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         parse = _parser(method, handler)
 
         async def call(raw: bytes, context: Context) -> Any:
-            async def answer() -> Any:
+            async with self._handled(method, context):
                 return await handler.unary_unary(parse(raw), context)
-
-            return await self._handled(method, context, answer)
 
         return grpc.unary_unary_rpc_method_handler(call, None, handler.response_serializer)
 
@@ -73,24 +71,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         async def call(raw: bytes, context: Context) -> None:
             # No generator itself: gRPC leaves one that it stopped reading to the garbage collector.
-            async def answer() -> None:
-                async with aclosing(handler.unary_stream(parse(raw), context)) as messages:
-                    async for message in messages:
-                        await context.write(message)
-
-            await self._handled(method, context, answer)
+            async with (
+                self._handled(method, context),
+                aclosing(handler.unary_stream(parse(raw), context)) as messages,
+            ):
+                async for message in messages:
+                    await context.write(message)
 
         return grpc.unary_stream_rpc_method_handler(call, None, handler.response_serializer)
 
-    async def _handled(self, method: str, context: Context, answer: Callable[[], Awaitable[Any]]) -> Any:
+    @asynccontextmanager
+    async def _handled(self, method: str, context: Context) -> AsyncIterator[None]:
         """A call with its trailers; an error ends it with code and details, and no answer."""
         entries = tuple(context.invocation_metadata() or ())
         try:
             async with self._handling.handle(method, entries, context.time_remaining()):
                 self._calls.hold(context)
-                answered = await answer()
+                yield
                 context.set_trailing_metadata(self._trailers())
-                return answered
         except CallError as error:
             await self._abort(context, error)
 

@@ -5,7 +5,6 @@ It prints tables and, as its last line, one JSON object, which `--output` keeps.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -49,11 +48,7 @@ def main(
     console = Console(width=200 if not sys.stdout.isatty() else None)
     begin = time.monotonic()
     result: Result = {
-        "program": "bench",
-        "at": machine.now(),
-        "commit": machine.commit(),
-        "machine": machine.machine(),
-        "versions": machine.versions(),
+        **machine.stamp("bench"),
         "starts": effort.starts,
         "scale": effort.scale,
         "sections": {},
@@ -69,11 +64,7 @@ def main(
     for table in tables(result):
         console.print(table.rich())
     console.print(where(result))
-    text = json.dumps(result)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text + "\n", "utf-8")
-    sys.stdout.write(text + "\n")
+    machine.keep(result, output)
 
 
 def teller(status: Status, section: str) -> Callable[[str], None]:

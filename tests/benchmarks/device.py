@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
-import json
 import statistics
 import sys
 import time
@@ -29,7 +28,7 @@ from services.generation.items import PaintItem
 from shared.encodings import Encoding
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
-from tests.benchmarks.machine import commit, machine, now, versions
+from tests.benchmarks.machine import keep, machine, stamp
 
 SERVICES = Path(__file__).parents[2] / "services"
 PROMPTS = ("a black cat", "strawberry", "two small birds on a green tree", "一只黑猫")
@@ -128,7 +127,7 @@ def main() -> None:
     """Prints a table and, last, a JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0 for all")
+    parser.add_argument("--threads", type=int, default=0, help="of the CPU; 0 leaves one of them free")
     parser.add_argument("--quick", action="store_true", help="5 repeats instead of 40")
     chosen = parser.parse_args()
     runtime = resolve_runtime(RuntimeOptions(device=chosen.device, threads=chosen.threads))
@@ -144,8 +143,7 @@ def main() -> None:
             way = "graphs" if one.graphs else "eager"
             row = f"{task} | {one.precision} | {way} | {one.batch} | {one.predict_per_second} | {one.passes_per_second}"
             write(f"| {row} |\n")
-    result = {"benchmark": "device", "device": name, "threads": runtime.threads, "at": now(), "commit": commit()}
-    write(json.dumps({**result, "machine": machine(), "versions": versions(), "runs": runs}) + "\n")
+    keep({**stamp("device"), "device": name, "threads": runtime.threads, "runs": runs}, None)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Where and on what a result was measured."""
+"""Where and on what a result was measured, and how it is kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +18,20 @@ from tests.benchmarks.load.generator import REPOSITORY
 PACKAGES = ("torch", "grpcio", "protobuf", "uvloop", "numpy", "pillow")
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 MEGABYTE = 1e6
+
+
+def stamp(program: str) -> Result:
+    """How every result begins."""
+    return {"program": program, "at": now(), "commit": commit(), "machine": machine(), "versions": versions()}
+
+
+def keep(result: Mapping[str, object], output: Path | None) -> None:
+    """Prints it as one line of JSON, the last of every run, and writes it to a file where one is given."""
+    text = json.dumps(result) + "\n"
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, "utf-8")
+    sys.stdout.write(text)
 
 
 def machine() -> Result:

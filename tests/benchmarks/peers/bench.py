@@ -5,7 +5,6 @@ It prints tables and, as its last line, one JSON object, which `--output` keeps.
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import time
@@ -57,11 +56,7 @@ def main(
         measured = curves(arena, servers, tasks) if curve else compare(arena, servers, tasks, settings)
     measured["absent"] = missing + measured["absent"]
     result: Result = {
-        "program": "bench-peers",
-        "at": machine.now(),
-        "commit": machine.commit(),
-        "machine": machine.machine(),
-        "versions": machine.versions(),
+        **machine.stamp("bench-peers"),
         "packages": {name: list(PEERS[name].packages) for name in names},
         "delays_ms": {name: dict(PEERS[name].delays_ms) for name in names},
         "starts": effort.starts,
@@ -72,11 +67,7 @@ def main(
     for table in tables(result):
         console.print(table.rich())
     console.print(where(result | {"sections": measured}))
-    text = json.dumps(result)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text + "\n", "utf-8")
-    sys.stdout.write(text + "\n")
+    machine.keep(result, output)
 
 
 def _known(chosen: list[str] | None, there_are: tuple[str, ...], what: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,22 +48,10 @@ class Report:
         for goal in self.goals:
             table.add_row(goal.what, goal.found, goal.wanted, "yes" if goal.met else "NO")
         Console(width=150 if not sys.stdout.isatty() else None).print(table)
-        text = json.dumps(self.json())
-        if output is not None:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            output.write_text(text + "\n", "utf-8")
-        sys.stdout.write(text + "\n")
+        machine.keep(self.json(), output)
         if not self.met:
             raise SystemExit(1)
 
     def json(self) -> dict[str, object]:
         """With where and on what it ran."""
-        return {
-            "program": self.program,
-            "at": machine.now(),
-            "commit": machine.commit(),
-            "machine": machine.machine(),
-            "versions": machine.versions(),
-            "met": self.met,
-            **self.facts,
-        }
+        return {**machine.stamp(self.program), "met": self.met, **self.facts}

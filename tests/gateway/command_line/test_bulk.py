@@ -18,22 +18,6 @@ from tests.gateway.fake_gateway import Behaviour, Running, running_gateway
 BAD = {3, 4, 17, 31, 49}
 
 
-@pytest.fixture
-def gateway(fake_gateway: Running) -> Running:
-    """The gateway of a test."""
-    return fake_gateway
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command runs: a folder `in` with fifty pictures."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
-    for index in range(50):
-        (tmp_path / f"in/{index:02}.png").write_bytes(b"x" * (index + 1))
-    return tmp_path
-
-
 def _spoil(folder: Path) -> None:
     for index in BAD:
         (folder / f"in/{index:02}.png").write_bytes(b"bad")

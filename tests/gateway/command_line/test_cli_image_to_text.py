@@ -16,12 +16,6 @@ from tests.gateway.fake_gateway import Running
 
 
 @pytest.fixture
-def gateway(fake_gateway: Running) -> Running:
-    """The gateway of a test."""
-    return fake_gateway
-
-
-@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command runs: pictures of 1 to 4 bytes, and what is none."""
     monkeypatch.chdir(tmp_path)

@@ -17,12 +17,6 @@ from tests.gateway.command_line.command import diptych, records, work
 from tests.gateway.fake_gateway import Running
 
 
-@pytest.fixture
-def gateway(fake_gateway: Running) -> Running:
-    """The gateway of a test."""
-    return fake_gateway
-
-
 def _paint(gateway: Running, *arguments: object, stdin: bytes | None = None) -> Result:
     return diptych("text-to-image", *arguments, "--address", gateway.address, stdin=stdin)
 

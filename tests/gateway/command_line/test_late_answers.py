@@ -17,22 +17,6 @@ from tests.gateway.fake_gateway import Running
 LATE = DeadlineExceededError("slow", reason=Reason.DEADLINE_PASSED)
 
 
-@pytest.fixture
-def gateway(fake_gateway: Running) -> Running:
-    """The gateway of a test."""
-    return fake_gateway
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command runs: a folder `in` with fifty pictures."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
-    for index in range(50):
-        (tmp_path / f"in/{index:02}.png").write_bytes(b"x" * (index + 1))
-    return tmp_path
-
-
 def test_gateway_that_hangs_ends_the_run_after_a_few_inputs(gateway: Running, folder: Path) -> None:
     gateway.behaviour.errors = [LATE] * 100
     result = diptych("image-to-text", "in", "-o", "out.jsonl", "--address", gateway.address, "--concurrency", 1)

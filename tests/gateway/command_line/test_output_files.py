@@ -18,12 +18,6 @@ from tests.gateway.fake_gateway import Running
 
 
 @pytest.fixture
-def gateway(fake_gateway: Running) -> Running:
-    """The gateway of a test."""
-    return fake_gateway
-
-
-@pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command runs: a folder `in` with three pictures, of which one is bad."""
     monkeypatch.chdir(tmp_path)

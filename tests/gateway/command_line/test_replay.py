@@ -19,12 +19,6 @@ from tests.gateway.fake_gateway import Running
 
 
 @pytest.fixture
-def gateway(fake_gateway: Running) -> Running:
-    """The gateway of a test."""
-    return fake_gateway
-
-
-@pytest.fixture
 def painted(gateway: Running, tmp_path: Path) -> Path:
     """A picture of it; nothing else was asked."""
     with Diptych(gateway.address) as client:
