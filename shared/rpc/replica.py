@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
+from grpc.aio._call import Call
 from grpc_health.v1 import health_pb2
 
 from diptych.types.v1 import model_pb2
@@ -146,8 +147,15 @@ class Replica(Generic[StubT]):
         self._idle.clear()
         try:
             call = method(request, timeout=timeout_seconds, metadata=grpc.aio.Metadata(*outgoing_metadata()))
+            try:
+                trailers = await call.trailing_metadata()
+            except asyncio.CancelledError:
+                # Without the task that waits for the response, as `call.cancel()` would: of a call whose task is
+                # cancelled gRPC loses the memory (https://github.com/grpc/grpc/issues/43360).
+                Call.cancel(call)  # type: ignore[arg-type]  # what a method returns is one, which its stubs do not say
+                raise
             response = await call
-            self.load.note(await call.trailing_metadata(), terms, time.monotonic())
+            self.load.note(trailers, terms, time.monotonic())
             return response
         except grpc.aio.AioRpcError as error:
             self.load.note(error.trailing_metadata(), terms, time.monotonic())
