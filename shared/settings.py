@@ -8,8 +8,11 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.call_log import CallLog
 from shared.inference.predictor import RuntimeOptions
 from shared.limits import LABELS_BYTES
+
+_ENDPOINT = r"(https?://)?(\[[\da-fA-F:.]+\]|[\w.-]+):\d{1,5}"
 
 
 class ServerSettings(BaseSettings):
@@ -33,6 +36,12 @@ class ServerSettings(BaseSettings):
     """Least severe log line that is written."""
     log_format: Literal["text", "json"] = "text"
     """Log lines for a person or for a collector; both go to standard error."""
+    call_log: CallLog = "faults"
+    """Calls that leave a line in the log: `all`, `faults` (those whose end the server is to blame for) or `none`."""
+    traces_endpoint: str = Field(default="", pattern=rf"^({_ENDPOINT})?$")
+    """Where traces go, a receiver of OTLP over gRPC: `host:port` in plain text, `https://host:port` with TLS."""
+    traces_sample_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of the calls that are traced, of those whose caller has not decided that; 0 to 1."""
 
     @property
     def receive_bytes(self) -> int:
