@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Literal
 
-from shared.codes import Code, Reason
+from shared.codes import Reason
 from shared.rpc.context import current_call
 
 CallLog = Literal["all", "faults", "none"]
@@ -40,14 +40,14 @@ class CallLine:
         return " ".join((line, *(f"{name}={value}" for name, value in found.items())))
 
 
-def log_call(method: str, code: Code | None, reason: Reason | None, seconds: float) -> None:
-    """Writes the line of the current call, which has ended; `code` is None if it was answered."""
+def log_call(method: str, code: str, reason: Reason | None, seconds: float) -> None:
+    """Writes the line of the current call, which has ended; `code` is the name of one, or OK."""
     if not _log.isEnabledFor(logging.INFO):
         return
     call = current_call()
     fields: dict[str, str | int | float] = {
         "method": method,
-        "code": "OK" if code is None else code.name,
+        "code": code,
         "seconds": round(seconds, 6),
     }
     if reason is not None:

@@ -31,6 +31,12 @@ from shared.rpc.context import (
 if TYPE_CHECKING:  # it imports OpenTelemetry, which is there only where traces are wanted
     from shared.tracing import Tracer
 
+_LOGGED = {
+    "all": frozenset({"OK", *(code.name for code in Code)}),
+    "faults": frozenset(code.name for code in FAULTS),
+    "none": frozenset[str](),
+}
+"""Names of codes: those of members are hashed once, the members themselves anew each time."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +55,7 @@ class CallHandling:
     ) -> None:
         self._calls = calls
         self._tracer = tracer
-        self._call_log = call_log
+        self._logged = _LOGGED[call_log]
         self._wants_facts = tracer is not None or call_log != "none"
         # prometheus-client looks a child up in microseconds, of which a refused call has few.
         self._of_method = cache(lambda method: (metrics.in_flight.labels(method), metrics.seconds.labels(method)))
@@ -103,11 +109,12 @@ class CallHandling:
             in_flight.dec()
             elapsed = time.perf_counter() - begin
             seconds.observe(elapsed)
-            self._requests(method, "OK" if code is None else code.name).inc()
+            name = "OK" if code is None else code.name
+            self._requests(method, name).inc()
             if self._tracer is not None:
                 end_server_span(current_call(), system, code, reason)
-            if self._call_log == "all" or (self._call_log == "faults" and code in FAULTS):
-                log_call(method, code, reason, elapsed)
+            if name in self._logged:
+                log_call(method, name, reason, elapsed)
 
     def _arrived(self, values: Mapping[str, str], method: str, system: str) -> CallContext:
         call = arriving_call(values, CallFacts() if self._wants_facts else None)
