@@ -84,7 +84,7 @@ clean: ## Remove the environments and what runs left behind.
 
 .venv/.dev: .venv/.services
 	@echo 'Installing the development tools into .venv: half a minute.'
-	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,train,dev]'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev]'
 	@touch $@
 
 .venv-base/.base: pyproject.toml constraints.txt | .venv-base/bin/python

@@ -17,6 +17,7 @@ from diptych.types.v1 import encoding_pb2, model_pb2
 from gateway.fields import renamed_fields
 from gateway.ports import ENCODE_TEXT, Answer, ServedTextEncoder
 from shared.metrics import EncodingCacheMetrics
+from shared.rpc.context import current_call
 
 ModelKey = tuple[str, str]
 """Digest and space."""
@@ -115,14 +116,14 @@ class CachedTextEncoder:
         model, known = self._known(texts, space)
         missing = _without(texts, known)
         if model is not None and not missing:
-            self._cache.count(hits=len(known), misses=0)
+            self._count(hits=len(known), misses=0)
             return _answer(texts, known, {}, model, None, begin)
         asked = await self._ask(texts, missing, space)
         if model is not None and known and _key(asked.message.model) != _key(model):
             # The replica was replaced meanwhile, and one answer is never of two models.
             known, missing = {}, _without(texts, {})
             asked = await self._ask(texts, missing, space)
-        self._cache.count(hits=len(known), misses=len(missing))
+        self._count(hits=len(known), misses=len(missing))
         made = dict(zip(missing, asked.message.encodings, strict=True))
         if asked.message.model.digest:
             for text, encoding in made.items():
@@ -130,6 +131,11 @@ class CachedTextEncoder:
         if len(missing) == len(texts):
             return asked
         return _answer(texts, known, made, asked.message.model, asked.message.timings, begin)
+
+    def _count(self, *, hits: int, misses: int) -> None:
+        self._cache.count(hits=hits, misses=misses)
+        if (span := current_call().span) is not None:
+            span.event("encodings remembered", {"diptych.cache.hits": hits, "diptych.cache.misses": misses})
 
     def _known(self, texts: Sequence[str], space: str | None) -> tuple[model_pb2.Model | None, Mapping[str, bytes]]:
         """A model that serves, and what is remembered of it: all of the texts, or some if there is no other model."""

@@ -11,6 +11,7 @@ from gateway import flows, validation
 from gateway.capabilities import Capabilities
 from gateway.painting import Painters
 from gateway.ports import Captioner, ImageClassifier, ImageGenerator, TextEncoder
+from shared.rpc.context import note_items
 
 
 def draw_seed() -> int:
@@ -46,6 +47,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.TextToImageResponse:
         """Paints pictures of a text. Seeds are drawn here, so that a retry downstream is the same picture."""
         painting = validation.painting(request, self._capabilities.limits(), self._draw_seed)
+        note_items(len(painting.seeds))
         return await flows.text_to_image(painting, self._painters)
 
     async def StreamTextToImage(
@@ -53,6 +55,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> AsyncIterator[gateway_pb2.StreamTextToImageResponse]:
         """The same, each picture as soon as it is ready; closing the generator ends what is under way."""
         painting = validation.painting(request, self._capabilities.limits(), self._draw_seed)
+        note_items(len(painting.seeds))
         async with aclosing(flows.stream_text_to_image(painting, self._painters)) as pictures:
             async for picture in pictures:
                 yield picture
@@ -62,6 +65,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.ImageToTextResponse:
         """Describes pictures in words."""
         limits = self._capabilities.limits()
+        note_items(len(request.images))
         return await flows.image_to_text(
             validation.images(request.images, limits),
             language=request.language,
@@ -76,6 +80,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.ClassifyImageResponse:
         """Names what is on pictures, out of the model's classes or of the caller's labels."""
         limits = self._capabilities.limits()
+        note_items(len(request.images))
         images = validation.images(request.images, limits)
         if labels := validation.labels(request.labels, limits):
             return await flows.classify_image_by_labels(
@@ -95,6 +100,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.EncodeTextRequest, context: object
     ) -> gateway_pb2.EncodeTextResponse:
         """Encodes texts as points of the joint text-image space."""
+        note_items(len(request.texts))
         texts = validation.texts(request.texts, self._capabilities.limits())
         return await flows.encode_text(texts, space=request.space, encoder=self._encoder)
 
@@ -102,6 +108,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.EncodeImageRequest, context: object
     ) -> gateway_pb2.EncodeImageResponse:
         """Encodes pictures as points of the joint text-image space."""
+        note_items(len(request.images))
         return await flows.encode_image(
             validation.images(request.images, self._capabilities.limits()),
             include_tokens=request.include_tokens,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from shared.call_log import CallLog
 from shared.errors import ConfigurationError
 from shared.limits import IMAGE_BYTES
 from shared.rpc.replica_pool import PoolOptions
@@ -44,6 +45,8 @@ class GatewaySettings(ServerSettings):
 
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65535)
     """Port of gRPC; 0 takes a free one and logs it."""
+    call_log: CallLog = "all"
+    """As for every server; the gateway's lines are those of the callers' calls."""
     web_port: int | None = Field(default=None, ge=0, le=65535)
     """Port of the playground over HTTP; off when not set; 0 takes a free one and logs it."""
     web_names: Annotated[str, AfterValidator(_check_names)] = ""

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -86,7 +87,8 @@ class SharedCalls:
         shared: _SharedCall[T] | None = self._under_way.get(key)
         if shared is not None and shared.is_urgent_enough(call):
             self._joined.inc()
-            return await shared.wait(call)
+            with shared.told_as_joined(call):
+                return await shared.wait(call)
 
         def ended() -> None:
             self._in_flight.dec()
@@ -116,6 +118,19 @@ class _SharedCall(Generic[T]):
     def is_urgent_enough(self, call: CallContext) -> bool:
         """Whether it is under way at the call's priority, or a more urgent one."""
         return _rank(self._terms) <= _rank(call)
+
+    @contextmanager
+    def told_as_joined(self, call: CallContext) -> Iterator[None]:
+        """A span for the wait of a call that is traced, with a link to where the work is in a trace, if it is."""
+        if call.span is None:
+            yield
+            return
+        links = () if self._terms.trace is None else (self._terms.trace,)
+        span = call.span.child(f"joined {self._service}", links=links)
+        try:
+            yield
+        finally:
+            span.end()
 
     async def wait(self, call: CallContext) -> T:
         """The answer; cancelled, or at the call's deadline, it leaves the others to wait."""

@@ -30,6 +30,12 @@ class Code(enum.Enum):
     UNAUTHENTICATED = 16
 
 
+FAULTS = frozenset(
+    {Code.UNKNOWN, Code.DEADLINE_EXCEEDED, Code.UNIMPLEMENTED, Code.INTERNAL, Code.UNAVAILABLE, Code.DATA_LOSS}
+)
+"""Ends of a call that are the server's fault, as OpenTelemetry has it; the rest are the caller's, or nobody's."""
+
+
 class Reason(enum.Enum):
     """Why a call failed, more closely than its code says; the names are part of the interface."""
 

@@ -1,13 +1,15 @@
-"""Log lines on standard error, as text for a person or JSON for a collector, each with its call's id."""
+"""Log lines on standard error, as text for a person or JSON for a collector, each with the id of its call."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Literal
 
-from shared.rpc.context import current_request_id
+from shared.call_log import CallLine
+from shared.rpc.context import current_request_id, current_trace
 
 
 class _TextFormatter(logging.Formatter):
@@ -19,14 +21,18 @@ class _TextFormatter(logging.Formatter):
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": "call" if isinstance(record.msg, CallLine) else record.getMessage(),
         }
         if request_id := current_request_id():
             entry["request_id"] = request_id
+        if (trace := current_trace()) is not None:
+            entry["trace_id"] = trace.trace_id
+        if isinstance(record.msg, CallLine):
+            entry |= record.msg.fields
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.call_log import CallLog
 from shared.inference.predictor import RuntimeOptions
 from shared.limits import LABELS_BYTES
+
+
+
+def _check_endpoint(text: str) -> str:
+    if text and not re.fullmatch(r"(https?://)?(\[[\da-fA-F:.]+\]|[\w.-]+):\d{1,5}", text):
+        raise ValueError("give host:port, http://host:port or https://host:port, without a path")
+    return text
 
 
 class ServerSettings(BaseSettings):
@@ -33,6 +42,12 @@ class ServerSettings(BaseSettings):
     """Least severe log line that is written."""
     log_format: Literal["text", "json"] = "text"
     """Log lines for a person or for a collector; both go to standard error."""
+    call_log: CallLog = "faults"
+    """Calls that leave a line in the log: `all`, `faults` (those whose end the server is to blame for) or `none`."""
+    traces_endpoint: Annotated[str, AfterValidator(_check_endpoint)] = ""
+    """Where traces go, a receiver of OTLP over gRPC: `host:port` in plain text, `https://host:port` with TLS."""
+    traces_sample_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Share of the calls that are traced, of those whose caller has not decided that; 0 to 1."""
 
     @property
     def receive_bytes(self) -> int:

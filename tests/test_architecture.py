@@ -174,12 +174,13 @@ def python(code: str, *arguments: str) -> str:
 @pytest.mark.parametrize("root", PRODUCT)
 def test_nothing_happens_at_import(root: str) -> None:
     modules = [module_name(path) for path in python_files(root)]
-    heavy = "grpc prometheus_client uvloop rich typer pydantic_settings"
+    heavy = "grpc prometheus_client uvloop rich typer pydantic_settings opentelemetry.sdk.trace"
     heavy += "" if root == "gateway" else " numpy PIL torch safetensors.torch tokenizers"
     assert json.loads(python(IMPORT_EACH, heavy, " ".join(modules))) == {}
 
 
 @pytest.mark.parametrize("service", ["text", "classification", "generation", "captioning"])
 def test_front_end_comes_up_without_what_its_model_needs(service: str) -> None:
-    report = "import sys; print([name for name in ('torch', 'numpy', 'PIL', 'tokenizers') if name in sys.modules])"
+    heavy = ("torch", "numpy", "PIL", "tokenizers", "opentelemetry")
+    report = f"import sys; print([name for name in {heavy} if name in sys.modules])"
     assert python(f"import services.{service}.__main__; {report}").strip() == "[]"

@@ -120,7 +120,7 @@ class BoundedBodies:
             error = DeadlineExceededError(message, reason=Reason.DEADLINE_PASSED)
         entries = [(key.decode(), value.decode()) for key, value in scope["headers"]]
         try:
-            async with self._handling.handle(scope["path"].removeprefix("/"), entries, None):
+            async with self._handling.handle(scope["path"].removeprefix("/"), entries, None, system="connect_rpc"):
                 raise error
         except CallError as told:
             raise connect_error(told) from told

@@ -129,7 +129,8 @@ class _HandledCalls:
     async def _handled(self, method: str, context: Context) -> AsyncIterator[None]:
         remaining = None if context.timeout_ms is None else max(0.0, context.timeout_ms / 1000)
         try:
-            async with self._handling.handle(method, context.request_headers.allitems(), remaining):
+            entries = context.request_headers.allitems()
+            async with self._handling.handle(method, entries, remaining, system="connect_rpc"):
                 yield
         except CallError as error:
             raise connect_error(error) from error

@@ -6,6 +6,7 @@ At most two are with the model: one that runs and, for the last moments of that,
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ from shared.codes import Reason
 from shared.errors import UnavailableError
 from shared.inference.batch_times import BatchTimes, TimesByKind
 from shared.inference.halving import run_halving
+from shared.inference.journey import Run
 from shared.inference.predictor import Failure, Padding
 from shared.inference.request import Answer, ItemFailedError, Place, Request
 from shared.metrics import BatcherMetrics
@@ -33,6 +35,8 @@ class BatchResult(Generic[Out]):
     outputs: Sequence[Out | Failure]
     inference_seconds: float
     """Spent in the predictor alone."""
+    begin: float | None = None
+    """When it began, on the batcher's clock; None where that is not known."""
     padding: Padding | None = None
     """None where the batch was simply padded to its bucket."""
 
@@ -66,6 +70,8 @@ class _Part(Generic[In, Out]):
     """When the model came to it, or will at the earliest."""
     late: int = 0
     """Places nobody waited for any more by then."""
+    run: Run | None = None
+    """It, as its members are told; None as long as the model has not come to it."""
 
 
 class BatchRunner(Generic[In, Out]):
@@ -97,6 +103,7 @@ class BatchRunner(Generic[In, Out]):
         self._parts: deque[_Part[In, Out]] = deque()
         """That are with the model, the one that runs first."""
         self._lost_at: float | None = None
+        self._numbers = itertools.count(1)
         # The copy is for the thread that serves metrics, which may ask in the middle of a change.
         metrics.items_in_flight.set_function(lambda: sum(len(part.places) for part in tuple(self._parts)))
         metrics.batch_size_limit.set_function(lambda: times.largest(clock()))
@@ -201,6 +208,8 @@ class BatchRunner(Generic[In, Out]):
             self._end(part)
         if len(result.outputs) != len(places):
             raise ValueError(f"the model gave {len(result.outputs)} outputs for {len(places)} items")
+        if part.run is not None:
+            part.run.inference_begin, part.run.inference_seconds = result.begin, result.inference_seconds
         self._observe(part, result, times)
         for (request, index), output in zip(places, result.outputs, strict=True):
             if not request.future.done():
@@ -209,14 +218,26 @@ class BatchRunner(Generic[In, Out]):
     def _begin(self, part: _Part[In, Out], now: float) -> None:
         part.begin = now
         part.late = sum(request.over(now) for request, _ in part.places)
+        self._tell(part, now)
         if not part.batch.begun:
             part.batch.begun = True
             self._metrics.batch_wait_seconds.observe(now - min(request.arrived for request, _ in part.places))
             for request, _ in part.places:
                 self._metrics.queue_seconds.observe(now - request.arrived)
 
+    def _tell(self, part: _Part[In, Out], now: float) -> None:
+        """Those who want to know are told that the model has come to them."""
+        size = len(part.places)
+        bucket = self._times[part.places[0][0].kind].bucket(size)
+        part.run = run = Run(number=next(self._numbers), size=size, bucket=bucket, begin=now)
+        for request, _ in part.places:
+            if request.journey is not None:
+                request.journey.enter(run)
+
     def _end(self, part: _Part[In, Out]) -> None:
         """The model is done with it; what is next begins."""
+        if part.run is not None:
+            part.run.end = self._clock()
         if part in self._parts:
             first = self._parts[0] is part
             self._parts.remove(part)

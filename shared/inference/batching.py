@@ -18,6 +18,7 @@ from shared.inference.admission import Load, end_seconds, overloaded, refusal
 from shared.inference.batch_run import BatchResult, BatchRunner
 from shared.inference.batch_times import TimesByKind
 from shared.inference.displacement import QueueLimits, giving_way
+from shared.inference.journey import Journey
 from shared.inference.request import Answer, Priority, Request
 from shared.inference.request_queue import RequestQueue
 from shared.inference.scheduling import next_batch
@@ -79,6 +80,7 @@ class DynamicBatcher(Generic[In, Out]):
         caller: str = "",
         kind: Hashable = None,
         size: int = 0,
+        journey: Journey | None = None,
     ) -> Answer[Out]:
         """The answers to all items, in order.
 
@@ -89,6 +91,7 @@ class DynamicBatcher(Generic[In, Out]):
             caller: with whom the model is shared; requests without a name are one caller's.
             kind: of a small fixed set where items differ much in the time they take: a batch has one kind.
             size: in bytes, of the memory that the items hold while they wait.
+            journey: is told where the request is.
 
         Raises:
             OverloadedError: at once, when the queue is full or too long for the deadline.
@@ -98,7 +101,7 @@ class DynamicBatcher(Generic[In, Out]):
         """
         if not items:
             return Answer(outputs=(), queue_seconds=0.0, inference_seconds=0.0, batch_size=0)
-        request = self._admit(items, deadline, priority, caller, kind, size)
+        request = self._admit(items, deadline, priority, caller, kind, size, journey)
         try:
             return await request.future
         except asyncio.CancelledError:
@@ -128,7 +131,14 @@ class DynamicBatcher(Generic[In, Out]):
         return min(ends, default=0.0)
 
     def _admit(
-        self, items: Sequence[In], deadline: float | None, priority: Priority, caller: str, kind: Hashable, size: int
+        self,
+        items: Sequence[In],
+        deadline: float | None,
+        priority: Priority,
+        caller: str,
+        kind: Hashable,
+        size: int,
+        journey: Journey | None,
     ) -> Request[In, Out]:
         loop = asyncio.get_running_loop()
         now = self._clock()
@@ -167,7 +177,10 @@ class DynamicBatcher(Generic[In, Out]):
             size=size,
             arrived=now,
             deadline=until,
+            journey=journey,
         )
+        if journey is not None:
+            journey.arrived = now
         if deadline is not None:
             request.timer = loop.call_at(deadline, self._expire, request)
         queue.add(request)

@@ -56,6 +56,8 @@ class Done:
     """The answers to a batch, which is sent as a plain list, and what it took."""
 
     outputs: Sequence[Any]
+    begin: float
+    """When the predictor began, by `time.monotonic`, which is one clock for all processes of a machine."""
     inference_seconds: float
     gpu_memory_bytes: int
     padding: Padding | None

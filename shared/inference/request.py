@@ -7,6 +7,7 @@ import enum
 from collections.abc import Hashable, Sequence
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from shared.inference.journey import Journey
 from shared.inference.predictor import Failure
 
 In = TypeVar("In")
@@ -44,8 +45,8 @@ class Request(Generic[In, Out]):
     """Items that arrived together; those before `taken` have been in a batch, the others wait."""
 
     __slots__ = (
-        "_ended", "arrived", "caller", "deadline", "future", "items", "kind", "number", "outputs", "priority",
-        "size", "taken", "timer", "unanswered", "waiting",
+        "_ended", "arrived", "caller", "deadline", "future", "items", "journey", "kind", "number", "outputs",
+        "priority", "size", "taken", "timer", "unanswered", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +60,7 @@ class Request(Generic[In, Out]):
         size: int,
         arrived: float,
         deadline: float,
+        journey: Journey | None = None,
     ) -> None:
         self.items = items
         self.future = future
@@ -69,6 +71,8 @@ class Request(Generic[In, Out]):
         """In bytes, of all items."""
         self.arrived = arrived
         self.deadline = deadline
+        self.journey = journey
+        """None where nobody wants to know."""
         self.number = 0
         """Of the requests of a queue, in the order of their arrival."""
         self.timer: asyncio.TimerHandle | None = None

@@ -12,6 +12,7 @@ from shared.codes import Code, Reason
 from shared.encodings import Encoding, from_proto
 from shared.errors import CALL_ERRORS, InvalidArgumentError, SpaceMismatchError
 from shared.inference.batching import DynamicBatcher
+from shared.inference.journey import Journey, tell_journey
 from shared.inference.predictor import ModelInfo
 from shared.inference.request import Answer, ItemFailedError, Priority
 from shared.rpc.context import current_call
@@ -45,14 +46,19 @@ async def submit_call(
         CallError: refused, expired, or an item failed.
     """
     call = current_call()
+    journey = None if call.span is None else Journey()
+    facts = call.facts
+    if facts is not None:
+        facts.items = len(items)
     try:
-        return await batcher.submit(
+        answer = await batcher.submit(
             items,
             deadline=call.deadline,
             priority=Priority(call.priority),
             caller=call.caller,
             kind=kind,
             size=request.ByteSize(),
+            journey=journey,
         )
     except ItemFailedError as error:
         failure = error.failure
@@ -61,6 +67,12 @@ async def submit_call(
         if failure.reason.code is Code.INVALID_ARGUMENT:
             raise InvalidArgumentError(message, reason=failure.reason, field=path) from None
         raise CALL_ERRORS[failure.reason.code](message, reason=failure.reason) from None
+    finally:
+        if call.span is not None and journey is not None:
+            tell_journey(call.span, journey)
+    if facts is not None:
+        facts.queue_seconds, facts.inference_seconds = answer.queue_seconds, answer.inference_seconds
+    return answer
 
 
 def check_count(count: int, *, field: str, limit: int) -> None:

@@ -121,7 +121,12 @@ class ModelWorker(Generic[In, Out]):
         self._failures = 0
         self._unproven = False
         self._metrics.gpu_memory.set(answer.gpu_memory_bytes)
-        return BatchResult(outputs=answer.outputs, inference_seconds=answer.inference_seconds, padding=answer.padding)
+        return BatchResult(
+            outputs=answer.outputs,
+            inference_seconds=answer.inference_seconds,
+            begin=answer.begin,
+            padding=answer.padding,
+        )
 
     async def failed(self) -> str:
         """Completes with a one-line reason when the process failed twice in a row.

@@ -100,14 +100,20 @@ def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
 
 
 def _predict(predictor: Predictor[Any, Any], batch: Any) -> messages.Done:
-    begin = time.perf_counter()
+    begin = time.monotonic()
     outputs = predictor.predict(batch)
-    seconds = time.perf_counter() - begin
+    seconds = time.monotonic() - begin
     if len(outputs) != len(batch):
         raise ValueError(f"predict gave {len(outputs)} outputs for {len(batch)} items")
     padding = predictor.padding if isinstance(predictor, CountsPadding) else None
     gpu_memory_bytes = _gpu_memory_bytes()
-    return messages.Done(outputs=outputs, inference_seconds=seconds, gpu_memory_bytes=gpu_memory_bytes, padding=padding)
+    return messages.Done(
+        outputs=outputs,
+        begin=begin,
+        inference_seconds=seconds,
+        gpu_memory_bytes=gpu_memory_bytes,
+        padding=padding,
+    )
 
 
 def _unexpected(error: Exception, *, batch_size: int = 1) -> list[Any]:

@@ -5,16 +5,38 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
+from typing import TYPE_CHECKING
 
-from shared.codes import Code, Reason
+from shared.call_log import CallLog, log_call
+from shared.codes import FAULTS, Code, Reason
 from shared.errors import CallError, InternalError
 from shared.metrics import RpcMetrics
+from shared.rpc.call_spans import end_server_span, start_server_span
 from shared.rpc.calls_in_flight import CallsInFlight
-from shared.rpc.context import CallContext, enter_call, read_call, remaining_seconds, requested_id
+from shared.rpc.context import (
+    CallContext,
+    CallFacts,
+    arriving_call,
+    current_call,
+    enter_call,
+    our_values,
+    read_call,
+    remaining_seconds,
+)
 
+if TYPE_CHECKING:  # it imports OpenTelemetry, which is there only where traces are wanted
+    from shared.tracing import Tracer
+
+_LOGGED = {
+    "all": frozenset({"OK", *(code.name for code in Code)}),
+    "faults": frozenset(code.name for code in FAULTS),
+    "none": frozenset[str](),
+}
+"""Names of codes: those of members are hashed once, the members themselves anew each time."""
 _log = logging.getLogger(__name__)
 
 
@@ -24,17 +46,29 @@ class CallHandling:
     Args:
         calls: what a drain waits for.
         metrics: RPCs by method and code.
+        tracer: records calls; None records none.
+        call_log: which calls leave a line in the log.
     """
 
-    def __init__(self, calls: CallsInFlight, metrics: RpcMetrics) -> None:
+    def __init__(
+        self, calls: CallsInFlight, metrics: RpcMetrics, *, tracer: Tracer | None = None, call_log: CallLog = "none"
+    ) -> None:
         self._calls = calls
+        self._tracer = tracer
+        self._logged = _LOGGED[call_log]
+        self._wants_facts = tracer is not None or call_log != "none"
         # prometheus-client looks a child up in microseconds, of which a refused call has few.
         self._of_method = cache(lambda method: (metrics.in_flight.labels(method), metrics.seconds.labels(method)))
         self._requests = cache(metrics.requests.labels)
 
     @asynccontextmanager
     async def handle(
-        self, method: str, entries: Iterable[tuple[str, str | bytes]], time_remaining: float | None
+        self,
+        method: str,
+        entries: Iterable[tuple[str, str | bytes]],
+        time_remaining: float | None,
+        *,
+        system: str = "grpc",
     ) -> AsyncIterator[None]:
         """One call. Its context stays the task's current one afterwards, so that the answer can carry its id.
 
@@ -42,36 +76,53 @@ class CallHandling:
             method: `package.Service/Method`; of a fixed set, since it labels metrics.
             entries: the call's metadata, keys in lower case.
             time_remaining: seconds until its deadline, None without one.
+            system: what it came over, as traces have it: `grpc` or `connect_rpc`.
 
         Raises:
             CallError: whatever else an exception was inside; a cancellation passes as it is.
         """
         begin = time.perf_counter()
-        code = "OK"
+        code: Code | None = None
+        reason: Reason | None = None
         in_flight, seconds = self._of_method(method)
         in_flight.inc()
         try:
-            entries = tuple(entries)
-            enter_call(CallContext(request_id=requested_id(entries)))  # so that refusals carry it too
+            values = our_values(entries)
+            arrived = self._arrived(values, method, system)
+            enter_call(arrived)  # so that refusals carry its ids, too
             self._calls.enter()
             try:
-                enter_call(read_call(entries, time_remaining))
+                enter_call(read_call(arrived, values, time_remaining))
                 yield
             finally:
                 self._calls.leave()
         except (asyncio.CancelledError, GeneratorExit):
-            code = _reason_of_cancel().name
+            code = _reason_of_cancel()
             raise
         except Exception as error:
             call_error = _as_call_error(error, method)
-            code = call_error.code.name
+            code, reason = call_error.code, call_error.reason
             if call_error is error:
                 raise
             raise call_error from error
         finally:
             in_flight.dec()
-            seconds.observe(time.perf_counter() - begin)
-            self._requests(method, code).inc()
+            elapsed = time.perf_counter() - begin
+            seconds.observe(elapsed)
+            name = "OK" if code is None else code.name
+            self._requests(method, name).inc()
+            if self._tracer is not None:
+                end_server_span(current_call(), system, code, reason)
+            if name in self._logged:
+                log_call(method, name, reason, elapsed)
+
+    def _arrived(self, values: Mapping[str, str], method: str, system: str) -> CallContext:
+        call = arriving_call(values, CallFacts() if self._wants_facts else None)
+        # A caller that traces and does not record this one has decided that for all who come after it.
+        if self._tracer is None or (call.trace is not None and not call.trace.sampled):
+            return call
+        span = start_server_span(self._tracer, method, system, call)
+        return replace(call, trace=span.trace, span=span if span.recording else None)
 
 
 def _reason_of_cancel() -> Code:

@@ -20,6 +20,7 @@ import grpc
 from shared.codes import Reason
 from shared.errors import DeadlineExceededError, OverloadedError, UnavailableError
 from shared.metrics import DownstreamMetrics
+from shared.rpc.attempt import Attempt
 from shared.rpc.choice import choose
 from shared.rpc.context import current_call, remaining_seconds
 from shared.rpc.replica import Replica
@@ -156,7 +157,7 @@ class ReplicaPool(Generic[StubT]):
         """
         for replica in self._replicas.all():
             if replica.address == address:
-                return await self._attempt(replica, method, request, timeout_seconds)
+                return await self._attempt(replica, method, request, longest_seconds=timeout_seconds)
         raise UnavailableError(f"{self.name}: no replica at {address}", reason=Reason.NO_REPLICA)
 
     async def call(
@@ -187,7 +188,7 @@ class ReplicaPool(Generic[StubT]):
                     self._metrics.retries.labels(self.name).inc()
                 watches = replica.watches
                 try:
-                    return await self._attempt(replica, method, request)
+                    return await self._attempt(replica, method, request, number=len(tried) + 1)
                 except grpc.aio.AioRpcError as error:
                     if error.code() not in _TRY_ELSEWHERE:
                         raise
@@ -267,6 +268,8 @@ class ReplicaPool(Generic[StubT]):
         replica: Replica[StubT],
         method: Callable[[StubT], Method[Request, Response]],
         request: Request,
+        *,
+        number: int = 1,
         longest_seconds: float = math.inf,
     ) -> Response:
         timeout = remaining_seconds(self._options.deadline_margin_seconds)
@@ -275,21 +278,10 @@ class ReplicaPool(Generic[StubT]):
         elif timeout == 0.0:
             message = f"{self.name}: the deadline passed before the call"
             raise DeadlineExceededError(message, reason=Reason.DEADLINE_PASSED)
-        begin = time.perf_counter()
-        code = grpc.StatusCode.OK
-        try:
+        with Attempt(self._metrics, self.name, replica, request, number):
             return await replica.call(
                 method(replica.stub), request, timeout_seconds=min(timeout, longest_seconds), terms=_terms()
             )
-        except grpc.aio.AioRpcError as error:
-            code = error.code()
-            raise
-        except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
-            raise
-        finally:
-            self._metrics.requests.labels(self.name, code.name).inc()
-            self._metrics.seconds.labels(self.name).observe(time.perf_counter() - begin)
 
 
 def _terms() -> Terms:

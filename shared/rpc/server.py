@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from shared.errors import ConfigurationError
 from shared.metrics import RpcMetrics
+from shared.rpc.call_spans import open_tracer
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.channel import message_limits
 from shared.rpc.handling import CallHandling
@@ -60,7 +61,8 @@ class Server:
         self._registry = registry
         self._services = ("", *services)
         self._calls = CallsInFlight()
-        self.handling = CallHandling(self._calls, RpcMetrics(registry))
+        self._tracer = open_tracer(settings, services)
+        self.handling = CallHandling(self._calls, RpcMetrics(registry), tracer=self._tracer, call_log=settings.call_log)
         """For another front of the same servicers: its calls then count, fail and drain like those of gRPC."""
         self._health = HealthServicer()
         self._watches = WatchInterceptor(watch_metadata)
@@ -129,6 +131,8 @@ class Server:
         self._watches.end_streams()  # last, so that each has told its NOT_SERVING
         await self.grpc.stop(grace=_STOP_SECONDS if drained else 0)
         await self._stop_metrics()
+        if self._tracer is not None:
+            await self._tracer.close()
 
     async def _stop_metrics(self) -> None:
         stopping = asyncio.create_task(asyncio.to_thread(self._metrics_server.shutdown))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "numpy", "PIL", "safetensors", "tokenizers")
+HEAVY = ("torch", "numpy", "PIL", "safetensors", "tokenizers", "opentelemetry")
 SERVE = """
 import asyncio
 from prometheus_client import CollectorRegistry
@@ -28,3 +28,15 @@ def test_no_heavy_package_is_loaded(code: str) -> None:
     report = f"\nimport sys; print([name for name in {HEAVY} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, timeout=60, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_missing_packages_for_traces_are_an_error_that_says_how_to_get_them() -> None:
+    code = """
+import sys
+sys.modules["opentelemetry.sdk"] = None
+from gateway.__main__ import GatewaySettings, run_server, serve
+run_server("python -m gateway", lambda: GatewaySettings(port=0, traces_endpoint="127.0.0.1:4317"), serve)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 2
+    assert "pip install 'diptych[tracing]'" in told.stderr.splitlines()[-1]

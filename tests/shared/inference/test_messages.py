@@ -10,6 +10,7 @@ from shared.inference.predictor import Failure, Padding
 def test_a_message_survives_its_frame() -> None:
     message = messages.Done(
         outputs=[b"png", Failure(reason=Reason.MODEL_OUTPUT_INVALID, message="NaN")],
+        begin=2.0,
         inference_seconds=0.5,
         gpu_memory_bytes=7,
         padding=Padding(items=2),
