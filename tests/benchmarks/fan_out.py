@@ -6,8 +6,6 @@ of its own. Nobody calls meanwhile. Linux only: other systems have one loopback 
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from typing import Annotated
 
@@ -15,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import machine
 from tests.benchmarks.load.processes import cpu_seconds, pss_megabytes
 from tests.benchmarks.server import BenchmarkServer, gateway, module_server
 from tests.end_to_end.servers import wait_until
@@ -41,7 +40,7 @@ def main(seconds: Annotated[float, typer.Option(help="That CPU time is counted."
     for line in lines:
         table.add_row(str(line["replicas"]), *(f"{value:.1f}" for name, value in line.items() if name != "replicas"))
     Console().print(table)
-    sys.stdout.write(json.dumps({"program": "fan_out", "lines": lines}) + "\n")
+    machine.keep({**machine.stamp("fan_out"), "lines": lines}, None)
 
 
 def measure(count: int, seconds: float) -> dict[str, float]:

@@ -33,11 +33,7 @@ def main(
     for table in tables(result):
         console.print(table.rich())
     console.print(where(result))
-    text = json.dumps(result)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text + "\n", "utf-8")
-    sys.stdout.write(text + "\n")
+    machine.keep(result, output)
 
 
 def simulate(seed: int, bench: Path) -> Result:
@@ -48,9 +44,7 @@ def simulate(seed: int, bench: Path) -> Result:
     chosen = searched.best(search.Candidate(), search.GRID)
     signals = comparison.alone(searched, chosen)
     return {
-        "program": "autoscaling",
-        "at": machine.now(),
-        "commit": machine.commit(),
+        **machine.stamp("autoscaling"),
         "measured_at": measured["at"],
         "measured_commit": measured["commit"],
         "seed": seed,
