@@ -57,6 +57,11 @@ def test_settings_are_frozen() -> None:
         ("DIPTYCH_DRAIN_DELAY_SECONDS", "-1"),
         ("DIPTYCH_MAX_MESSAGE_BYTES", "0"),
         ("DIPTYCH_LOG_FORMAT", "xml"),
+        ("DIPTYCH_CALL_LOG", "some"),
+        ("DIPTYCH_TRACES_ENDPOINT", "collector"),
+        ("DIPTYCH_TRACES_ENDPOINT", "grpc://collector:4317"),
+        ("DIPTYCH_TRACES_ENDPOINT", "https://collector:4318/v1/traces"),
+        ("DIPTYCH_TRACES_SAMPLE_RATIO", "1.5"),
         ("DIPTYCH_DEVICE", "gpu"),
         ("DIPTYCH_DEVICE", "cuda:x"),
         ("DIPTYCH_PRECISION", "fp16"),
@@ -115,3 +120,9 @@ def test_default_of_a_row_is_what_the_class_gives() -> None:
 def test_setting_without_a_default_is_required() -> None:
     rows = {variable: default for variable, default, _ in settings_rows(ModelServiceSettings)}
     assert rows["DIPTYCH_MODEL_DIRECTORY"] == "required"
+
+
+@pytest.mark.parametrize("value", ["", "collector:4317", "http://[::1]:4317", "https://traces.example:443"])
+def test_endpoint_of_traces_is_a_host_and_a_port(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIPTYCH_TRACES_ENDPOINT", value)
+    assert ServerSettings().traces_endpoint == value
