@@ -131,8 +131,11 @@ class ReplicaPool(Generic[StubT]):
             TimeoutError: the call has waited for as long as calls wait for a replica.
         """
         wait = self._options.replica_wait_seconds
+        call = current_call()
+        if call.span is not None:
+            call.span.event("waits for replicas", {"diptych.service": self.name})
         # Half of what was left at most, so that the caller gets the reason and not only its deadline.
-        deadline = current_call().deadline
+        deadline = call.deadline
         give_up = since + (wait if deadline is None else min(wait, max(0.0, deadline - since) / 2))
         async with asyncio.timeout_at(give_up):
             await self._replicas.wait_for_change()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import grpc
@@ -17,7 +17,7 @@ from shared.errors import InvalidArgumentError, UnavailableError
 from shared.rpc import metadata
 from tests.gateway.behaviour import Behaviour
 from tests.gateway.fake_platform import PATIENT, Platform, running_platform
-from tests.gateway.sharing import PICTURE, ask, held, held_calls, services_are_known
+from tests.gateway.sharing import PICTURE, ask, held, held_calls, services_are_known, until
 from tests.tracing import require_tracing
 
 require_tracing()
@@ -42,11 +42,11 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 @asynccontextmanager
 async def traced(
-    endpoint: str, *, cache: int = 0, ratio: float = 1.0, **behaviours: list[Behaviour]
+    endpoint: str, behaviours: Mapping[str, list[Behaviour]] | None = None, **settings: float
 ) -> AsyncIterator[Platform]:
     """A gateway that sends its traces there, whose replicas are all known."""
-    update = {"traces_endpoint": endpoint, "traces_sample_ratio": ratio, "encoding_cache_bytes": cache}
-    async with running_platform(PATIENT.model_copy(update=update), **behaviours) as platform:
+    update = {"traces_endpoint": endpoint, **settings}
+    async with running_platform(PATIENT.model_copy(update=update), **(behaviours or {})) as platform:
         await services_are_known(platform)
         yield platform
 
@@ -54,6 +54,11 @@ async def traced(
 def parent(flags: str = "01", trace: str = TRACE) -> tuple[str, str]:
     """Metadata of a call in a trace."""
     return metadata.TRACE_PARENT, f"00-{trace}-{SPAN}-{flags}"
+
+
+def serving(platform: Platform, service: str) -> float | None:
+    """Replicas of a service that serve, as the gateway knows them."""
+    return platform.registry.get_sample_value("diptych_replicas", {"service": service, "state": "serving"})
 
 
 async def spans_of(receiver: Receiver, count: int, trace: str = TRACE) -> dict[str, list[Received]]:
@@ -79,7 +84,7 @@ async def test_a_callers_trace_goes_on_and_services_are_told_their_attempts_span
 async def test_a_retry_is_a_second_attempt_beside_the_first(receiver: Receiver) -> None:
     errors: list[UnavailableError] = []
     failing = [Behaviour(error=lambda: errors.pop() if errors else None) for _ in range(2)]
-    async with traced(receiver.endpoint, generation=failing) as platform:
+    async with traced(receiver.endpoint, {"generation": failing}) as platform:
         errors.append(UnavailableError("gone", reason=Reason.MODEL_LOST))
         await platform.stub.TextToImage(PROMPT, timeout=30, metadata=[parent()])
         addresses = {each.address for each in platform.generation}
@@ -113,13 +118,24 @@ async def test_a_joined_call_links_to_where_the_work_is(receiver: Receiver) -> N
 
 
 async def test_what_was_remembered_is_an_event(receiver: Receiver) -> None:
-    async with traced(receiver.endpoint, cache=1 << 20) as platform:
+    async with traced(receiver.endpoint, encoding_cache_bytes=1 << 20) as platform:
         await platform.stub.TextToImage(PROMPT, timeout=30)
         await platform.stub.TextToImage(PROMPT, timeout=30, metadata=[parent()])
         found = await spans_of(receiver, 2)
     assert ENCODE not in found
     [call] = found[PAINT]
     assert call.events == {"encodings remembered": {"diptych.cache.hits": 1, "diptych.cache.misses": 0}}
+
+
+async def test_a_wait_for_replicas_is_an_event(receiver: Receiver) -> None:
+    async with traced(receiver.endpoint, replica_wait_seconds=0.1) as platform:
+        await platform.generation[0].set_serving(False)
+        await until(lambda: serving(platform, "generation") == 0.0)
+        with pytest.raises(grpc.aio.AioRpcError, match="generation: no replica is serving"):
+            await platform.stub.TextToImage(PROMPT, timeout=30, metadata=[parent()])
+        [call] = (await spans_of(receiver, 2))[PAINT]
+    assert call.events["waits for replicas"] == {"diptych.service": "generation"}
+    assert call.error == "NO_REPLICA"
 
 
 async def test_a_refused_call_tells_code_and_reason_and_is_no_fault_of_the_server(receiver: Receiver) -> None:
@@ -134,7 +150,7 @@ async def test_a_refused_call_tells_code_and_reason_and_is_no_fault_of_the_serve
 
 async def test_no_span_has_words_of_an_error(receiver: Receiver) -> None:
     refusing = Behaviour(error=lambda: InvalidArgumentError("texts[0] is 'wild strawberries'", field="texts[0]"))
-    async with traced(receiver.endpoint, text=[refusing]) as platform:
+    async with traced(receiver.endpoint, {"text": [refusing]}) as platform:
         with pytest.raises(grpc.aio.AioRpcError, match="wild strawberries"):
             await platform.stub.TextToImage(PROMPT, timeout=30, metadata=[parent()])
         await spans_of(receiver, 2)
@@ -153,7 +169,7 @@ async def test_a_call_that_its_caller_does_not_record_is_passed_on_unrecorded(re
 
 
 async def test_a_call_that_is_not_in_the_sample_is_in_no_services_sample_either(receiver: Receiver) -> None:
-    async with traced(receiver.endpoint, ratio=0.0) as platform:
+    async with traced(receiver.endpoint, traces_sample_ratio=0.0) as platform:
         await platform.stub.TextToImage(PROMPT, timeout=30)
         told = platform.generation[0].calls[-1].context.trace
         await platform.stub.TextToImage(PROMPT, timeout=30, metadata=[parent()])
