@@ -13,10 +13,11 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOUR = dt.timedelta(hours=1)
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PURPOSES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
@@ -62,9 +63,10 @@ class Authority:
         addresses: tuple[str, ...] = ("127.0.0.1",),
         expired: bool = False,
         purposes: tuple[str, ...] = ("server", "client"),
+        key: Key | None = None,
     ) -> Leaf:
         """A new certificate for these names; `name` is its common name."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [x509.DNSName(each) for each in dns]
         names += [x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
@@ -88,9 +90,7 @@ class Authority:
         return Leaf(certificate=leaf.certificate, key=path)
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, expired: bool
-) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: Key, expired: bool) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -103,7 +103,7 @@ def _builder(
     )
 
 
-def _key_bytes(key: ec.EllipticCurvePrivateKey, encryption: serialization.KeySerializationEncryption) -> bytes:
+def _key_bytes(key: Key, encryption: serialization.KeySerializationEncryption) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
 

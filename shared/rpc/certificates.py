@@ -7,9 +7,16 @@ import ssl
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from shared.errors import ConfigurationError
+
+_KEYS_OF_GRPC = {
+    "RSA": bytes.fromhex("06092a864886f70d010101"),
+    "P-256": bytes.fromhex("06082a8648ce3d030107"),
+    "P-384": bytes.fromhex("06052b81040022"),
+}
+"""The kinds of keys that gRPC makes handshakes with, as a certificate in DER names them. Of others, such as Ed25519 and
+P-521, it says nothing, and ends each connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +135,7 @@ def _tried(files: CertificateFiles) -> float:
         doubter.load_verify_locations(files.certificate)
         doubter.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         doubter.verify_mode = ssl.CERT_REQUIRED
-        shown = _shake_hands(served, called)[doubter]
+        ends = _shake_hands(served, called)
     except ssl.SSLCertVerificationError as error:
         end = f"; it is to be a {'server' if files.serves else 'client'}'s" if "purpose" in error.verify_message else ""
         told = f"{files.certificate_name}: {files.certificate}: {error.verify_message}{end}"
@@ -136,7 +143,11 @@ def _tried(files: CertificateFiles) -> float:
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
         raise ConfigurationError(f"{files.certificate_name}: {files.certificate}: {reason}") from None
-    return ssl.cert_time_to_seconds(str((shown or {})["notAfter"]))
+    shown, der = ends[doubter].getpeercert() or {}, ends[doubter].getpeercert(binary_form=True) or b""
+    if not any(kind in der for kind in _KEYS_OF_GRPC.values()):
+        told = f"is of a kind that gRPC cannot use; it takes {', '.join(_KEYS_OF_GRPC)}"
+        raise ConfigurationError(f"{files.key_name}: {files.key}: {told}")
+    return ssl.cert_time_to_seconds(str(shown["notAfter"]))
 
 
 def _server_context(files: CertificateFiles) -> ssl.SSLContext:
@@ -176,8 +187,8 @@ def _own_context(files: CertificateFiles, protocol: int) -> ssl.SSLContext:
     return context
 
 
-def _shake_hands(served: ssl.SSLContext, called: ssl.SSLContext) -> dict[ssl.SSLContext, dict[str, Any] | None]:
-    """The certificate that each of two ends was shown by the other; as `ssl.SSLObject.getpeercert` tells it."""
+def _shake_hands(served: ssl.SSLContext, called: ssl.SSLContext) -> dict[ssl.SSLContext, ssl.SSLObject]:
+    """Two ends that have met, by their contexts."""
     to_served, to_called = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = {
         called: called.wrap_bio(to_called, to_served),
@@ -189,4 +200,4 @@ def _shake_hands(served: ssl.SSLContext, called: ssl.SSLContext) -> dict[ssl.SSL
             with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
                 under_way.remove(end)
-    return {context: end.getpeercert() for context, end in ends.items()}
+    return ends

@@ -172,8 +172,8 @@ class Replica(Generic[StubT]):
             if not self.load.in_flight:
                 self._idle.set()
 
-    async def close(self, grace_seconds: float = 0.0) -> None:
-        """Waits for the calls under way, at most the grace, and closes the channel."""
+    async def close(self, grace_seconds: float | None = 0.0) -> None:
+        """Waits for the calls under way, at most the grace, None for as long as they take, and closes the channel."""
         try:
             await asyncio.wait_for(self._idle.wait(), grace_seconds)
         except TimeoutError:

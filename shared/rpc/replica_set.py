@@ -149,18 +149,18 @@ class ReplicaSet(Generic[StubT]):
         self._watches[replica] = asyncio.create_task(replica.watch())
         return replica
 
-    def _drop(self, replica: Replica[StubT] | None) -> None:
+    def _drop(self, replica: Replica[StubT] | None, grace_seconds: float | None = RETIRE_SECONDS) -> None:
         """Retires a replica, once its calls have ended."""
         if replica is None:
             return
         self._watches.pop(replica).cancel()
-        task = asyncio.create_task(replica.close(grace_seconds=RETIRE_SECONDS))
+        task = asyncio.create_task(replica.close(grace_seconds))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
     def _note_change(self) -> None:
         for address in [address for address, each in self._successors.items() if each.serving]:
-            self._drop(self._replicas[address])
+            self._drop(self._replicas[address], grace_seconds=None)  # nothing is wrong with it
             self._replicas[address] = self._successors.pop(address)
         serving = len(self.serving())
         self._metrics.replicas.labels(self._name, "serving").set(serving)

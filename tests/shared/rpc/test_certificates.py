@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from shared.errors import ConfigurationError
 from shared.rpc import followed_certificates
@@ -86,6 +87,14 @@ def key_of_another(authority: Authority) -> Leaf:
         (key_of_another, r"^KEY: .*\.key: is not the key of .*\.crt$"),
         (lambda ca: ca.with_passphrase(ca.leaf()), r"^KEY: .*\.key: has a passphrase; gRPC takes keys without$"),
         (lambda ca: ca.leaf(expired=True), r"^CERTIFICATE: .*\.crt: certificate has expired$"),
+        (
+            lambda ca: ca.leaf(key=ed25519.Ed25519PrivateKey.generate()),
+            r"^KEY: .*\.key: is of a kind that gRPC cannot use; it takes RSA, P-256, P-384$",
+        ),
+        (
+            lambda ca: ca.leaf(key=ec.generate_private_key(ec.SECP521R1())),
+            r"^KEY: .*\.key: is of a kind that gRPC cannot use",
+        ),
         (
             lambda ca: ca.leaf(purposes=("client",)),
             r"^CERTIFICATE: .*\.crt: unsuitable certificate purpose; it is to be a server's$",
