@@ -113,8 +113,10 @@ def translated(error: grpc.RpcError, address: str, timeout_seconds: float) -> Ca
             return NotAGatewayError(
                 f"{address} is not a gRPC port: what answers there speaks HTTP, as a playground does"
             )
-        closed = "; it closed the connection: it may want TLS, or a certificate" if CLOSED in message else ""
-        told = f"no gateway answers at {address} ({short_reason(error)}{closed})"
+        reason = (
+            "it ended the connection; it may want TLS, or a certificate" if CLOSED in message else short_reason(error)
+        )
+        told = f"no gateway answers at {address} ({reason})"
         return GatewayUnreachableError(told, reason=Reason.GATEWAY_UNREACHABLE)
     if isinstance(found, UnimplementedError):
         return NotAGatewayError(f"what answers at {address} is not a gateway, or one of another version ({message})")

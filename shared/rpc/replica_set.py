@@ -4,6 +4,7 @@ retired when gone."""
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -16,9 +17,13 @@ from shared.rpc.followed_certificates import FollowedCertificates
 from shared.rpc.replica import Replica
 from shared.rpc.resolver import host_of
 
+_log = logging.getLogger(__name__)
+
 StubT = TypeVar("StubT")
 Resolve = Callable[[str], Awaitable[list[str]]]
 """What `shared.rpc.resolver.resolve` is."""
+TOLD_SECONDS = 60.0
+"""Between two warnings that a replica does not take a new certificate: Kubernetes may need as long to hand out a CA."""
 RETIRE_SECONDS = 60.0
 """How long calls may still run on a replica whose address is gone."""
 
@@ -115,7 +120,14 @@ class ReplicaSet(Generic[StubT]):
 
     async def _keep_renewing(self, certificates: FollowedCertificates) -> None:
         while True:
-            await certificates.wait_for_change()
+            try:
+                async with asyncio.timeout(TOLD_SECONDS if self._successors else None):
+                    await certificates.wait_for_change()
+            except TimeoutError:
+                for address, each in self._successors.items():
+                    told = "%s: %s does not serve under the new certificate (%s); calls go on under the one before"
+                    _log.warning(told, self._name, address, each.reason)
+                continue
             for address, replica in self._replicas.items():
                 self._drop(self._successors.pop(address, None))
                 # Its calls end on the channel that they began on, and until the other end takes the new certificate

@@ -45,6 +45,12 @@ async def test_async_client_calls_over_mutual_tls(gateway: Running, authority: A
         assert [picture.seed async for _, picture in diptych.stream_text_to_image("a cat", seed=7)] == [7]
 
 
+def test_who_speaks_plain_text_to_a_gateway_with_tls_is_told_what_may_be_missing(gateway: Running) -> None:
+    with Diptych(gateway.address, retries=0, timeout=20) as diptych:
+        with pytest.raises(GatewayUnreachableError, match=r"\(it ended the connection; it may want TLS, or a certif"):
+            diptych.text_to_image("a cat")
+
+
 @pytest.mark.parametrize("case", ["plain text", "no certificate", "public CAs", "foreign CA"])
 def test_gateway_that_is_not_trusted_or_trusts_not_is_unreachable(
     gateway: Running, authority: Authority, tmp_path: Path, case: str

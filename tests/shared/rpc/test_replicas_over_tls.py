@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from diptych.text.v1 import text_encoding_pb2_grpc
 from shared.errors import UnavailableError
 from shared.metrics import DownstreamMetrics
-from shared.rpc import followed_certificates
+from shared.rpc import followed_certificates, replica_set
 from shared.rpc.certificates import CertificateFiles
 from shared.rpc.followed_certificates import FollowedCertificates
 from shared.rpc.replica_pool import PoolOptions, ReplicaPool
@@ -143,8 +143,9 @@ async def test_new_ca_moves_from_service_to_gateway_without_a_failed_call(author
 
 
 async def test_certificate_that_the_service_does_not_take_yet_leaves_the_channel_that_works(
-    authority: Authority, tmp_path: Path
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(replica_set, "TOLD_SECONDS", 0.1)
     early = Authority(tmp_path, "early")
     gateway, service = secret_of(authority, tmp_path / "gateway"), secret_of(authority, tmp_path / "service")
     async with replica_over(service) as replica, pool_over_tls(replica.address, gateway) as pool:
@@ -152,7 +153,13 @@ async def test_certificate_that_the_service_does_not_take_yet_leaves_the_channel
         async with steady(lambda: encode(pool)) as answers:
             [before] = pool.replicas()
             gateway.replace(early.leaf("gateway"), early)
-            await asyncio.sleep(1.0)
+
+            async def told() -> bool:
+                return (
+                    "does not serve under the new certificate (unable to get local issuer certificate)" in caplog.text
+                )
+
+            await until(told)
             assert pool.replicas() == [before] and before.serving
             service.replace(early.leaf(), early)
 
