@@ -14,7 +14,6 @@ from shared.inference.predictor import RuntimeOptions
 from shared.limits import LABELS_BYTES
 
 
-
 def _check_endpoint(text: str) -> str:
     if text and not re.fullmatch(r"(https?://)?(\[[\da-fA-F:.]+\]|[\w.-]+):\d{1,5}", text):
         raise ValueError("give host:port, http://host:port or https://host:port, without a path")
