@@ -89,5 +89,5 @@ clean: ## Remove the environments and what runs left behind.
 
 .venv-base/.base: pyproject.toml constraints.txt | .venv-base/bin/python
 	@echo 'Installing the base package and pytest into .venv-base: half a minute.'
-	@.venv-base/bin/python $(PIP_INSTALL) --quiet --editable . pytest pytest-asyncio pytest-timeout hypothesis psutil
+	@.venv-base/bin/python $(PIP_INSTALL) --quiet --editable . cryptography pytest pytest-asyncio pytest-timeout hypothesis psutil
 	@touch $@

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import TypeVar
 
 import grpc
@@ -22,6 +22,7 @@ from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
 from shared.errors import ConfigurationError
 from shared.metrics import DownstreamMetrics, EncodingCacheMetrics, ProcessMemory
+from shared.rpc.credentials import followed_client_certificates
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server
 
@@ -36,11 +37,14 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
     It serves although a model service is down: calls that need others go on, and the rest say which one.
     """
     metrics = DownstreamMetrics(registry)
+    certificates = followed_client_certificates(settings, settings.services_ca)
 
     def pool(name: str, stub: Callable[[grpc.aio.Channel], StubT]) -> ReplicaPool[StubT]:
-        return ReplicaPool(name, settings.targets(name), stub, metrics=metrics, options=settings.pool_options())
+        targets, options = settings.targets(name), settings.pool_options()
+        return ReplicaPool(name, targets, stub, metrics=metrics, options=options, certificates=certificates)
 
     async with (
+        certificates or nullcontext(),
         pool("text", text_encoding_pb2_grpc.TextEncodingServiceStub) as text,
         pool("classification", classification_pb2_grpc.ClassificationServiceStub) as classification,
         pool("generation", generation_pb2_grpc.GenerationServiceStub) as generation,
@@ -74,7 +78,7 @@ def _playground(
     except ImportError as error:
         message = f"DIPTYCH_WEB_PORT is set, and the playground cannot run: {error}; pip install 'diptych[web]'"
         raise ConfigurationError(message) from error
-    return web_front(settings, servicer, server.handling, grpc_port=server.port)
+    return web_front(settings, servicer, server.handling, grpc_port=server.port, tls=server.tls)
 
 
 async def serve(settings: GatewaySettings) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -65,6 +66,8 @@ class GatewaySettings(ServerSettings):
     """Replicas of generation, as for text."""
     captioning_targets: Targets = "127.0.0.1:50064"
     """Replicas of captioning, as for text."""
+    services_ca: Path | None = None
+    """PEM file of CAs of the model services: turns TLS on towards them, with `DIPTYCH_TLS_CERTIFICATE` as our own."""
     replica_wait_seconds: float = Field(default=1.0, ge=0)
     """Longest a call waits for a replica that serves before it ends with UNAVAILABLE."""
     resolve_seconds: float = Field(default=3.0, gt=0)
@@ -110,9 +113,10 @@ class GatewaySettings(ServerSettings):
         )
 
 
-def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process that we start: ours, with changes."""
-    return {**os.environ, **changes}
+def child_environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+    """The environment for a process that we start: ours, with changes; None takes a variable away."""
+    changed = {**os.environ, **changes}
+    return {name: value for name, value in changed.items() if value is not None}
 
 
 def quiet_grpc() -> None:

@@ -190,6 +190,17 @@ class EncodingCacheMetrics:
         self.bytes = Gauge("diptych_encoding_cache_bytes", "Memory that the encodings take.", registry=registry)
 
 
+class CertificateMetrics:
+    """When what a server shows its callers ends."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.expiry = Gauge(
+            "diptych_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in use expires, in seconds since 1970.",
+            registry=registry,
+        )
+
+
 class ProcessMemory(Collector):
     """Resident memory by process, read when scraped; `pids` may change between scrapes."""
 

@@ -31,6 +31,26 @@ class ServerSettings(BaseSettings):
     """Port of gRPC; 0 takes a free one and logs it."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
     """Port of Prometheus metrics over HTTP, `/metrics`; 0 takes a free one and logs it."""
+    health_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port of health alone, always in plain text, for probes; off when not set; 0 takes a free one and logs it."""
+    tls_certificate: Path | None = None
+    """PEM file: the certificate, then those between it and its CA. Turns TLS on for every port but that of health."""
+    tls_key: Path | None = None
+    """PEM file with its key, without passphrase. These files are read again when they change."""
+    tls_client_ca: Path | None = None
+    """PEM file of CAs: callers must show a certificate that one of them signed (mTLS), on every port but health's."""
+    handshake_seconds: float = Field(default=20.0, gt=0)
+    """Longest until a connection is ready for calls (TLS, HTTP/2), and of a whole scrape of the metrics."""
+    max_connections: int = Field(default=1024, ge=1)
+    """Most connections to a gRPC port; further ones are closed at once."""
+    max_streams: int = Field(default=1024, ge=1)
+    """Most calls under way on one connection; further ones wait at the caller."""
+    connection_idle_seconds: float = Field(default=3600.0, gt=0)
+    """Seconds after which a connection without calls is closed; well above the half hour of most gRPC clients."""
+    connection_age_seconds: float | None = Field(default=None, gt=0)
+    """Seconds after which a connection takes no new calls, so that its caller opens another; for ever when not set."""
+    connection_grace_seconds: float = Field(default=60.0, gt=0)
+    """Seconds that the calls of such a connection have to end."""
     drain_delay_seconds: float = Field(default=0.0, ge=0)
     """Seconds a server that got SIGTERM still takes calls while its NOT_SERVING spreads; 5 on Kubernetes."""
     drain_timeout_seconds: float = Field(default=30.0, ge=0)

@@ -42,6 +42,7 @@ EXPORTERS: Mapping[type, str] = {
     metrics.WorkerMetrics: "model services",
     metrics.DownstreamMetrics: "gateway",
     metrics.EncodingCacheMetrics: "gateway",
+    metrics.CertificateMetrics: "every server with TLS",
     metrics.ProcessMemory: "every server",
 }
 """Who exports the metrics of which class."""

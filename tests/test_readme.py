@@ -34,7 +34,14 @@ PAGES = sorted(
 DIPTYCH = [sys.executable, "-m", "gateway.command_line"]
 BLOCK_SECONDS = 300
 START_SECONDS = 300
-NOT_OF_A_SERVER = {"DIPTYCH_ADDRESS", "DIPTYCH_KEY"}  # the command line's
+NOT_OF_A_SERVER = {  # the command line's
+    "DIPTYCH_ADDRESS",
+    "DIPTYCH_KEY",
+    "DIPTYCH_TLS",
+    "DIPTYCH_CA",
+    "DIPTYCH_CERTIFICATE",
+    "DIPTYCH_PRIVATE_KEY",
+}
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<note>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE
 )

@@ -2,5 +2,6 @@
 
 from gateway.client.diptych import AsyncDiptych, Diptych
 from gateway.client.terms import DEFAULT_ADDRESS
+from gateway.client.tls import Tls
 
-__all__ = ["DEFAULT_ADDRESS", "AsyncDiptych", "Diptych"]
+__all__ = ["DEFAULT_ADDRESS", "AsyncDiptych", "Diptych", "Tls"]

@@ -26,6 +26,7 @@ from gateway.client import calls
 from gateway.client.calls import Call
 from gateway.client.retries import Attempts, ClientClosedError
 from gateway.client.terms import DEFAULT_ADDRESS, RETRIES, checked_terms
+from gateway.client.tls import Tls
 from shared.errors import CallCancelledError, CallError
 from shared.rpc.channel import open_blocking_channel, open_channel
 
@@ -88,8 +89,9 @@ class Diptych:
         retries: attempts after the first, where the gateway is not there or asks to come back later. A stream is
             tried again only before its first picture.
         key: sent as `authorization: Bearer <key>`, for a proxy in front of the gateway that asks for one; the gateway
-            itself does not check it yet. The connection is plain text.
+            itself does not check it yet.
         caller: who calls, for fair sharing; up to 128 characters.
+        tls: for a gateway with TLS; `Tls()` trusts public CAs. Without it the connection is plain text.
 
     Raises:
         ConfigurationError: an argument cannot be.
@@ -103,9 +105,11 @@ class Diptych:
         retries: int = RETRIES,
         key: str | None = None,
         caller: str = "",
+        tls: Tls | None = None,
     ) -> None:
         self._terms = checked_terms(address, timeout, retries, key, caller)
-        self._channel = open_blocking_channel(address, max_message_bytes=MAX_MESSAGE_BYTES)
+        credentials = None if tls is None else tls.credentials()
+        self._channel = open_blocking_channel(address, max_message_bytes=MAX_MESSAGE_BYTES, credentials=credentials)
         self._stub = gateway_pb2_grpc.GatewayServiceStub(self._channel)
         self._closed = False
 
@@ -182,8 +186,10 @@ class AsyncDiptych:
         retries: int = RETRIES,
         key: str | None = None,
         caller: str = "",
+        tls: Tls | None = None,
     ) -> None:
         self._terms = checked_terms(address, timeout, retries, key, caller)
+        self._credentials = None if tls is None else tls.credentials()
         self._channel: grpc.aio.Channel | None = None
         """Opened by the first call: it belongs to the event loop that runs then."""
         self._closed = False
@@ -254,6 +260,8 @@ class AsyncDiptych:
         if self._closed:
             raise ClientClosedError
         if self._channel is None:
-            self._channel = open_channel(self._terms.address, max_message_bytes=MAX_MESSAGE_BYTES)
+            self._channel = open_channel(
+                self._terms.address, max_message_bytes=MAX_MESSAGE_BYTES, credentials=self._credentials
+            )
         method = getattr(gateway_pb2_grpc.GatewayServiceStub(self._channel), call.method)
         return method(call.request, timeout=attempts.remaining_seconds(), metadata=self._terms.metadata)

@@ -31,6 +31,8 @@ UNREACHABLE = ("failed to connect", "DNS resolution failed", "errors resolving")
 
 HTTP_1 = "failed parsing http/2"
 """In what gRPC says of a server that speaks HTTP/1.1, as the playground's does to it."""
+CLOSED = "Socket closed"
+"""In what gRPC says of a server that accepted the connection and then ended it."""
 TOO_LARGE = "message larger than max"
 """In what gRPC says of a message over a limit of its own."""
 
@@ -111,7 +113,10 @@ def translated(error: grpc.RpcError, address: str, timeout_seconds: float) -> Ca
             return NotAGatewayError(
                 f"{address} is not a gRPC port: what answers there speaks HTTP, as a playground does"
             )
-        told = f"no gateway answers at {address} ({short_reason(error)})"
+        reason = (
+            "it ended the connection; it may want TLS, or a certificate" if CLOSED in message else short_reason(error)
+        )
+        told = f"no gateway answers at {address} ({reason})"
         return GatewayUnreachableError(told, reason=Reason.GATEWAY_UNREACHABLE)
     if isinstance(found, UnimplementedError):
         return NotAGatewayError(f"what answers at {address} is not a gateway, or one of another version ({message})")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gateway.client import DEFAULT_ADDRESS, AsyncDiptych
+from gateway.client import DEFAULT_ADDRESS, AsyncDiptych, Tls
 from gateway.client.terms import RETRIES
 from gateway.command_line import console, descriptions
 from gateway.command_line import replay as replaying
@@ -32,6 +32,7 @@ from gateway.command_line.options import (
     Timeout,
 )
 from gateway.command_line.outage import patience_seconds
+from gateway.command_line.tls_options import with_tls
 from gateway.settings import quiet_grpc
 
 
@@ -43,6 +44,7 @@ class Format(enum.StrEnum):
     WEBP = "webp"
 
 
+@with_tls
 def text_to_image(
     prompts: Annotated[
         list[str] | None, typer.Argument(metavar="PROMPT...", help="What to paint; quote each; - reads one a line.")
@@ -82,6 +84,7 @@ def text_to_image(
     timeout: Timeout = TIMEOUT_SECONDS,
     key: Key = None,
     retries: Retries = RETRIES,
+    tls: Tls | None = None,
 ) -> None:
     """Paint pictures of texts."""
     wish = painting.Wish(
@@ -99,13 +102,14 @@ def text_to_image(
     )
     _run(
         lambda: painting.text_to_image(
-            _gateway(address, timeout, retries, key),
+            _gateway(address, timeout, retries, key, tls),
             text_inputs(prompts or [], prompts_file, sys.stdin.buffer, noun="prompt"),
             wish,
         )
     )
 
 
+@with_tls
 def image_to_text(
     pictures: Pictures,
     language: Language = "en",
@@ -118,11 +122,12 @@ def image_to_text(
     timeout: Timeout = TIMEOUT_SECONDS,
     key: Key = None,
     retries: Retries = RETRIES,
+    tls: Tls | None = None,
 ) -> None:
     """Describe pictures in words."""
     _run(
         lambda: descriptions.image_to_text(
-            _gateway(address, timeout, retries, key),
+            _gateway(address, timeout, retries, key, tls),
             picture_inputs(pictures, sys.stdin.buffer),
             language=language,
             candidates=candidates,
@@ -135,6 +140,7 @@ def image_to_text(
     )
 
 
+@with_tls
 def classify(
     pictures: Pictures,
     labels: Annotated[
@@ -149,11 +155,12 @@ def classify(
     timeout: Timeout = TIMEOUT_SECONDS,
     key: Key = None,
     retries: Retries = RETRIES,
+    tls: Tls | None = None,
 ) -> None:
     """Name what is on pictures."""
     _run(
         lambda: descriptions.classify(
-            _gateway(address, timeout, retries, key),
+            _gateway(address, timeout, retries, key, tls),
             picture_inputs(pictures, sys.stdin.buffer),
             labels=descriptions.own_labels(labels),
             language=language,
@@ -166,6 +173,7 @@ def classify(
     )
 
 
+@with_tls
 def encode(
     texts: Annotated[
         list[str] | None, typer.Argument(metavar="TEXT...", help="Texts; quote each; - reads one a line.")
@@ -182,11 +190,12 @@ def encode(
     timeout: Timeout = TIMEOUT_SECONDS,
     key: Key = None,
     retries: Retries = RETRIES,
+    tls: Tls | None = None,
 ) -> None:
     """Print texts and pictures as points of the joint space, a JSON line each."""
     _run(
         lambda: descriptions.encode(
-            _gateway(address, timeout, retries, key),
+            _gateway(address, timeout, retries, key, tls),
             text_inputs(texts or [], texts_file, sys.stdin.buffer, noun="text"),
             picture_inputs(images or [], sys.stdin.buffer),
             output=output,
@@ -196,6 +205,7 @@ def encode(
     )
 
 
+@with_tls
 def replay(
     files: Annotated[
         list[str],
@@ -208,17 +218,19 @@ def replay(
     timeout: Timeout = TIMEOUT_SECONDS,
     key: Key = None,
     retries: Retries = RETRIES,
+    tls: Tls | None = None,
 ) -> None:
     """Paint pictures again from what their files say, and compare the pixels."""
     _run(
         lambda: replaying.replay(
-            _gateway(address, timeout, retries, key),
+            _gateway(address, timeout, retries, key, tls),
             picture_inputs(files, sys.stdin.buffer, replaying.SUFFIXES),
             prompt=prompt,
         )
     )
 
 
+@with_tls
 def status(
     servers: Annotated[
         list[str] | None,
@@ -229,22 +241,25 @@ def status(
     timeout: Timeout = 10.0,
     key: Key = None,
     retries: Retries = RETRIES,
+    tls: Tls | None = None,
 ) -> None:
     """Show which replicas serve, and with which model."""
     if servers:
-        console.run(health_report.server_statuses(servers, as_json=as_json, timeout_seconds=timeout))
-    _run(lambda: health_report.status(_gateway(address, timeout, retries, key), address, as_json=as_json))
+        console.run(health_report.server_statuses(servers, as_json=as_json, timeout_seconds=timeout, tls=tls))
+    _run(lambda: health_report.status(_gateway(address, timeout, retries, key, tls), address, as_json=as_json))
 
 
+@with_tls
 def capabilities(
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
     address: Address = DEFAULT_ADDRESS,
     timeout: Timeout = 10.0,
     key: Key = None,
     retries: Retries = RETRIES,
+    tls: Tls | None = None,
 ) -> None:
     """Show what the gateway takes and offers."""
-    _run(lambda: health_report.capabilities(_gateway(address, timeout, retries, key), as_json=as_json))
+    _run(lambda: health_report.capabilities(_gateway(address, timeout, retries, key, tls), as_json=as_json))
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> NoReturn:
@@ -254,6 +269,6 @@ def _run(main: Callable[[], Coroutine[Any, Any, ExitCode]]) -> NoReturn:
     console.run(coroutine)
 
 
-def _gateway(address: str, timeout: float, retries: int, key: str | None) -> AsyncDiptych:
+def _gateway(address: str, timeout: float, retries: int, key: str | None, tls: Tls | None) -> AsyncDiptych:
     quiet_grpc()
-    return AsyncDiptych(address, timeout=timeout, retries=retries, key=key)
+    return AsyncDiptych(address, timeout=timeout, retries=retries, key=key, tls=tls)

@@ -29,9 +29,11 @@ class ServerStatus:
     space: str = ""
 
 
-async def server_status(address: str, *, timeout_seconds: float = 2.0) -> ServerStatus:
-    """Asks a server once."""
-    channel = open_channel(address, max_message_bytes=4096)
+async def server_status(
+    address: str, *, timeout_seconds: float = 2.0, credentials: grpc.ChannelCredentials | None = None
+) -> ServerStatus:
+    """Asks a server once, over TLS with credentials."""
+    channel = open_channel(address, max_message_bytes=4096, credentials=credentials)
     call = watch_method(channel)(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
     try:
         told = {str(key): str(value) for key, value in await call.initial_metadata()}
@@ -54,10 +56,10 @@ async def server_status(address: str, *, timeout_seconds: float = 2.0) -> Server
         await channel.close()
 
 
-async def wait_until_serving(address: str) -> ServerStatus:
+async def wait_until_serving(address: str, credentials: grpc.ChannelCredentials | None = None) -> ServerStatus:
     """Returns once the server serves."""
     while True:
-        status = await server_status(address)
+        status = await server_status(address, credentials=credentials)
         if status.serving:
             return status
         await asyncio.sleep(POLL_SECONDS)

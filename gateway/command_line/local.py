@@ -28,6 +28,14 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 """Module, and arguments, of each server."""
 MAX_REPLICAS = 9
 """Of a service: the ports of a tenth would be those of the metrics."""
+OF_EXPOSED_SERVERS = (
+    "DIPTYCH_HEALTH_PORT",
+    "DIPTYCH_TLS_CERTIFICATE",
+    "DIPTYCH_TLS_KEY",
+    "DIPTYCH_TLS_CLIENT_CA",
+    "DIPTYCH_SERVICES_CA",
+)
+"""Variables that are not handed on: on loopback all is plain text, and five servers cannot share a port."""
 SERVICE_OFFSET = 10
 METRICS_OFFSET = 100
 
@@ -131,6 +139,7 @@ class LocalPlatform:
                     arguments=modules[service_of(name)][1:],
                     environment={
                         **environment,
+                        **dict.fromkeys(OF_EXPOSED_SERVERS),
                         **own[name],
                         **(
                             {"DIPTYCH_MODEL_DIRECTORY": str(models[service_of(name)])}

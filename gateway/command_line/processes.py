@@ -38,7 +38,7 @@ class Program:
     name: str
     module: str
     arguments: tuple[str, ...] = ()
-    environment: Mapping[str, str]
+    environment: Mapping[str, str | None]
     log_file: Path
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.client import AsyncDiptych
+from gateway.client import AsyncDiptych, Tls
 from gateway.client.results import Capabilities, Replica
 from gateway.client.terms import check_address, check_timeout
 from gateway.command_line.console import ExitCode, cell, show, show_table
@@ -68,18 +68,21 @@ def _show_status(found: Capabilities, address: str, down: Sequence[str]) -> None
         show("no joint space is served by all services; start models that were trained together")
 
 
-async def server_statuses(addresses: Sequence[str], *, as_json: bool, timeout_seconds: float) -> ExitCode:
+async def server_statuses(
+    addresses: Sequence[str], *, as_json: bool, timeout_seconds: float, tls: Tls | None = None
+) -> ExitCode:
     """Prints a row a server, each asked itself; UNAVAILABLE if one of them does not serve.
 
     Raises:
-        ConfigurationError: an address is none, or nothing can be waited for so long.
+        ConfigurationError: an address is none, nothing can be waited for so long, or a file of TLS cannot be used.
     """
     check_timeout(timeout_seconds)
+    credentials = None if tls is None else tls.credentials()
     for address in addresses:
         check_address(address)
     with Console(stderr=True).status("asking"):
         found = await asyncio.gather(
-            *(server_status(address, timeout_seconds=timeout_seconds) for address in addresses)
+            *(server_status(each, timeout_seconds=timeout_seconds, credentials=credentials) for each in addresses)
         )
     if as_json:
         _show_json([asdict(each) for each in found])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -28,6 +29,29 @@ _log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, tls: ssl.SSLContext | None, seconds: float):
+        super().__init__(config)
+        self._listener = listener
+        self._tls = tls
+        self._handshake_seconds = seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn would make the certificate's context itself, once, and wait a minute for each handshake."""
+        await super().startup(sockets=[])
+        protocol = partial(
+            self.config.http_protocol_class,
+            config=self.config,  # type: ignore[call-arg]  # it is typed as any protocol
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        listening = await asyncio.get_running_loop().create_server(
+            protocol,
+            sock=self._listener,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else self._handshake_seconds,
+        )
+        self.servers.append(listening)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the gateway's: it drains first."""
@@ -41,8 +65,9 @@ async def web_front(
     handling: CallHandling,
     *,
     grpc_port: int,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
-    """Serves the playground and yields its port; to be left when the gateway has drained.
+    """Serves the playground, over HTTPS with `tls`, and yields its port; to be left when the gateway has drained.
 
     Raises:
         ConfigurationError: the port is taken, or the address is none of this machine's.
@@ -69,12 +94,12 @@ async def web_front(
         proxy_headers=False,
         timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
     )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    server = _Server(config, listener, tls, settings.handshake_seconds)
+    serving = asyncio.create_task(server.serve())
     try:
         port: int = listener.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        _log.info("playground on http://%s:%d/", host, port)
+        _log.info("playground on http%s://%s:%d/", "s" if tls else "", host, port)
         yield port
     finally:
         server.should_exit = True

@@ -18,6 +18,7 @@ from shared.inference.worker import ModelWorker
 from shared.metrics import BatcherMetrics, ProcessMemory, WorkerMetrics
 from shared.rpc import metadata
 from shared.rpc.context import current_call
+from shared.rpc.credentials import followed_server_certificates
 from shared.rpc.interceptors import Metadata
 from shared.rpc.server import Server
 from shared.settings import ModelServiceSettings
@@ -40,8 +41,9 @@ async def serve_model(
         add_servicer: adds the service to a server, given the queue to submit to and the model behind it.
 
     Raises:
-        ConfigurationError: the model directory or an address cannot be served.
+        ConfigurationError: the model directory or an address cannot be served, or certificates cannot be used.
     """
+    followed_server_certificates(settings)  # what is wrong with them is said now, not when the model has been read
     registry = CollectorRegistry()
     health: asyncio.Queue[bool] = asyncio.Queue()
     worker: ModelWorker[Any, Any] = ModelWorker(

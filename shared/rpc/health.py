@@ -29,4 +29,5 @@ def short_reason(error: grpc.RpcError) -> str:
     details = call.details() or call.code().name
     if "last error" not in details:
         return details
-    return re.sub(r" \(\d+\)$", "", details.rpartition(": ")[2]).lower()
+    # An errno follows what the operating system says, and an OK what TLS says.
+    return re.sub(r" \(\d+\)$", "", details.removesuffix(": OK").rpartition(": ")[2]).lower()

@@ -38,6 +38,8 @@ class Replica(Generic[StubT]):
         address: `host:port`.
         stub: makes the service's stub; its methods are made once for the replica's life.
         changed: called whenever the replica begins or ceases to serve.
+        credentials: for TLS; plain text without.
+        host: what its certificate must name.
     """
 
     def __init__(
@@ -47,8 +49,11 @@ class Replica(Generic[StubT]):
         *,
         max_message_bytes: int,
         changed: Callable[[], None],
+        credentials: grpc.ChannelCredentials | None = None,
+        host: str = "",
     ) -> None:
         self.address = address
+        self.host = host
         self.serving = False
         self.model: model_pb2.Model | None = None
         """Its model, from the metadata of the health watch; None if it never told one."""
@@ -62,7 +67,9 @@ class Replica(Generic[StubT]):
         self._serving_since = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._channel = open_channel(address, max_message_bytes=max_message_bytes)
+        self._channel = open_channel(
+            address, max_message_bytes=max_message_bytes, credentials=credentials, authority=host if credentials else ""
+        )
         self._watch_health = watch_method(self._channel)
         self._watch_call: grpc.aio.Call | None = None
         self.stub = stub(self._channel)
@@ -165,8 +172,8 @@ class Replica(Generic[StubT]):
             if not self.load.in_flight:
                 self._idle.set()
 
-    async def close(self, grace_seconds: float = 0.0) -> None:
-        """Waits for the calls under way, at most the grace, and closes the channel."""
+    async def close(self, grace_seconds: float | None = 0.0) -> None:
+        """Waits for the calls under way, at most the grace, None for as long as they take, and closes the channel."""
         try:
             await asyncio.wait_for(self._idle.wait(), grace_seconds)
         except TimeoutError:

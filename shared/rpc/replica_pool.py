@@ -1,7 +1,7 @@
 """Calls to one service over its replicas: picks one for each call, and tries another where that helps.
 
 gRPC's own balancing cannot be extended in Python, and knows neither queues nor joint spaces; so each replica has
-a channel of its own, and this class does what a balancer does. It knows no service: stubs are handed in.
+a channel of its own, and this class is the balancer. It knows no service: stubs are handed in.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from shared.metrics import DownstreamMetrics
 from shared.rpc.attempt import Attempt
 from shared.rpc.choice import choose
 from shared.rpc.context import current_call, remaining_seconds
+from shared.rpc.followed_certificates import FollowedCertificates
 from shared.rpc.replica import Replica
 from shared.rpc.replica_load import Terms
 from shared.rpc.replica_set import ReplicaSet, Resolve
@@ -78,6 +79,7 @@ class ReplicaPool(Generic[StubT]):
         targets: `host:port`, or `dns:///name:port` for every address behind a name.
         stub: makes the service's stub on a channel.
         resolve: looks targets up.
+        certificates: for TLS; plain text without.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class ReplicaPool(Generic[StubT]):
         metrics: DownstreamMetrics,
         options: PoolOptions = DEFAULT_OPTIONS,
         resolve: Resolve = resolve,
+        certificates: FollowedCertificates | None = None,
     ) -> None:
         self.name = name
         self._metrics = metrics
@@ -102,6 +105,7 @@ class ReplicaPool(Generic[StubT]):
             resolve=resolve,
             resolve_seconds=options.resolve_seconds,
             max_message_bytes=options.max_message_bytes,
+            certificates=certificates,
         )
 
     async def __aenter__(self) -> Self:
@@ -235,7 +239,7 @@ class ReplicaPool(Generic[StubT]):
         since = asyncio.get_running_loop().time()
         while True:
             serving = self._replicas.serving(space)
-            if candidates := [replica for replica in serving if replica not in tried] or serving:
+            if candidates := [each for each in serving if each not in tried] or serving:
                 now = time.monotonic()
                 if not (in_time := self._in_time(candidates, now)):
                     raise self._refusal(candidates, now)
@@ -244,8 +248,7 @@ class ReplicaPool(Generic[StubT]):
                 await self.wait_for_change(since)
             except TimeoutError:
                 of_space = f" of space {space}" if space is not None and self.spaces() else ""
-                reasons = self._replicas.reasons()
-                message = f"{self.name}: no replica{of_space} is serving ({reasons})"
+                message = f"{self.name}: no replica{of_space} is serving ({self._replicas.reasons()})"
                 raise UnavailableError(message, reason=Reason.NO_REPLICA) from None
 
     def _in_time(self, replicas: list[Replica[StubT]], now: float, after_seconds: float = 0.0) -> list[Replica[StubT]]:

@@ -1,8 +1,10 @@
-"""Which replicas a service has at present: looked up again and again, opened when new, retired when gone."""
+"""Which replicas a service has at present: looked up again and again, opened when new, renewed with new certificates,
+retired when gone."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -10,11 +12,18 @@ from typing import Generic, Self, TypeVar
 import grpc
 
 from shared.metrics import DownstreamMetrics
+from shared.rpc.credentials import channel_credentials
+from shared.rpc.followed_certificates import FollowedCertificates
 from shared.rpc.replica import Replica
+from shared.rpc.resolver import host_of
+
+_log = logging.getLogger(__name__)
 
 StubT = TypeVar("StubT")
 Resolve = Callable[[str], Awaitable[list[str]]]
 """What `shared.rpc.resolver.resolve` is."""
+TOLD_SECONDS = 60.0
+"""Between two warnings that a replica does not take a new certificate: Kubernetes may need as long to hand out a CA."""
 RETIRE_SECONDS = 60.0
 """How long calls may still run on a replica whose address is gone."""
 
@@ -28,6 +37,7 @@ class ReplicaSet(Generic[StubT]):
         stub: makes the service's stub on a channel.
         resolve: looks targets up.
         resolve_seconds: time between two look-ups.
+        certificates: for TLS; plain text without.
     """
 
     def __init__(
@@ -40,6 +50,7 @@ class ReplicaSet(Generic[StubT]):
         resolve: Resolve,
         resolve_seconds: float,
         max_message_bytes: int,
+        certificates: FollowedCertificates | None = None,
     ) -> None:
         self._name = name
         self._targets = tuple(targets)
@@ -48,8 +59,11 @@ class ReplicaSet(Generic[StubT]):
         self._lookup = resolve
         self._resolve_seconds = resolve_seconds
         self._max_message_bytes = max_message_bytes
+        self._certificates = certificates
         self._replicas: dict[str, Replica[StubT]] = {}
-        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._successors: dict[str, Replica[StubT]] = {}
+        """By address, over newer certificates; each takes its replica's place once it serves."""
+        self._watches: dict[Replica[StubT], asyncio.Task[None]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._found: dict[str, list[str]] = {}
         """Addresses by target, as they were last found."""
@@ -61,6 +75,8 @@ class ReplicaSet(Generic[StubT]):
     async def __aenter__(self) -> Self:
         # Each by itself: a name server that is slow with one name holds up no other.
         self._resolving = [asyncio.create_task(self._keep_resolving(target)) for target in self._targets]
+        if self._certificates is not None:
+            self._resolving.append(asyncio.create_task(self._keep_renewing(self._certificates)))
         return self
 
     async def __aexit__(
@@ -70,7 +86,8 @@ class ReplicaSet(Generic[StubT]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(replica.close() for replica in self._replicas.values()))
+        replicas = (*self._replicas.values(), *self._successors.values())
+        await asyncio.gather(*(replica.close() for replica in replicas))
 
     def serving(self, space: str | None = None) -> list[Replica[StubT]]:
         """The replicas that serve, of one joint space or of any."""
@@ -101,30 +118,62 @@ class ReplicaSet(Generic[StubT]):
             self._follow()
             await asyncio.sleep(self._resolve_seconds)
 
+    async def _keep_renewing(self, certificates: FollowedCertificates) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(TOLD_SECONDS if self._successors else None):
+                    await certificates.wait_for_change()
+            except TimeoutError:
+                for address, each in self._successors.items():
+                    told = "%s: %s does not serve under the new certificate (%s); calls go on under the one before"
+                    _log.warning(told, self._name, address, each.reason)
+                continue
+            for address, replica in self._replicas.items():
+                self._drop(self._successors.pop(address, None))
+                # Its calls end on the channel that they began on, and until the other end takes the new certificate
+                # so do new ones: no two machines get theirs at the same moment.
+                successor = self._successors[address] = self._make(address, replica.host)
+                successor.watches = replica.watches  # the next one has another number, and so is news
+
     def _follow(self) -> None:
         """Opens replicas at new addresses, and retires those that no target stands for any more."""
-        addresses = dict.fromkeys(address for found in self._found.values() for address in found)
-        for address in addresses:
+        addresses: dict[str, str] = {}
+        for target, found in self._found.items():
+            for address in found:
+                addresses.setdefault(address, host_of(target))
+        for address, host in addresses.items():
             if address not in self._replicas:
-                self._open(address)
+                self._replicas[address] = self._make(address, host)
         for address in self._replicas.keys() - addresses.keys():
-            self._retire(address)
-
-    def _open(self, address: str) -> None:
-        replica = Replica(address, self._stub, max_message_bytes=self._max_message_bytes, changed=self._note_change)
-        self._replicas[address] = replica
-        self._watches[address] = asyncio.create_task(replica.watch())
+            self._drop(self._successors.pop(address, None))
+            self._drop(self._replicas.pop(address))
         self._note_change()
 
-    def _retire(self, address: str) -> None:
-        replica = self._replicas.pop(address)
-        self._watches.pop(address).cancel()
-        task = asyncio.create_task(replica.close(grace_seconds=RETIRE_SECONDS))
+    def _make(self, address: str, host: str) -> Replica[StubT]:
+        replica = Replica(
+            address,
+            self._stub,
+            max_message_bytes=self._max_message_bytes,
+            changed=self._note_change,
+            credentials=None if self._certificates is None else channel_credentials(self._certificates.pem),
+            host=host,
+        )
+        self._watches[replica] = asyncio.create_task(replica.watch())
+        return replica
+
+    def _drop(self, replica: Replica[StubT] | None, grace_seconds: float | None = RETIRE_SECONDS) -> None:
+        """Retires a replica, once its calls have ended."""
+        if replica is None:
+            return
+        self._watches.pop(replica).cancel()
+        task = asyncio.create_task(replica.close(grace_seconds))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
-        self._note_change()
 
     def _note_change(self) -> None:
+        for address in [address for address, each in self._successors.items() if each.serving]:
+            self._drop(self._replicas[address], grace_seconds=None)  # nothing is wrong with it
+            self._replicas[address] = self._successors.pop(address)
         serving = len(self.serving())
         self._metrics.replicas.labels(self._name, "serving").set(serving)
         self._metrics.replicas.labels(self._name, "not_serving").set(len(self._replicas) - serving)

@@ -43,3 +43,8 @@ async def resolve(target: str) -> list[str]:
         f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}"
         for family, _, _, _, address in entries
     ]
+
+
+def host_of(target: str) -> str:
+    """The host that a target names: what a certificate of the servers behind it must be for."""
+    return target.removeprefix(DNS_SCHEME).rpartition(":")[0].strip("[]")

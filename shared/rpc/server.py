@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -15,15 +14,18 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
-from shared.errors import ConfigurationError
-from shared.metrics import RpcMetrics
+from shared.metrics import CertificateMetrics, RpcMetrics
 from shared.rpc.call_spans import open_tracer
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.channel import message_limits
+from shared.rpc.connections import connection_options, listen
+from shared.rpc.credentials import followed_server_certificates, server_context, server_credentials
 from shared.rpc.handling import CallHandling
+from shared.rpc.health_port import HealthPort
 from shared.rpc.interceptors import CallInterceptor, Metadata, WatchInterceptor
+from shared.rpc.metrics_port import MetricsPort
 from shared.settings import ServerSettings
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -31,14 +33,12 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 _STOP_SECONDS = 5.0
 """The most that a drained server waits for what is on its way through gRPC: refusals, ends of streams."""
-_KNOCK_SECONDS = 0.1
-"""The most that a connection to the own metrics port takes, while somebody accepts it."""
 
 _log = logging.getLogger(__name__)
 
 
 class Server:
-    """One gRPC port with health, reflection and `/metrics`; inside `async with` it listens.
+    """One gRPC port with health and reflection, `/metrics`, and probes' port; inside `async with` they listen.
 
     Args:
         settings: where to listen and how to stop.
@@ -46,6 +46,9 @@ class Server:
         services: full names of the services that will be added to `grpc`.
         trailing: trailing metadata for every answer.
         watch_metadata: initial metadata of Health.Watch streams.
+
+    Raises:
+        ConfigurationError: the settings' certificates cannot be used.
     """
 
     def __init__(
@@ -58,7 +61,6 @@ class Server:
         watch_metadata: Metadata = (),
     ) -> None:
         self._settings = settings
-        self._registry = registry
         self._services = ("", *services)
         self._calls = CallsInFlight()
         self._tracer = open_tracer(settings, services)
@@ -70,8 +72,22 @@ class Server:
         self._stop = asyncio.Event()
         self.port = 0
         """The port of gRPC, once it listens."""
-        self.metrics_port = 0
-        """The port of `/metrics`, once it listens."""
+        certificates = followed_server_certificates(settings)
+        self._certificates = certificates
+        self.tls = None if certificates is None else server_context(certificates)
+        """What further ports of this server show their callers and ask of them; None without TLS."""
+        if certificates is not None:
+            CertificateMetrics(registry).expiry.set_function(lambda: certificates.pem.expires)
+        self._metrics = MetricsPort(
+            registry,
+            host=settings.host,
+            port=settings.metrics_port,
+            context=self.tls,
+            request_seconds=settings.handshake_seconds,
+        )
+        self._probes = None if settings.health_port is None else HealthPort(settings, self._services)
+        self._beside = AsyncExitStack()
+        """All that listens or runs beside gRPC; left after it."""
         self.grpc = grpc.aio.server(
             interceptors=[
                 CallInterceptor(self.handling, self._calls, trailing),
@@ -79,13 +95,7 @@ class Server:
             ],
             options=[
                 *message_limits(receive=settings.receive_bytes, send=settings.max_message_bytes),
-                # A taken port is an error; by default two processes would share it silently.
-                ("grpc.so_reuseport", 0),
-                # Clients may ping every 5 s, and pings that piled up while this process got no CPU are no offence:
-                # gRPC's defaults, 5 min and 2 strikes, tear the connection down with all its calls.
-                ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-                ("grpc.http2.max_ping_strikes", 0),
-                ("grpc.keepalive_permit_without_calls", 1),
+                *connection_options(settings),
             ],
         )
         """The server to add servicers to, before entering."""
@@ -93,33 +103,39 @@ class Server:
         names = [*services, "grpc.health.v1.Health", reflection.SERVICE_NAME]
         reflection.enable_server_reflection(names, self.grpc)
 
+    @property
+    def metrics_port(self) -> int:
+        """The port of `/metrics`, once it listens."""
+        return self._metrics.port
+
+    @property
+    def health_port(self) -> int | None:
+        """The port for probes, once it listens; None where there is none."""
+        return None if self._probes is None else self._probes.port
+
     async def __aenter__(self) -> Self:
         """Listens, not yet SERVING.
 
         Raises:
             ConfigurationError: a port is taken or the address is none of this machine's.
         """
-        await self.set_serving(False)
-        settings = self._settings
-        try:
-            _try_address(settings.host, settings.port)
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            self.port = self.grpc.add_insecure_port(f"{host}:{settings.port}")
-        except (OSError, RuntimeError) as error:
-            raise ConfigurationError(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
-        try:
-            self._metrics_server, _ = start_http_server(settings.metrics_port, settings.host, self._registry)
-        except OSError as error:
-            address = f"{settings.host}:{settings.metrics_port}"
-            raise ConfigurationError(f"cannot listen on {address} for metrics: {error}") from error
-        self.metrics_port = self._metrics_server.server_port
-        await self.grpc.start()
+        async with AsyncExitStack() as entered:
+            if self._certificates is not None:
+                await entered.enter_async_context(self._certificates)
+            if self._probes is not None:
+                await entered.enter_async_context(self._probes)
+            await self.set_serving(False)
+            settings = self._settings
+            credentials = None if self._certificates is None else server_credentials(self._certificates)
+            self.port = listen(self.grpc, settings.host, settings.port, credentials=credentials)
+            await entered.enter_async_context(self._metrics)
+            await self.grpc.start()
+            self._beside = entered.pop_all()
         loop = asyncio.get_running_loop()
         for sig in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sig, self._stop.set)
-        _log.info(
-            "gRPC on %s:%d, metrics on http://%s:%d/metrics", settings.host, self.port, settings.host, self.metrics_port
-        )
+        tls = "" if self._certificates is None else " over TLS"
+        _log.info("gRPC on %s:%d%s, metrics on %s", settings.host, self.port, tls, self._metrics.url)
         return self
 
     async def __aexit__(
@@ -130,27 +146,17 @@ class Server:
         await self._calls.wait_quiet()
         self._watches.end_streams()  # last, so that each has told its NOT_SERVING
         await self.grpc.stop(grace=_STOP_SECONDS if drained else 0)
-        await self._stop_metrics()
+        await self._beside.aclose()
         if self._tracer is not None:
             await self._tracer.close()
-
-    async def _stop_metrics(self) -> None:
-        stopping = asyncio.create_task(asyncio.to_thread(self._metrics_server.shutdown))
-        while not stopping.done():
-            # Its loop looks at the end of every half second, or when somebody knocks, whether it shall end.
-            # At the door of a loop that has just ended a knock would stand for minutes.
-            with contextlib.suppress(OSError):
-                async with asyncio.timeout(_KNOCK_SECONDS):
-                    _, knock = await asyncio.open_connection(self._settings.host, self.metrics_port)
-                knock.close()
-            await asyncio.wait([stopping], timeout=0.02)
-        self._metrics_server.server_close()
 
     async def set_serving(self, serving: bool) -> None:
         """What health says, until a drain says NOT_SERVING for good."""
         if not self._draining:
             for service in self._services:
                 await self._health.set(service, _SERVING if serving else _NOT_SERVING)
+            if self._probes is not None:
+                await self._probes.set_serving(serving)
 
     async def run(self, failed: Awaitable[str] | None = None) -> str | None:
         """Serves until SIGTERM or SIGINT, or until `failed` completes, and returns its reason."""
@@ -185,11 +191,3 @@ class Server:
             _log.warning("%d calls cancelled after %g s", len(self._calls), settings.drain_timeout_seconds)
             return False
         return True
-
-
-def _try_address(host: str, port: int) -> None:
-    """Raises OSError when nobody could listen there; gRPC writes lines of its own about that, and not the reason."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)

@@ -261,12 +261,16 @@ class Running:
 
 
 @contextmanager
-def running_gateway(behaviour: Behaviour | None = None, *, port: int = 0) -> Iterator[Running]:
-    """Serves in threads of this process."""
+def running_gateway(
+    behaviour: Behaviour | None = None, *, port: int = 0, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[Running]:
+    """Serves in threads of this process, over TLS with credentials."""
     behaviour = behaviour or Behaviour()
     server = grpc.server(futures.ThreadPoolExecutor(32))
     gateway_pb2_grpc.add_GatewayServiceServicer_to_server(FakeGateway(behaviour), server)
-    address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
+    where = f"127.0.0.1:{port}"
+    port = server.add_secure_port(where, credentials) if credentials else server.add_insecure_port(where)
+    address = f"127.0.0.1:{port}"
     server.start()
     try:
         yield Running(address=address, behaviour=behaviour, stop=lambda: server.stop(grace=None).wait())

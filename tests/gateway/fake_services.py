@@ -197,9 +197,12 @@ def fake_server(service: str, behaviour: Behaviour, settings: ServerSettings) ->
 class FakeReplica:
     """One fake on one port that can stop, fall over and come back; inside `async with` it serves."""
 
-    def __init__(self, service: str, behaviour: Behaviour | None = None) -> None:
+    def __init__(
+        self, service: str, behaviour: Behaviour | None = None, settings: ServerSettings | None = None
+    ) -> None:
         self.service = service
         self.behaviour = behaviour or Behaviour()
+        self._settings = settings or ServerSettings()
         self._port = 0
         self._server: Server | None = None
 
@@ -215,7 +218,8 @@ class FakeReplica:
 
     async def start(self) -> None:
         """Listens, on the port it had before, and is SERVING."""
-        self._server = fake_server(self.service, self.behaviour, ServerSettings(port=self._port))
+        settings = self._settings.model_copy(update={"port": self._port})
+        self._server = fake_server(self.service, self.behaviour, settings)
         await self._server.__aenter__()
         self._port = self._server.port
         await self._server.set_serving(True)

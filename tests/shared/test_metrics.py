@@ -13,6 +13,7 @@ from shared.metrics import (
     BATCH_SIZE_BUCKETS,
     SECONDS_BUCKETS,
     BatcherMetrics,
+    CertificateMetrics,
     DownstreamMetrics,
     EncodingCacheMetrics,
     ProcessMemory,
@@ -39,7 +40,15 @@ def registry() -> CollectorRegistry:
 @pytest.fixture
 def everything(registry: CollectorRegistry) -> CollectorRegistry:
     """All that any server registers."""
-    for kind in (RpcMetrics, BatcherMetrics, WorkerMetrics, DownstreamMetrics, EncodingCacheMetrics, ProcessMemory):
+    for kind in (
+        RpcMetrics,
+        BatcherMetrics,
+        WorkerMetrics,
+        DownstreamMetrics,
+        EncodingCacheMetrics,
+        CertificateMetrics,
+        ProcessMemory,
+    ):
         kind(registry)
     return registry
 

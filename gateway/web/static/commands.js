@@ -15,13 +15,14 @@ function commandLine(facts, command, options, operands) {
   const address = (facts.grpcPort ?? DEFAULT_PORT) === DEFAULT_PORT && isHere() ? [] : ["--address", grpcAddress(facts)];
   // After "--" nothing is an option, whatever it begins with.
   const last = operands.some((each) => each.startsWith("-")) ? ["--", ...operands] : operands;
-  return ["diptych", command, ...[...options, ...address, ...last].map(String).map(quoted)].join(" ");
+  const tls = location.protocol === "https:" ? ["--tls"] : [];
+  return ["diptych", command, ...[...options, ...address, ...tls, ...last].map(String).map(quoted)].join(" ");
 }
 
 const isHere = () => ["127.0.0.1", "localhost"].includes(location.hostname);
 
 const buf = (facts, method, data) =>
-  `buf curl --protocol grpc -d ${data} \\\n    http://${grpcAddress(facts)}/${SERVICE}/${method}`;
+  `buf curl --protocol grpc -d ${data} \\\n    ${location.protocol}//${grpcAddress(facts)}/${SERVICE}/${method}`;
 
 /** The commands that paint what `request` asks for. */
 export function paintCommands(facts, request) {

@@ -67,6 +67,19 @@ async def test_gateway_sees_every_replica_and_each_is_tied_to_it(tmp_path: Path)
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
 
 
+async def test_what_exposed_servers_are_set_to_is_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is plain text on loopback; five servers could not listen on one health port either."""
+    for name in ("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "SERVICES_CA"):
+        monkeypatch.setenv(f"DIPTYCH_{name}", "nowhere.pem")
+    monkeypatch.setenv("DIPTYCH_HEALTH_PORT", "50059")
+    async with _platform(tmp_path) as platform:
+        await platform.run(platform.wait_until_serving(lambda name, status: None))
+        async with AsyncDiptych(platform.addresses["gateway"], timeout=20) as diptych:
+            assert await diptych.encode_text("a cat")
+
+
 async def test_service_that_is_killed_serves_again(tmp_path: Path) -> None:
     async with _platform(tmp_path) as platform:
         await platform.run(platform.wait_until_serving(lambda name, status: None))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import urllib.request
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -134,16 +132,6 @@ async def test_a_taken_port_is_a_configuration_error() -> None:
         second = Server(ServerSettings(port=server.port), CollectorRegistry(), services=[])
         with pytest.raises(ConfigurationError, match=str(server.port)):
             await second.__aenter__()
-
-
-async def test_metrics_server_that_accepts_no_more_does_not_hold_up_the_stop() -> None:
-    with ExitStack() as knocks:
-        async with asyncio.timeout(20), serving() as (server, _):
-            await asyncio.to_thread(server._metrics_server.shutdown)
-            for _ in range(2 * server._metrics_server.request_queue_size):  # further ones stand for minutes
-                knock = knocks.enter_context(socket.socket())
-                knock.setblocking(False)
-                knock.connect_ex(("127.0.0.1", server.metrics_port))
 
 
 async def test_metrics_are_served_over_http_with_codes() -> None:

@@ -1,0 +1,69 @@
+"""A port for probes, with health alone and in plain text: whoever starts and stops servers has no certificate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+
+from shared.rpc.connections import connection_options, listen
+from shared.rpc.interceptors import WatchInterceptor
+from shared.settings import ServerSettings
+
+LIVE = "live"
+"""The service that is SERVING as long as the process is there, whatever becomes of its model and its queue."""
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_STOP_SECONDS = 1.0
+_REQUEST_BYTES = 4096
+
+_log = logging.getLogger(__name__)
+
+
+class HealthPort:
+    """grpc.health.v1, Check and Watch, and nothing else; inside `async with` it listens.
+
+    Args:
+        settings: where to listen.
+        services: names that say whether the server serves, besides `live`.
+    """
+
+    def __init__(self, settings: ServerSettings, services: Sequence[str]) -> None:
+        self._settings = settings
+        self._services = tuple(services)
+        self._health = HealthServicer()
+        self._watches = WatchInterceptor(())
+        options = [*connection_options(settings), ("grpc.max_receive_message_length", _REQUEST_BYTES)]
+        self._grpc = grpc.aio.server(interceptors=[self._watches], options=options)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self.port = 0
+        """Once it listens."""
+
+    async def __aenter__(self) -> Self:
+        """Listens; only `live` is SERVING yet.
+
+        Raises:
+            ConfigurationError: the port is taken.
+        """
+        await self.set_serving(False)
+        await self._health.set(LIVE, _SERVING)
+        self.port = listen(self._grpc, self._settings.host, self._settings.health_port or 0, purpose="health")
+        await self._grpc.start()
+        _log.info("health on %s:%d", self._settings.host, self.port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watches.end_streams()
+        await self._grpc.stop(grace=_STOP_SECONDS)
+
+    async def set_serving(self, serving: bool) -> None:
+        """What all services but `live` say."""
+        for service in self._services:
+            await self._health.set(service, _SERVING if serving else _NOT_SERVING)
