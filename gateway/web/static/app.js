@@ -39,7 +39,7 @@ async function connect() {
     clearProblem(byId("about-problem"));
   } catch (error) {
     if (!byId("about-problem").hasChildNodes()) {
-      setHealth("down", refused(error) ? "Not for everybody" : "No answer");
+      setHealth("down", refused(error) ? "Key wanted" : "No answer");
       byId("about-body").replaceChildren();
       showProblem(byId("about-problem"), error, { facts, retry: connectNow });
     }

@@ -100,7 +100,7 @@ async def opened(browser: Browser, playground: Playground) -> AsyncIterator[Page
 async def test_page_asks_for_a_key_uses_it_and_forgets_it(file: Path, browser: Browser) -> None:
     secret, key = key_of("shop")
     async with playground_with_keys(file, key) as playground, opened(browser, playground) as page:
-        await expect(page.locator("#health-text")).to_have_text("Not for everybody")
+        await expect(page.locator("#health-text")).to_have_text("Key wanted")
         await expect(page.locator("#about-problem")).to_contain_text("type your key into “Key”")
         await page.get_by_label("Key").fill(secret)
         await page.get_by_role("button", name="Use key").click()
@@ -119,7 +119,7 @@ async def test_page_asks_for_a_key_uses_it_and_forgets_it(file: Path, browser: B
         await page.reload()
         await expect(page.locator("#health-text")).to_have_text("Ready")
         await page.get_by_role("button", name="Forget key").click()
-        await expect(page.locator("#health-text")).to_have_text("Not for everybody")
+        await expect(page.locator("#health-text")).to_have_text("Key wanted")
         assert secret not in json.dumps(await page.evaluate("() => ({ ...sessionStorage })"))
 
 
