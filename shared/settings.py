@@ -100,7 +100,7 @@ class ServerSettings(BaseSettings):
     def missing_protection(self) -> list[str]:
         """The variables that are not set and must be where others reach the server: encryption, and who may call."""
         needed = ("tls_certificate", "tls_key", "tls_client_ca")
-        return [f"DIPTYCH_{name}".upper() for name in needed if getattr(self, name, None) is None]
+        return [f"DIPTYCH_{name}".upper() for name in needed if getattr(self, name) is None]
 
 
 class ModelServiceSettings(ServerSettings):

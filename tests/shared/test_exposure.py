@@ -39,6 +39,8 @@ def test_all_else_may_be_reached(host: str) -> None:
     assert not is_loopback(host)
 
 
+TLS = {"tls_certificate": Path("c.pem"), "tls_key": Path("k.pem")}
+CALLERS = {"tls_client_ca": Path("ca.pem")}
 KEYS = {"keys_file": Path("keys.toml")}
 
 
@@ -57,8 +59,10 @@ def test_operator_may_say_that_the_network_is_trusted(settings: type[ServerSetti
     ("settings", "given", "missing"),
     [
         (ServerSettings, {}, "DIPTYCH_TLS_CERTIFICATE, DIPTYCH_TLS_KEY, DIPTYCH_TLS_CLIENT_CA"),
+        (ServerSettings, TLS, "DIPTYCH_TLS_CLIENT_CA"),
         (GatewaySettings, {}, "DIPTYCH_TLS_CERTIFICATE, DIPTYCH_TLS_KEY, DIPTYCH_KEYS_FILE or DIPTYCH_TLS_CLIENT_CA"),
         (GatewaySettings, KEYS, "DIPTYCH_TLS_CERTIFICATE, DIPTYCH_TLS_KEY"),
+        (GatewaySettings, TLS, "DIPTYCH_KEYS_FILE or DIPTYCH_TLS_CLIENT_CA"),
     ],
 )
 def test_address_that_others_reach_is_refused_with_what_to_set(
@@ -70,3 +74,13 @@ def test_address_that_others_reach_is_refused_with_what_to_set(
         f"DIPTYCH_HOST is 10.0.0.7, where others may reach this server: set {missing}; or "
     )
     assert str(caught.value).endswith("; or, in a network that you trust, set DIPTYCH_ALLOW_INSECURE=true")
+
+
+@pytest.mark.parametrize(
+    ("settings", "given"),
+    [(ServerSettings, TLS | CALLERS), (GatewaySettings, TLS | CALLERS), (GatewaySettings, TLS | KEYS)],
+)
+def test_address_that_others_reach_is_fine_with_tls_and_known_callers(
+    settings: type[ServerSettings], given: dict[str, Any]
+) -> None:
+    settings(host="0.0.0.0", **given).check_exposure()
