@@ -14,6 +14,7 @@ from diptych.classification.v1 import classification_pb2_grpc
 from diptych.gateway.v1 import gateway_pb2_grpc
 from diptych.generation.v1 import generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2_grpc
+from gateway.access.keys_file import key_access
 from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
 from gateway.encoding_cache import CachedTextEncoder, EncodingCache
@@ -21,7 +22,7 @@ from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
 from shared.errors import ConfigurationError
-from shared.metrics import DownstreamMetrics, EncodingCacheMetrics, ProcessMemory
+from shared.metrics import AccessMetrics, DownstreamMetrics, EncodingCacheMetrics, ProcessMemory
 from shared.rpc.credentials import followed_client_certificates
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server
@@ -60,9 +61,13 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
             captioner=captioner,
             capabilities=Capabilities(settings, [encoder, classifier, generator, captioner]),
         )
-        server = Server(settings, registry, services=[SERVICE_NAME])
-        gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, server.grpc)
+        access_metrics = AccessMetrics(registry)
         async with AsyncExitStack() as fronts:  # left when the server has drained, their calls included
+            access = None
+            if settings.keys_file is not None:
+                access = await fronts.enter_async_context(key_access(settings.keys_file, access_metrics))
+            server = Server(settings, registry, services=[SERVICE_NAME], access=access)
+            gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, server.grpc)
             async with server:
                 if settings.web_port is not None:
                     await fronts.enter_async_context(_playground(settings, servicer, server))

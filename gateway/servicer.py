@@ -8,8 +8,9 @@ from contextlib import aclosing
 
 from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from gateway import flows, validation
+from gateway.access.limits import charge_pictures
 from gateway.capabilities import Capabilities
-from gateway.painting import Painters
+from gateway.painting import Painters, Painting
 from gateway.ports import Captioner, ImageClassifier, ImageGenerator, TextEncoder
 from shared.rpc.context import note_items
 
@@ -46,16 +47,14 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self, request: gateway_pb2.TextToImageRequest, context: object
     ) -> gateway_pb2.TextToImageResponse:
         """Paints pictures of a text. Seeds are drawn here, so that a retry downstream is the same picture."""
-        painting = validation.painting(request, self._capabilities.limits(), self._draw_seed)
-        note_items(len(painting.seeds))
+        painting = self._painting(request)
         return await flows.text_to_image(painting, self._painters)
 
     async def StreamTextToImage(
         self, request: gateway_pb2.StreamTextToImageRequest, context: object
     ) -> AsyncIterator[gateway_pb2.StreamTextToImageResponse]:
         """The same, each picture as soon as it is ready; closing the generator ends what is under way."""
-        painting = validation.painting(request, self._capabilities.limits(), self._draw_seed)
-        note_items(len(painting.seeds))
+        painting = self._painting(request)
         async with aclosing(flows.stream_text_to_image(painting, self._painters)) as pictures:
             async for picture in pictures:
                 yield picture
@@ -66,11 +65,14 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         """Describes pictures in words."""
         limits = self._capabilities.limits()
         note_items(len(request.images))
+        images = validation.images(request.images, limits)
+        candidates = validation.caption_candidates(request.candidates, limits)
+        charge_pictures(len(images))
         return await flows.image_to_text(
-            validation.images(request.images, limits),
+            images,
             language=request.language,
             top_k=request.top_k,
-            candidates=validation.caption_candidates(request.candidates, limits),
+            candidates=candidates,
             classifier=self._classifier,
             captioner=self._captioner,
         )
@@ -82,7 +84,9 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         limits = self._capabilities.limits()
         note_items(len(request.images))
         images = validation.images(request.images, limits)
-        if labels := validation.labels(request.labels, limits):
+        labels = validation.labels(request.labels, limits)
+        charge_pictures(len(images))
+        if labels:
             return await flows.classify_image_by_labels(
                 images,
                 labels,
@@ -109,8 +113,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.EncodeImageResponse:
         """Encodes pictures as points of the joint text-image space."""
         note_items(len(request.images))
+        images = validation.images(request.images, self._capabilities.limits())
+        charge_pictures(len(images))
         return await flows.encode_image(
-            validation.images(request.images, self._capabilities.limits()),
+            images,
             include_tokens=request.include_tokens,
             space=request.space,
             classifier=self._classifier,
@@ -121,3 +127,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_pb2.GetCapabilitiesResponse:
         """Says what this gateway takes and offers."""
         return await self._capabilities.tell()
+
+    def _painting(self, request: validation.PaintingRequest) -> Painting:
+        """What to paint, all of it checked, and paid for by the caller's key."""
+        painting = validation.painting(request, self._capabilities.limits(), self._draw_seed)
+        note_items(len(painting.seeds))
+        charge_pictures(len(painting.seeds))
+        return painting

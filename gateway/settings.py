@@ -48,6 +48,8 @@ class GatewaySettings(ServerSettings):
     """Port of gRPC; 0 takes a free one and logs it."""
     call_log: CallLog = "all"
     """As for every server; the gateway's lines are those of the callers' calls."""
+    keys_file: Path | None = None
+    """TOML file of the keys that callers need (README, "Keys"); used anew when it changes. Anybody when not set."""
     web_port: int | None = Field(default=None, ge=0, le=65535)
     """Port of the playground over HTTP; off when not set; 0 takes a free one and logs it."""
     web_names: Annotated[str, AfterValidator(_check_names)] = ""
@@ -92,6 +94,15 @@ class GatewaySettings(ServerSettings):
     """Most captions a picture of one ImageToText."""
     max_image_bytes: int = Field(default=IMAGE_BYTES, ge=1, le=IMAGE_BYTES)
     """Largest picture file, in bytes, at most 8 MiB; its sides and pixels are checked where it is decoded."""
+
+    def missing_protection(self) -> list[str]:
+        """As of every server, but that keys do as well as certificates of callers."""
+        missing = super().missing_protection()
+        who = "DIPTYCH_TLS_CLIENT_CA"
+        if who not in missing:
+            return missing
+        rest = [name for name in missing if name != who]
+        return rest if self.keys_file is not None else [*rest, f"DIPTYCH_KEYS_FILE or {who}"]
 
     def targets(self, service: str) -> tuple[str, ...]:
         """The targets of one of `SERVICES`."""

@@ -111,6 +111,36 @@ class Reason(enum.Enum):
         "no replica serves the joint space that the request asks for",
         "ask for none, or for one that GetCapabilities names",
     )
+    KEY_MISSING = (
+        Code.UNAUTHENTICATED,
+        "the gateway wants a key, and the call has none",
+        "send the metadata `authorization: Bearer KEY` (--key, DIPTYCH_KEY, key=); ask who runs the gateway for a key",
+    )
+    KEY_UNKNOWN = (
+        Code.UNAUTHENTICATED,
+        "nobody has this key: it is mistyped, of another gateway, or not valid any more",
+        "see that it is whole; ask who runs the gateway for another",
+    )
+    KEY_EXPIRED = (
+        Code.UNAUTHENTICATED,
+        "the key was valid until a day that has passed",
+        "ask who runs the gateway for another",
+    )
+    SCOPE_MISSING = (
+        Code.PERMISSION_DENIED,
+        "the key is for other calls",
+        "ask who runs the gateway for the scope that the message names",
+    )
+    RATE_LIMITED = (
+        Code.RESOURCE_EXHAUSTED,
+        "the key has used up its calls or pictures a second; other keys are not affected",
+        "wait as long as RetryInfo says; send fewer at once",
+    )
+    CONCURRENCY_LIMITED = (
+        Code.RESOURCE_EXHAUSTED,
+        "the key has as many calls under way as it may",
+        "wait for one of them to end; RetryInfo says when to look again",
+    )
     QUEUE_FULL = (
         Code.RESOURCE_EXHAUSTED,
         "as many items or bytes wait as the service takes; in a full queue, whoever has most of it gives way to others",

@@ -41,6 +41,7 @@ def run_server(
     try:
         settings = settings_type()
         configure_logs(settings.log_level, settings.log_format)
+        settings.check_exposure()  # the server does as well, when a model has been read in vain
         reason = uvloop.run(_until_stopped(serve(settings)))
     except ValidationError as error:
         _fail(_first_problem(error, settings_type), EXIT_CONFIGURATION)

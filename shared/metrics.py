@@ -132,6 +132,29 @@ class WorkerMetrics:
         self.info.labels(info.name, info.version, info.digest, info.space, device).set(1)
 
 
+class AccessMetrics:
+    """What a gateway with keys refuses for their limits, by `calls`, `pictures` and `concurrency`.
+
+    Not by key: names of customers are not for everybody who may read metrics, and who is throttled is told so.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.throttled = Counter(
+            "diptych_throttled",
+            "Calls refused for a limit of their key: its calls a second, its pictures a second, or its calls under way "
+            "(calls, pictures, concurrency).",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in ("calls", "pictures", "concurrency"):  # so that each is there from the beginning, as 0
+            self.throttled.labels(reason)
+        self.keys_outdated = Gauge(
+            "diptych_keys_outdated",
+            "1 while the file of keys is missing or broken, and the keys read before stay in use.",
+            registry=registry,
+        )
+
+
 class DownstreamMetrics:
     """The gateway's calls to model services, by service name (`text`, `classification`, ...)."""
 

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.call_log import CallLog
+from shared.errors import ConfigurationError
+from shared.exposure import is_loopback
 from shared.inference.predictor import RuntimeOptions
 from shared.limits import LABELS_BYTES
 
@@ -27,6 +29,10 @@ class ServerSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     """Address to listen on, for gRPC and metrics; `0.0.0.0` in a container."""
+    allow_insecure: bool = False
+    """Whether `DIPTYCH_HOST` may be one that others reach although nothing protects it; for a network you trust."""
+    reflection: bool | None = None
+    """Whether gRPC reflection is offered, which asks for no key; when not set, on loopback only."""
     port: int = Field(default=0, ge=0, le=65535)
     """Port of gRPC; 0 takes a free one and logs it."""
     metrics_port: int = Field(default=0, ge=0, le=65535)
@@ -72,6 +78,29 @@ class ServerSettings(BaseSettings):
     def receive_bytes(self) -> int:
         """Largest request that is taken."""
         return self.max_message_bytes
+
+    @property
+    def reflects(self) -> bool:
+        """Whether reflection is offered: to those on this machine, if nobody decided."""
+        return is_loopback(self.host) if self.reflection is None else self.reflection
+
+    def check_exposure(self) -> None:
+        """Has it said aloud when whoever reaches the server may use it, or read what others send.
+
+        Raises:
+            ConfigurationError: `host` is not loopback, and nothing protects what listens there.
+        """
+        if self.allow_insecure or is_loopback(self.host) or not (missing := self.missing_protection()):
+            return
+        raise ConfigurationError(
+            f"DIPTYCH_HOST is {self.host}, where others may reach this server: set {', '.join(missing)}; or listen on "
+            "127.0.0.1; or, in a network that you trust, set DIPTYCH_ALLOW_INSECURE=true"
+        )
+
+    def missing_protection(self) -> list[str]:
+        """The variables that are not set and must be where others reach the server: encryption, and who may call."""
+        needed = ("tls_certificate", "tls_key", "tls_client_ca")
+        return [f"DIPTYCH_{name}".upper() for name in needed if getattr(self, name) is None]
 
 
 class ModelServiceSettings(ServerSettings):

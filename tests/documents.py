@@ -40,6 +40,7 @@ EXPORTERS: Mapping[type, str] = {
     metrics.RpcMetrics: "every server",
     metrics.BatcherMetrics: "model services",
     metrics.WorkerMetrics: "model services",
+    metrics.AccessMetrics: "gateway",
     metrics.DownstreamMetrics: "gateway",
     metrics.EncodingCacheMetrics: "gateway",
     metrics.CertificateMetrics: "every server with TLS",

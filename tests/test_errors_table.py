@@ -28,6 +28,8 @@ REASONS_PASSED_ON = {
     ("shared/rpc/status.py", "reason"),
     # Of the command line, for its user: no gateway refuses so, and it is never on the wire.
     ("gateway/command_line/replay.py", ""),
+    # The caller has left, or gRPC has told it already: nobody hears this one.
+    ("shared/rpc/interceptors.py", ""),
     # A function's one place to raise from: its callers, or the lines above, name a Reason.
     ("gateway/validation.py", "reason"),
     ("shared/inference/admission.py", "reason"),

@@ -88,10 +88,9 @@ class Diptych:
         timeout: seconds of a whole call, retries included, up to a day; of a stream, until its last picture.
         retries: attempts after the first, where the gateway is not there or asks to come back later. A stream is
             tried again only before its first picture.
-        key: sent as `authorization: Bearer <key>`, for a proxy in front of the gateway that asks for one; the gateway
-            itself does not check it yet.
-        caller: who calls, for fair sharing; up to 128 characters.
-        tls: for a gateway with TLS; `Tls()` trusts public CAs. Without it the connection is plain text.
+        key: who calls, for a gateway that wants one; sent as `authorization: Bearer <key>`.
+        caller: who calls, for fair sharing; up to 128 characters. Who has a key goes by the key's name.
+        tls: for a gateway with TLS; `Tls()` trusts public CAs. Without it the connection, a key's too, is plain text.
 
     Raises:
         ConfigurationError: an argument cannot be.

@@ -29,6 +29,8 @@ UNREACHABLE = ("failed to connect", "DNS resolution failed", "errors resolving")
 """How gRPC begins to say that nobody is there."""
 
 
+OWN_LIMITS = (Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED)
+"""Of a caller's key, whatever the gateway has to do."""
 HTTP_1 = "failed parsing http/2"
 """In what gRPC says of a server that speaks HTTP/1.1, as the playground's does to it."""
 CLOSED = "Socket closed"
@@ -56,7 +58,8 @@ class Attempts:
     """The attempts of one call, all within its deadline.
 
     UNAVAILABLE is tried again after a pause that doubles; RESOURCE_EXHAUSTED after the time that it came with. Every
-    call of the gateway is safe to repeat.
+    call of the gateway is safe to repeat. To wait for a limit of one's own key is no failure: it is done as often as
+    the deadline lets, unless there are to be no retries at all.
 
     Args:
         timeout_seconds: of the whole call, pauses included.
@@ -90,7 +93,7 @@ class Attempts:
             CallError: `error` itself, when there is none.
         """
         pause = self._pause(error)
-        self._failed += 1
+        self._failed += error.reason not in OWN_LIMITS or not self._retries
         if pause is None or self._failed > self._retries or pause >= self.remaining_seconds():
             raise error
         return pause

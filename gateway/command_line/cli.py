@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.command_line import commands, up
+from gateway.command_line import commands, keys, up
 from gateway.command_line import demo as demonstration
 from gateway.command_line.console import fail, run
 from gateway.command_line.options import Device, Models, Precision, Threads
@@ -40,6 +40,7 @@ def build() -> typer.Typer:
     cli.command("replay")(commands.replay)
     cli.command("status")(commands.status)
     cli.command("capabilities")(commands.capabilities)
+    cli.add_typer(keys.commands(), name="key")
     for entry in sorted(entry_points(group=EXTENSIONS), key=lambda each: each.name):
         _add_extension(cli, entry)
     return cli

@@ -21,7 +21,7 @@ Key = Annotated[
     typer.Option(
         envvar="DIPTYCH_KEY",
         show_default=False,
-        help="Key for a proxy in front of the gateway, sent as a bearer token; better set as the variable.",
+        help="Key for a gateway that wants one; better set as the variable, for others may see a command line.",
     ),
 ]
 Retries = Annotated[int, typer.Option(min=0, help="Further attempts where the gateway is away or busy.")]

@@ -13,8 +13,10 @@ from diptych.gateway.v1 import gateway_pb2
 from gateway.settings import GatewaySettings
 from gateway.web.asgi import Application, Event, Receive, Scope, Send
 from gateway.web.connect_errors import connect_error
+from gateway.web.identity import current_identity, enter_identity
 from shared.codes import Reason
 from shared.errors import CallError, DeadlineExceededError, InvalidArgumentError, OverloadedError
+from shared.rpc.access import Entries
 from shared.rpc.handling import CallHandling
 
 SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"]
@@ -77,13 +79,15 @@ class BoundedBodies:
             return
         end = asyncio.get_running_loop().time() + self._limits.seconds
         size, complete = 0, False
+        enter_identity(scope)
 
         async def bounded() -> Event:
             nonlocal size, complete
             if complete:  # what else comes tells that the caller left
                 return await receive()
             try:
-                if not size:  # before anything is read: what the head promises
+                if not size:  # before anything is read: who calls, and what the head promises
+                    self._handling.access.check(_method(scope), _entries(scope), current_identity)
                     self._check(scope["path"], 0, int(dict(scope["headers"]).get(b"content-length", 0)))
                 async with asyncio.timeout_at(end):
                     event = await receive()
@@ -118,9 +122,18 @@ class BoundedBodies:
         if isinstance(error, TimeoutError):
             message = f"the request did not arrive within {self._limits.seconds:g} s"
             error = DeadlineExceededError(message, reason=Reason.DEADLINE_PASSED)
-        entries = [(key.decode(), value.decode()) for key, value in scope["headers"]]
         try:
-            async with self._handling.handle(scope["path"].removeprefix("/"), entries, None, system="connect_rpc"):
+            entries = _entries(scope)
+            async with self._handling.handle(_method(scope), entries, None, current_identity, system="connect_rpc"):
                 raise error
         except CallError as told:
             raise connect_error(told) from told
+
+
+def _method(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix("/")
+
+
+def _entries(scope: Scope) -> Entries:
+    """The headers as metadata."""
+    return tuple((key.decode(), value.decode()) for key, value in scope["headers"])

@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from diptych.gateway.v1 import gateway_connect, gateway_pb2_grpc
 from gateway.web.bodies import SERVICE
 from gateway.web.connect_errors import connect_error
+from gateway.web.identity import current_identity
 from shared.codes import Reason
 from shared.errors import CallError, InvalidArgumentError
 from shared.rpc import metadata
@@ -130,7 +131,7 @@ class _HandledCalls:
         remaining = None if context.timeout_ms is None else max(0.0, context.timeout_ms / 1000)
         try:
             entries = context.request_headers.allitems()
-            async with self._handling.handle(method, entries, remaining, system="connect_rpc"):
+            async with self._handling.handle(method, entries, remaining, current_identity, system="connect_rpc"):
                 yield
         except CallError as error:
             raise connect_error(error) from error

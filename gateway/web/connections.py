@@ -8,6 +8,9 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway.web.identity import STATE
+from shared.rpc.peer import certificate_identity
+
 _TOO_MANY = b"too many connections; try again in a moment\n"
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 1\r\n"
@@ -36,6 +39,8 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins to wait for a request."""
         super().connection_made(transport)
+        identity = certificate_identity(transport.get_extra_info("peercert"))
+        self.app_state = {**self.app_state, STATE: identity}
         if len(self.connections) > self._limits.most:
             transport.write(_REFUSAL)
             transport.close()

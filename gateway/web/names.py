@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from shared.exposure import is_loopback
+
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -35,8 +37,7 @@ def names_for(host: str, further: frozenset[str] = frozenset()) -> Names:
     """The names to answer to when listening on `host`: loopback's, `host` itself, and further ones."""
     address = _address(host)
     own = host.lower() if address is None else f"[{address}]" if address.version == 6 else str(address)
-    loopback = own == "localhost" if address is None else address.is_loopback
-    return Names(known=LOOPBACK_NAMES | {own} | further, addresses=not loopback)
+    return Names(known=LOOPBACK_NAMES | {own} | further, addresses=not is_loopback(host))
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

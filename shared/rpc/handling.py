@@ -15,6 +15,7 @@ from shared.call_log import CallLog, log_call
 from shared.codes import FAULTS, Code, Reason
 from shared.errors import CallError, InternalError
 from shared.metrics import RpcMetrics
+from shared.rpc.access import Access, Identity, OpenAccess, no_identity
 from shared.rpc.call_spans import end_server_span, start_server_span
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.context import (
@@ -46,13 +47,22 @@ class CallHandling:
     Args:
         calls: what a drain waits for.
         metrics: RPCs by method and code.
+        access: who may call; anybody, if it is None.
         tracer: records calls; None records none.
         call_log: which calls leave a line in the log.
     """
 
     def __init__(
-        self, calls: CallsInFlight, metrics: RpcMetrics, *, tracer: Tracer | None = None, call_log: CallLog = "none"
+        self,
+        calls: CallsInFlight,
+        metrics: RpcMetrics,
+        access: Access | None = None,
+        *,
+        tracer: Tracer | None = None,
+        call_log: CallLog = "none",
     ) -> None:
+        self.access: Access = access or OpenAccess()
+        """For another front that looks ahead, to refuse a call before it takes its body."""
         self._calls = calls
         self._tracer = tracer
         self._logged = _LOGGED[call_log]
@@ -67,6 +77,7 @@ class CallHandling:
         method: str,
         entries: Iterable[tuple[str, str | bytes]],
         time_remaining: float | None,
+        identity: Identity = no_identity,
         *,
         system: str = "grpc",
     ) -> AsyncIterator[None]:
@@ -76,6 +87,7 @@ class CallHandling:
             method: `package.Service/Method`; of a fixed set, since it labels metrics.
             entries: the call's metadata, keys in lower case.
             time_remaining: seconds until its deadline, None without one.
+            identity: by whose certificate it came.
             system: what it came over, as traces have it: `grpc` or `connect_rpc`.
 
         Raises:
@@ -87,13 +99,16 @@ class CallHandling:
         in_flight, seconds = self._of_method(method)
         in_flight.inc()
         try:
+            entries = tuple(entries)
             values = our_values(entries)
             arrived = self._arrived(values, method, system)
             enter_call(arrived)  # so that refusals carry its ids, too
             self._calls.enter()
             try:
-                enter_call(read_call(arrived, values, time_remaining))
-                yield
+                call = read_call(arrived, values, time_remaining)
+                with self.access.admit(call, method, entries, identity) as admitted:
+                    enter_call(admitted)
+                    yield
             finally:
                 self._calls.leave()
         except (asyncio.CancelledError, GeneratorExit):

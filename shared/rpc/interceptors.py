@@ -14,11 +14,12 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from shared.codes import Code, Reason
-from shared.errors import CallError, InvalidArgumentError
+from shared.errors import CallCancelledError, CallError, InvalidArgumentError
 from shared.rpc import metadata
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.context import current_call
 from shared.rpc.handling import CallHandling
+from shared.rpc.peer import peer_identity
 from shared.rpc.request_weight import check_weight
 from shared.rpc.status import details_trailer, status_code
 
@@ -29,7 +30,11 @@ Context = Any
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps each handler of ours; gRPC's own services (health, reflection) pass through unwrapped."""
+    """Wraps each handler of ours; gRPC's own services (health, reflection) pass through unwrapped.
+
+    To gRPC each takes a stream of requests, of which it reads one: so a call that is refused for its metadata, or while
+    draining, is so before its message is taken from the connection, and who has no key cannot make us hold any.
+    """
 
     def __init__(self, handling: CallHandling, calls: CallsInFlight, trailing: Callable[[], Metadata]) -> None:
         self._handling = handling
@@ -60,32 +65,33 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _wrap_unary(self, method: str, handler: Handler) -> Handler:
         parse = _parser(method, handler)
 
-        async def call(raw: bytes, context: Context) -> Any:
+        async def call(_: object, context: Context) -> Any:
             async with self._handled(method, context):
-                return await handler.unary_unary(parse(raw), context)
+                return await handler.unary_unary(parse(await _only_message(context)), context)
 
-        return grpc.unary_unary_rpc_method_handler(call, None, handler.response_serializer)
+        return grpc.stream_unary_rpc_method_handler(call, None, handler.response_serializer)
 
     def _wrap_stream(self, method: str, handler: Handler) -> Handler:
         parse = _parser(method, handler)
 
-        async def call(raw: bytes, context: Context) -> None:
+        async def call(_: object, context: Context) -> None:
             # No generator itself: gRPC leaves one that it stopped reading to the garbage collector.
             async with (
                 self._handled(method, context),
-                aclosing(handler.unary_stream(parse(raw), context)) as messages,
+                aclosing(handler.unary_stream(parse(await _only_message(context)), context)) as messages,
             ):
                 async for message in messages:
                     await context.write(message)
 
-        return grpc.unary_stream_rpc_method_handler(call, None, handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(call, None, handler.response_serializer)
 
     @asynccontextmanager
     async def _handled(self, method: str, context: Context) -> AsyncIterator[None]:
         """A call with its trailers; an error ends it with code and details, and no answer."""
         entries = tuple(context.invocation_metadata() or ())
         try:
-            async with self._handling.handle(method, entries, context.time_remaining()):
+            identity = partial(peer_identity, context)
+            async with self._handling.handle(method, entries, context.time_remaining(), identity):
                 self._calls.hold(context)
                 yield
                 context.set_trailing_metadata(self._trailers())
@@ -155,6 +161,14 @@ class WatchInterceptor(grpc.aio.ServerInterceptor):
         self._ending = True
         for stream in self._streams:
             stream.cancel()
+
+
+async def _only_message(context: Context) -> bytes:
+    """The request of a call, as bytes."""
+    message: bytes | object = await context.read()
+    if not isinstance(message, bytes):  # also where it is larger than gRPC takes, which has told so itself
+        raise CallCancelledError("the call ended before its request had come")
+    return message
 
 
 def _parser(method: str, handler: Handler) -> Callable[[bytes], Any]:

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from shared.metrics import CertificateMetrics, RpcMetrics
+from shared.rpc.access import Access
 from shared.rpc.call_spans import open_tracer
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.channel import message_limits
@@ -46,9 +47,10 @@ class Server:
         services: full names of the services that will be added to `grpc`.
         trailing: trailing metadata for every answer.
         watch_metadata: initial metadata of Health.Watch streams.
+        access: who may call; anybody, where it is None. Health and reflection are open.
 
     Raises:
-        ConfigurationError: the settings' certificates cannot be used.
+        ConfigurationError: the settings' certificates cannot be used, or others could reach it and nothing protects it.
     """
 
     def __init__(
@@ -59,12 +61,16 @@ class Server:
         services: Sequence[str],
         trailing: Callable[[], Metadata] = tuple,
         watch_metadata: Metadata = (),
+        access: Access | None = None,
     ) -> None:
+        settings.check_exposure()
         self._settings = settings
         self._services = ("", *services)
         self._calls = CallsInFlight()
         self._tracer = open_tracer(settings, services)
-        self.handling = CallHandling(self._calls, RpcMetrics(registry), tracer=self._tracer, call_log=settings.call_log)
+        self.handling = CallHandling(
+            self._calls, RpcMetrics(registry), access, tracer=self._tracer, call_log=settings.call_log
+        )
         """For another front of the same servicers: its calls then count, fail and drain like those of gRPC."""
         self._health = HealthServicer()
         self._watches = WatchInterceptor(watch_metadata)
@@ -100,8 +106,9 @@ class Server:
         )
         """The server to add servicers to, before entering."""
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
-        names = [*services, "grpc.health.v1.Health", reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self.grpc)
+        if settings.reflects:
+            names = [*services, "grpc.health.v1.Health", reflection.SERVICE_NAME]
+            reflection.enable_server_reflection(names, self.grpc)
 
     @property
     def metrics_port(self) -> int:

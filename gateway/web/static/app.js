@@ -5,6 +5,7 @@ import { call, get } from "./connect.js";
 import { DescribePanel } from "./describe.js";
 import { byId } from "./dom.js";
 import { History } from "./history.js";
+import { offerKey } from "./key.js";
 import { PaintPanel } from "./paint.js";
 import { clearProblem, showProblem } from "./problem.js";
 
@@ -38,13 +39,18 @@ async function connect() {
     clearProblem(byId("about-problem"));
   } catch (error) {
     if (!byId("about-problem").hasChildNodes()) {
-      setHealth("down", "No answer");
+      setHealth("down", refused(error) ? "Key wanted" : "No answer");
       byId("about-body").replaceChildren();
       showProblem(byId("about-problem"), error, { facts, retry: connectNow });
     }
-    again = setTimeout(connect, ASK_AGAIN_MS);
+    if (!refused(error)) {
+      again = setTimeout(connect, ASK_AGAIN_MS);
+    }
   }
 }
+
+/** Whether to ask again is of no use before there is another key. */
+const refused = (error) => error.code === "UNAUTHENTICATED";
 
 function connectNow() {
   clearProblem(byId("about-problem"));
@@ -52,5 +58,6 @@ function connectNow() {
   return connect();
 }
 
+offerKey(connectNow);
 await connectNow();
 document.documentElement.dataset.ready = "true";

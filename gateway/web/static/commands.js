@@ -1,6 +1,7 @@
 // The last action as commands to copy: the command line, and a call with buf; quoted for a POSIX shell.
 
 import { byId, copy, make } from "./dom.js";
+import { hasKey } from "./key.js";
 
 const DEFAULT_PORT = 50051;
 const SERVICE = "diptych.gateway.v1.GatewayService";
@@ -21,8 +22,11 @@ function commandLine(facts, command, options, operands) {
 
 const isHere = () => ["127.0.0.1", "localhost"].includes(location.hostname);
 
+/** By name: what is shown may be seen, and is copied into files. */
+const keyOption = () => (hasKey() ? ' -H "authorization: Bearer $DIPTYCH_KEY"' : "");
+
 const buf = (facts, method, data) =>
-  `buf curl --protocol grpc -d ${data} \\\n    ${location.protocol}//${grpcAddress(facts)}/${SERVICE}/${method}`;
+  `buf curl --protocol grpc${keyOption()} -d ${data} \\\n    ${location.protocol}//${grpcAddress(facts)}/${SERVICE}/${method}`;
 
 /** The commands that paint what `request` asks for. */
 export function paintCommands(facts, request) {

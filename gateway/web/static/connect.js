@@ -1,6 +1,7 @@
-// A small client of the Connect protocol (https://connectrpc.com/docs/protocol), JSON over fetch; knows no page.
+// A small client of the Connect protocol (https://connectrpc.com/docs/protocol), JSON over fetch; of the page it knows the key.
 
 import { readDetails } from "./details.js";
+import { keyHeaders } from "./key.js";
 
 const SERVICE = "/diptych.gateway.v1.GatewayService/";
 const TIMEOUT_MS = 120_000;
@@ -87,7 +88,7 @@ async function* envelopes(reader, signal) {
 }
 
 function send(method, contentType, body, signal) {
-  const headers = { ...HEADERS, "content-type": contentType };
+  const headers = { ...HEADERS, ...keyHeaders(), "content-type": contentType };
   return during(fetch(SERVICE + method, { method: "POST", headers, body, signal, cache: "no-store" }), signal);
 }
 

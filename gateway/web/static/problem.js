@@ -2,9 +2,11 @@
 
 import { CallError } from "./connect.js";
 import { make } from "./dom.js";
+import { showKey } from "./key.js";
 
 const FEWER = "try again in a moment; fewer pictures at once are sooner done";
 const LIMITS = "ask for less at once; “This gateway”, at the end of the page, tells the limits";
+const KEY = "type your key into “Key”, at the top of the page";
 /** Where the gateway's own remedies are for those who write programs. */
 const BY_REASON = {
   UNREACHABLE: "see whether the gateway still runs (`diptych up`), then try again",
@@ -18,6 +20,11 @@ const BY_REASON = {
   IMAGE_UNREADABLE: "choose a PNG, JPEG, WebP, GIF or BMP file",
   IMAGE_DAMAGED: "choose another copy of it, or save it anew from its source",
   IMAGE_TOO_LARGE: "scale it down, or save it as JPEG, and choose it again",
+  KEY_MISSING: KEY,
+  KEY_UNKNOWN: `${KEY}, whole; or ask who runs this gateway for another`,
+  KEY_EXPIRED: "ask who runs this gateway for another key",
+  RATE_LIMITED: FEWER,
+  CONCURRENCY_LIMITED: FEWER,
   QUEUE_FULL: FEWER,
   QUEUE_TOO_LONG: FEWER,
   DEADLINE_PASSED: FEWER,
@@ -34,6 +41,9 @@ export function showProblem(place, error, { facts, retry, names = {} }) {
   if (!(error instanceof CallError)) {
     console.error(error);
     error = new CallError("INTERNAL", `The page failed: ${error.message}`);
+  }
+  if (error.code === "UNAUTHENTICATED") {
+    showKey(true);
   }
   const remedy = error.remedy || BY_REASON[error.reason] || facts.remedies[error.reason] || BY_CODE[error.code];
   const wait = error.retrySeconds ? ` The server asks to wait ${Math.max(0.1, error.retrySeconds).toFixed(1)} s.` : "";

@@ -104,7 +104,9 @@ async def test_another_name_for_loopback_is_refused(playground: Playground, name
 async def test_server_on_all_addresses_answers_to_addresses_and_to_names_that_it_was_told(
     name: str, status: int
 ) -> None:
-    async with running_playground(host="0.0.0.0", web_names="other.example, Pictures.example") as playground:
+    async with running_playground(
+        host="0.0.0.0", allow_insecure=True, web_names="other.example, Pictures.example"
+    ) as playground:
         answer = await ask(playground, "/", headers={"host": name})
     assert answer.status == status
     if status == 403:
