@@ -5,7 +5,7 @@ SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks bench bench-peers robustness soak fuzz clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos manifests benchmarks bench bench-peers robustness soak fuzz clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ check-protos: .venv/.dev
 	.venv/bin/buf format --diff --exit-code protos
 	@BUF=.venv/bin/buf protos/breaking.sh
 	@PYTHON=.venv/bin/python protos/generate.sh --check
+
+manifests: .venv/.dev ## Write the manifests that repeat other files: rules and dashboards for Kubernetes.
+	.venv/bin/python -m deploy.kubernetes.generate
 
 format: .venv/.dev ## Format the code.
 	.venv/bin/ruff check --fix
