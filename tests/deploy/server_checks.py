@@ -5,11 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from gateway.settings import GatewaySettings
+from shared.errors import ConfigurationError
 from shared.rpc.server import _STOP_SECONDS as STOP_SECONDS
 from shared.settings import ServerSettings
 from tests.deploy.manifests import MODEL_SERVICES, REPOSITORY, Manifests
@@ -20,18 +20,20 @@ PREFIX = "DIPTYCH_"
 
 
 def environment_is_made_of_settings(found: Manifests) -> Iterator[str]:
+    """Each variable is a setting of the server and has a value that it takes, and with all of them it starts."""
     for name in found.names("Deployment"):
-        fields = SETTINGS[name].model_fields
-        for variable, text in found.environment(name).items():
-            field = fields.get(variable.removeprefix(PREFIX).lower())
-            if field is None or not variable.startswith(PREFIX):
-                yield f"{name}: {variable} is no setting of it"
-                continue
-            annotated: Any = field.rebuild_annotation()
-            try:
-                TypeAdapter(annotated).validate_python(text)
-            except ValidationError as error:
-                yield f"{name}: {variable}={text}: {error.errors()[0]['msg']}"
+        given = found.environment(name)
+        unknown = {each for each in given if each.removeprefix(PREFIX).lower() not in SETTINGS[name].model_fields}
+        yield from (f"{name}: {each} is no setting of it" for each in sorted(unknown))
+        try:
+            settings = SETTINGS[name](
+                **{each.removeprefix(PREFIX).lower(): given[each] for each in given if each not in unknown}
+            )
+            settings.check_exposure()
+        except ValidationError as error:
+            yield from (f"{name}: {each['loc'][0]}={each['input']}: {each['msg']}" for each in error.errors())
+        except ConfigurationError as error:
+            yield f"{name}: {error}"
 
 
 def pods_have_time_to_drain(found: Manifests) -> Iterator[str]:

@@ -89,9 +89,11 @@ FAULTS: Mapping[Check, list[Fault]] = {
     server.environment_is_made_of_settings: [
         Fault("cpu", SERVERS, "data DIPTYCH_PRT", "1", "no setting"),
         Fault("cpu", SERVERS, "data DIPTYCH_DEVICE", "cpu", "gateway: DIPTYCH_DEVICE is no setting"),
-        Fault("cpu", SERVERS, "data DIPTYCH_PORT", "x", "DIPTYCH_PORT=x"),
-        Fault("cpu", SERVICES, "data DIPTYCH_DEVICE", "gpu", "DIPTYCH_DEVICE=gpu"),
-        Fault("cpu", GATEWAY, "data DIPTYCH_TEXT_TARGETS", "text", "TARGETS=text"),
+        Fault("cpu", SERVERS, "data DIPTYCH_PORT", "x", "port=x"),
+        Fault("cpu", SERVICES, "data DIPTYCH_DEVICE", "gpu", "device=gpu"),
+        Fault("cpu", GATEWAY, "data DIPTYCH_TEXT_TARGETS", "text", "targets=text"),
+        Fault("cpu", "Deployment text", f"{CONTAINER} env", [], "others may reach"),
+        Fault("tls", GATEWAY, "data DIPTYCH_TLS_CLIENT_CA", GONE, "others may reach"),
     ],
     server.pods_have_time_to_drain: [
         Fault("cpu", "Deployment text", f"{POD} terminationGracePeriodSeconds", 65, "killed"),
@@ -151,7 +153,9 @@ FAULTS: Mapping[Check, list[Fault]] = {
     ],
     scaler.scalers_ask_for_what_is_recorded: [
         Fault("keda", "ScaledObject text", QUERY, 'component:diptych_load:x{component="text"}', "nobody records"),
-        Fault("keda", "ScaledObject text", QUERY, 'component:diptych_load_replicas:rate1m{component="x"}', "load of x"),
+        Fault(
+            "keda", "ScaledObject text", QUERY, 'component:diptych_load_replicas:rate30s{component="x"}', "load of x"
+        ),
         Fault("hpa", "HorizontalPodAutoscaler text", f"{METRIC} name", "diptych_load", "nobody records"),
         Fault("hpa", "HorizontalPodAutoscaler text", f"{METRIC} selector matchLabels component", "x", "load of x"),
     ],

@@ -25,7 +25,7 @@ def test_rules_count_what_they_should() -> None:
 
 def test_calls_that_bring_items_are_those_that_a_model_answers() -> None:
     """The others would make the mean call smaller, and what gateways refuse with it."""
-    [pattern] = re.findall(r'method=~"([^"]+)"', recorded()["component:diptych_arrived_calls:rate1m"])
+    [pattern] = re.findall(r'method=~"([^"]+)"', recorded()["component:diptych_arrived_calls:rate30s"])
     for service in services():
         for method in service.methods:
             name = f"{service.full_name}/{method.name}"
