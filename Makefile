@@ -5,7 +5,7 @@ SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos format protos benchmarks bench bench-peers robustness soak fuzz clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos check-manifests format protos manifests benchmarks bench bench-peers robustness soak fuzz clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ test: .venv/.dev ## Run the tests; ARGS="..." goes to pytest.
 test-base: .venv-base/.base ## Run the gateway's tests where torch, numpy and Pillow are not installed.
 	.venv-base/bin/python -m pytest tests/gateway tests/shared/rpc $(ARGS)
 
-check: check-code check-types check-imports check-protos ## Lint, format, types, import rules, protos.
+check: check-code check-types check-imports check-protos check-manifests ## Lint, format, types, import rules, protos, manifests.
 
 check-code: .venv/.dev
 	.venv/bin/ruff check
@@ -39,6 +39,13 @@ check-protos: .venv/.dev
 	.venv/bin/buf format --diff --exit-code protos
 	@BUF=.venv/bin/buf protos/breaking.sh
 	@PYTHON=.venv/bin/python protos/generate.sh --check
+
+manifests: .venv/.dev ## Write the manifests that repeat other files: rules and dashboards for Kubernetes.
+	.venv/bin/python -m deploy.kubernetes.generate
+
+check-manifests: .venv/.dev .venv-checkov/.checkov
+	@rm -rf out/manifests && .venv/bin/python -m tests.deploy.manifests out/manifests
+	.venv-checkov/bin/checkov --config-file deploy/kubernetes/checkov.yaml
 
 format: .venv/.dev ## Format the code.
 	.venv/bin/ruff check --fix
@@ -70,9 +77,9 @@ fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS
 	.venv/bin/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove the environments and what runs left behind.
-	rm -rf .venv .venv-base .venv-peers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-base .venv-checkov .venv-peers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.venv/bin/python .venv-base/bin/python:
+.venv/bin/python .venv-base/bin/python .venv-checkov/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv $(patsubst %/bin/python,%,$@) \
 		|| { rm -rf $(patsubst %/bin/python,%,$@); echo 'error: no virtual environment; Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
@@ -85,6 +92,12 @@ clean: ## Remove the environments and what runs left behind.
 .venv/.dev: .venv/.services
 	@echo 'Installing the development tools into .venv: half a minute.'
 	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev]'
+	@touch $@
+
+# Apart, since it pins many packages of its own.
+.venv-checkov/.checkov: Makefile | .venv-checkov/bin/python
+	@echo 'Installing checkov into .venv-checkov: a minute.'
+	@.venv-checkov/bin/python -m pip install --disable-pip-version-check --quiet checkov==3.3.30
 	@touch $@
 
 .venv-base/.base: pyproject.toml constraints.txt | .venv-base/bin/python

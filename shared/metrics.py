@@ -97,6 +97,16 @@ class BatcherMetrics:
             buckets=SECONDS_BUCKETS,
             registry=registry,
         )
+        self.offered_items = Counter(
+            "diptych_offered_items",
+            "Items of requests that arrived, admitted or refused, but for those that a draining service turns away.",
+            registry=registry,
+        )
+        self.capacity = Gauge(
+            "diptych_capacity_items_per_second",
+            "Items a second that the service can serve, by the learned times of its batches; 0 until one has run.",
+            registry=registry,
+        )
         self.rejected = Counter(
             "diptych_rejected",
             "Requests refused at arrival: queue_full, overload, hopeless_deadline, not_serving.",

@@ -107,6 +107,7 @@ class BatchRunner(Generic[In, Out]):
         # The copy is for the thread that serves metrics, which may ask in the middle of a change.
         metrics.items_in_flight.set_function(lambda: sum(len(part.places) for part in tuple(self._parts)))
         metrics.batch_size_limit.set_function(lambda: times.largest(clock()))
+        metrics.capacity.set_function(lambda: times.items_per_second(clock()))
 
     def running_seconds(self, now: float) -> float | None:
         """What is left of what is with the model; what is overdue is expected to take as long again as it is late."""
@@ -248,7 +249,7 @@ class BatchRunner(Generic[In, Out]):
         end = self._clock()
         size = len(part.places)
         # A loop that was busy when the batch before this one ended sees this one begin too late.
-        times.observe(size, max(end - part.begin, result.inference_seconds), end)
+        self._times.observe(part.places[0][0].kind, size, max(end - part.begin, result.inference_seconds), end)
         if late := sum(request.over(end) for request, _ in part.places):
             self._metrics.late_items.labels("start").inc(part.late)
             self._metrics.late_items.labels("end").inc(late - part.late)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +27,8 @@ _WORTH_WHILE = 0.75
 _SHRUNK_SECONDS = 30.0
 """After a batch that there was no memory for, until the next larger bucket is tried: what took the memory (another
 process, a leak that the next restart ends) may be gone, and to try costs one halved batch."""
+_LATELY = 64
+"""Batches whose kinds are taken for the present mix of work."""
 
 
 @dataclass(slots=True)
@@ -131,6 +133,17 @@ class BatchTimes:
         full, rest = divmod(items, largest)
         return self.work_seconds(items + largest - rest if full and rest else items, now)
 
+    def items_per_second(self, now: float) -> float:
+        """Of the best batches one after another, of those sizes that have run; 0 as long as nothing is known.
+
+        May be asked by another thread than the one that learns.
+        """
+        largest, slowness = self.largest(now), min(self._ratios)
+        known = [
+            (size, each.seconds(now, slowness)) for size, each in tuple(self._estimates.items()) if size <= largest
+        ]
+        return max((size / seconds for size, seconds in known if seconds), default=0.0)
+
     def places_within(self, seconds: float, wanted: int, now: float) -> int:
         """The places of the largest batch that takes no longer and is worth while; 0 when there is none.
 
@@ -155,10 +168,29 @@ class TimesByKind(dict[Hashable, BatchTimes]):
     def __init__(self, bucket_sizes: Sequence[int]) -> None:
         super().__init__()
         self._bucket_sizes = bucket_sizes
+        self._lately: deque[tuple[Hashable, int]] = deque(maxlen=_LATELY)
+        """Kind and size of the last batches."""
 
     def __missing__(self, kind: Hashable) -> BatchTimes:
         times = self[kind] = BatchTimes(self._bucket_sizes)
         return times
+
+    def observe(self, kind: Hashable, size: int, seconds: float, now: float) -> None:
+        """Learns from a batch of `size` items of a kind."""
+        self[kind].observe(size, seconds, now)
+        self._lately.append((kind, size))
+
+    def items_per_second(self, now: float) -> float:
+        """That can be served where kinds are mixed as in the last batches; 0 as long as none has run.
+
+        May be asked by another thread than the one that learns.
+        """
+        items: Counter[Hashable] = Counter()
+        for kind, size in tuple(self._lately):
+            items[kind] += size
+        rates = {kind: self[kind].items_per_second(now) for kind in items}
+        seconds = sum(count / rates[kind] for kind, count in items.items() if rates[kind])
+        return sum(count for kind, count in items.items() if rates[kind]) / seconds if seconds else 0.0
 
     def item_seconds(self, now: float) -> float:
         """Of one item alone, of the quickest kind; 0 as long as nothing is known."""

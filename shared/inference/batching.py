@@ -145,6 +145,7 @@ class DynamicBatcher(Generic[In, Out]):
         if not self._open:
             self._metrics.rejected.labels("not_serving").inc()
             raise UnavailableError("the service is draining", reason=Reason.NOT_SERVING)
+        self._metrics.offered_items.inc(len(items))  # those turned away above are offered to another replica
         queue, limits = self._queue, self._limits
         leaving: Sequence[Request[In, Out]] | None = ()
         if queue.depth + len(items) > limits.items or queue.size + size > limits.size:
