@@ -16,6 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from shared.codes import Code, Reason
 from shared.errors import CallCancelledError, CallError, InvalidArgumentError
 from shared.rpc import metadata
+from shared.rpc.access import OpenAccess
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.context import current_call
 from shared.rpc.handling import CallHandling
@@ -32,14 +33,16 @@ Context = Any
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps each handler of ours; gRPC's own services (health, reflection) pass through unwrapped.
 
-    To gRPC each takes a stream of requests, of which it reads one: so a call that is refused for its metadata, or while
-    draining, is so before its message is taken from the connection, and who has no key cannot make us hold any.
+    Where not everybody may call, each handler takes a stream of requests for gRPC, of which it reads one: so who is not
+    let in is told so before the message is taken from the connection, and cannot make us hold any. Elsewhere that
+    would cost each call another turn through gRPC for nothing.
     """
 
     def __init__(self, handling: CallHandling, calls: CallsInFlight, trailing: Callable[[], Metadata]) -> None:
         self._handling = handling
         self._calls = calls
         self._trailing = trailing
+        self._reads_late = not isinstance(handling.access, OpenAccess)
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -65,25 +68,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _wrap_unary(self, method: str, handler: Handler) -> Handler:
         parse = _parser(method, handler)
 
-        async def call(_: object, context: Context) -> Any:
+        async def call(given: bytes | object, context: Context) -> Any:
             async with self._handled(method, context):
-                return await handler.unary_unary(parse(await _only_message(context)), context)
+                return await handler.unary_unary(parse(await _message(given, context)), context)
 
-        return grpc.stream_unary_rpc_method_handler(call, None, handler.response_serializer)
+        made = grpc.stream_unary_rpc_method_handler if self._reads_late else grpc.unary_unary_rpc_method_handler
+        return made(call, None, handler.response_serializer)
 
     def _wrap_stream(self, method: str, handler: Handler) -> Handler:
         parse = _parser(method, handler)
 
-        async def call(_: object, context: Context) -> None:
+        async def call(given: bytes | object, context: Context) -> None:
             # No generator itself: gRPC leaves one that it stopped reading to the garbage collector.
             async with (
                 self._handled(method, context),
-                aclosing(handler.unary_stream(parse(await _only_message(context)), context)) as messages,
+                aclosing(handler.unary_stream(parse(await _message(given, context)), context)) as messages,
             ):
                 async for message in messages:
                     await context.write(message)
 
-        return grpc.stream_stream_rpc_method_handler(call, None, handler.response_serializer)
+        made = grpc.stream_stream_rpc_method_handler if self._reads_late else grpc.unary_stream_rpc_method_handler
+        return made(call, None, handler.response_serializer)
 
     @asynccontextmanager
     async def _handled(self, method: str, context: Context) -> AsyncIterator[None]:
@@ -163,9 +168,9 @@ class WatchInterceptor(grpc.aio.ServerInterceptor):
             stream.cancel()
 
 
-async def _only_message(context: Context) -> bytes:
-    """The request of a call, as bytes."""
-    message: bytes | object = await context.read()
+async def _message(given: bytes | object, context: Context) -> bytes:
+    """The request of a call, as bytes: as gRPC gave it, or read now, where it gave what it takes for a stream."""
+    message = given if isinstance(given, bytes) else await context.read()
     if not isinstance(message, bytes):  # also where it is larger than gRPC takes, which has told so itself
         raise CallCancelledError("the call ended before its request had come")
     return message

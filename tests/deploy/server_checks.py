@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -26,9 +27,11 @@ def environment_is_made_of_settings(found: Manifests) -> Iterator[str]:
         unknown = {each for each in given if each.removeprefix(PREFIX).lower() not in SETTINGS[name].model_fields}
         yield from (f"{name}: {each} is no setting of it" for each in sorted(unknown))
         try:
-            settings = SETTINGS[name](
-                **{each.removeprefix(PREFIX).lower(): given[each] for each in given if each not in unknown}
-            )
+            # As text, as the environment has them.
+            values: dict[str, Any] = {
+                each.removeprefix(PREFIX).lower(): given[each] for each in given if each not in unknown
+            }
+            settings = SETTINGS[name](**values)
             settings.check_exposure()
         except ValidationError as error:
             yield from (f"{name}: {each['loc'][0]}={each['input']}: {each['msg']}" for each in error.errors())

@@ -58,7 +58,7 @@ class Cluster:
         dns = tuple(spec.get("dnsNames", ()))
         return authority.leaf(spec.get("commonName", ""), dns=dns, addresses=(), purposes=purposes)
 
-    def settings(self, name: str) -> dict[str, Path]:
+    def settings(self, name: str) -> dict[str, Any]:
         """Those of TLS of a server, with the files that its pod would find."""
         pod = self._found.one("Deployment", name)["spec"]["template"]["spec"]
         mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}

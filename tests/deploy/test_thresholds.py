@@ -17,8 +17,6 @@ RULES = REPOSITORY / "deploy" / "prometheus" / "scaling.yml"
 CHOSEN = json.loads((REPOSITORY / "tests" / "benchmarks" / "results" / "autoscaling.json").read_text("utf-8"))["chosen"]
 TARGETS = [CHOSEN["offered_target"], CHOSEN["queue_target_seconds"]]
 
-pytestmark = pytest.mark.skipif(not RULES.exists(), reason="deploy/kubernetes and its scaling rules are not there yet")
-
 
 def documents(overlay: str, kind: str) -> list[Any]:
     """Of an overlay's files, its patches among them; the `spec` of each."""
