@@ -17,11 +17,12 @@ from diptych.text.v1 import text_encoding_pb2_grpc
 from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
 from gateway.encoding_cache import CachedTextEncoder, EncodingCache
+from gateway.flow_times import FlowTimes
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
 from shared.errors import ConfigurationError
-from shared.metrics import DownstreamMetrics, EncodingCacheMetrics, ProcessMemory
+from shared.metrics import DownstreamMetrics, EncodingCacheMetrics, FlowMetrics, ProcessMemory
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server
 
@@ -55,6 +56,7 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
             generator=generator,
             captioner=captioner,
             capabilities=Capabilities(settings, [encoder, classifier, generator, captioner]),
+            times=FlowTimes(FlowMetrics(registry)),
         )
         server = Server(settings, registry, services=[SERVICE_NAME])
         gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, server.grpc)

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from gateway import flows, validation
 from gateway.capabilities import Capabilities
+from gateway.flow_times import FlowTimes, timed
 from gateway.painting import Painters
 from gateway.ports import Captioner, ImageClassifier, ImageGenerator, TextEncoder
 from shared.rpc.context import note_items
@@ -33,8 +34,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         generator: ImageGenerator,
         captioner: Captioner,
         capabilities: Capabilities,
+        times: FlowTimes,
         draw_seed: Callable[[], int] = draw_seed,
     ) -> None:
+        self.times = times
         self._encoder = encoder
         self._classifier = classifier
         self._captioner = captioner
@@ -42,6 +45,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self._capabilities = capabilities
         self._draw_seed = draw_seed
 
+    @timed
     async def TextToImage(
         self, request: gateway_pb2.TextToImageRequest, context: object
     ) -> gateway_pb2.TextToImageResponse:
@@ -60,6 +64,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             async for picture in pictures:
                 yield picture
 
+    @timed
     async def ImageToText(
         self, request: gateway_pb2.ImageToTextRequest, context: object
     ) -> gateway_pb2.ImageToTextResponse:
@@ -75,6 +80,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             captioner=self._captioner,
         )
 
+    @timed
     async def ClassifyImage(
         self, request: gateway_pb2.ClassifyImageRequest, context: object
     ) -> gateway_pb2.ClassifyImageResponse:
@@ -96,6 +102,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             images, language=request.language, top_k=request.top_k, classifier=self._classifier
         )
 
+    @timed
     async def EncodeText(
         self, request: gateway_pb2.EncodeTextRequest, context: object
     ) -> gateway_pb2.EncodeTextResponse:
@@ -104,6 +111,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         texts = validation.texts(request.texts, self._capabilities.limits())
         return await flows.encode_text(texts, space=request.space, encoder=self._encoder)
 
+    @timed
     async def EncodeImage(
         self, request: gateway_pb2.EncodeImageRequest, context: object
     ) -> gateway_pb2.EncodeImageResponse:

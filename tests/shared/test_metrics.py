@@ -15,6 +15,7 @@ from shared.metrics import (
     BatcherMetrics,
     DownstreamMetrics,
     EncodingCacheMetrics,
+    FlowMetrics,
     ProcessMemory,
     RpcMetrics,
     WorkerMetrics,
@@ -27,6 +28,7 @@ UNITS = ("_seconds", "_bytes", "_total")
 COUNTS = {"rpc_requests", "rpc_in_flight", "queue_depth", "items_in_flight", "batch_size", "padding_items", "rejected"}
 COUNTS |= {"dropped", "model_process_restarts", "downstream_requests", "downstream_retries", "model_info", "replicas"}
 COUNTS |= {"late_items", "out_of_memory", "batch_size_limit", "downstream_refused", "downstream_in_flight"}
+COUNTS |= {"rpc_failures"}
 COUNTS |= {"tokens", "downstream_joined", "encoding_cache_hits", "encoding_cache_misses", "encoding_cache_evicted"}
 
 
@@ -39,7 +41,8 @@ def registry() -> CollectorRegistry:
 @pytest.fixture
 def everything(registry: CollectorRegistry) -> CollectorRegistry:
     """All that any server registers."""
-    for kind in (RpcMetrics, BatcherMetrics, WorkerMetrics, DownstreamMetrics, EncodingCacheMetrics, ProcessMemory):
+    kinds = (RpcMetrics, BatcherMetrics, WorkerMetrics, DownstreamMetrics)
+    for kind in (*kinds, FlowMetrics, EncodingCacheMetrics, ProcessMemory):
         kind(registry)
     return registry
 
