@@ -5,7 +5,7 @@ SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos check-manifests format protos manifests benchmarks bench bench-peers robustness soak fuzz clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos check-manifests format protos manifests dashboards benchmarks bench bench-peers robustness soak fuzz clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ format: .venv/.dev ## Format the code.
 
 protos: .venv/.dev ## Generate the code beside the .proto files.
 	@PYTHON=.venv/bin/python protos/generate.sh
+
+dashboards: .venv/.dev ## Generate deploy/grafana/dashboards from the code beside it.
+	@.venv/bin/python -m deploy.grafana
 
 benchmarks: .venv/.dev ## Memory of each process, and seconds to the first answer.
 	.venv/bin/python -m tests.benchmarks.memory

@@ -18,11 +18,12 @@ from gateway.access.keys_file import key_access
 from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
 from gateway.encoding_cache import CachedTextEncoder, EncodingCache
+from gateway.flow_times import FlowTimes
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
 from shared.errors import ConfigurationError
-from shared.metrics import AccessMetrics, DownstreamMetrics, EncodingCacheMetrics, ProcessMemory
+from shared.metrics import AccessMetrics, DownstreamMetrics, EncodingCacheMetrics, FlowMetrics, ProcessMemory
 from shared.rpc.credentials import followed_client_certificates
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server
@@ -60,6 +61,7 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
             generator=generator,
             captioner=captioner,
             capabilities=Capabilities(settings, [encoder, classifier, generator, captioner]),
+            times=FlowTimes(FlowMetrics(registry)),
         )
         access_metrics = AccessMetrics(registry)
         async with AsyncExitStack() as fronts:  # left when the server has drained, their calls included

@@ -10,6 +10,7 @@ from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from gateway import flows, validation
 from gateway.access.limits import charge_pictures
 from gateway.capabilities import Capabilities
+from gateway.flow_times import FlowTimes, timed
 from gateway.painting import Painters, Painting
 from gateway.ports import Captioner, ImageClassifier, ImageGenerator, TextEncoder
 from shared.rpc.context import note_items
@@ -34,8 +35,10 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         generator: ImageGenerator,
         captioner: Captioner,
         capabilities: Capabilities,
+        times: FlowTimes,
         draw_seed: Callable[[], int] = draw_seed,
     ) -> None:
+        self.times = times
         self._encoder = encoder
         self._classifier = classifier
         self._captioner = captioner
@@ -43,6 +46,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         self._capabilities = capabilities
         self._draw_seed = draw_seed
 
+    @timed
     async def TextToImage(
         self, request: gateway_pb2.TextToImageRequest, context: object
     ) -> gateway_pb2.TextToImageResponse:
@@ -59,6 +63,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             async for picture in pictures:
                 yield picture
 
+    @timed
     async def ImageToText(
         self, request: gateway_pb2.ImageToTextRequest, context: object
     ) -> gateway_pb2.ImageToTextResponse:
@@ -77,6 +82,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             captioner=self._captioner,
         )
 
+    @timed
     async def ClassifyImage(
         self, request: gateway_pb2.ClassifyImageRequest, context: object
     ) -> gateway_pb2.ClassifyImageResponse:
@@ -100,6 +106,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
             images, language=request.language, top_k=request.top_k, classifier=self._classifier
         )
 
+    @timed
     async def EncodeText(
         self, request: gateway_pb2.EncodeTextRequest, context: object
     ) -> gateway_pb2.EncodeTextResponse:
@@ -108,6 +115,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         texts = validation.texts(request.texts, self._capabilities.limits())
         return await flows.encode_text(texts, space=request.space, encoder=self._encoder)
 
+    @timed
     async def EncodeImage(
         self, request: gateway_pb2.EncodeImageRequest, context: object
     ) -> gateway_pb2.EncodeImageResponse:

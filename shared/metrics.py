@@ -27,6 +27,12 @@ class RpcMetrics:
         self.requests = Counter(
             "diptych_rpc_requests", "RPCs that ended, by method and code.", ("method", "code"), registry=registry
         )
+        self.failures = Counter(
+            "diptych_rpc_failures",
+            "RPCs that did not end well, by code and reason; without a reason where the caller left.",
+            ("method", "code", "reason"),
+            registry=registry,
+        )
         self.seconds = Histogram(
             "diptych_rpc_seconds",
             "Seconds from an RPC's arrival to its end.",
@@ -91,6 +97,7 @@ class BatcherMetrics:
             ("when",),
             registry=registry,
         )
+        _begin(self.late_items, "start", "end")
         self.overdue_seconds = Histogram(
             "diptych_overdue_seconds",
             "Seconds that a request stayed in the queue past its deadline, of those that did.",
@@ -113,12 +120,14 @@ class BatcherMetrics:
             ("reason",),
             registry=registry,
         )
+        _begin(self.rejected, "queue_full", "overload", "hopeless_deadline", "not_serving")
         self.dropped = Counter(
             "diptych_dropped",
             "Admitted requests that left the queue unserved: cancelled, expired, model_lost, displaced.",
             ("reason",),
             registry=registry,
         )
+        _begin(self.dropped, "cancelled", "expired", "model_lost", "displaced")
 
 
 class WorkerMetrics:
@@ -128,6 +137,11 @@ class WorkerMetrics:
         self.restarts = Counter("diptych_model_process_restarts", "Restarts of the model process.", registry=registry)
         self.gpu_memory = Gauge(
             "diptych_gpu_memory_bytes", "GPU memory that the model process holds; 0 on CPU.", registry=registry
+        )
+        self.gpu_memory_limit = Gauge(
+            "diptych_gpu_memory_limit_bytes",
+            "GPU memory that the model process may hold; 0 on CPU.",
+            registry=registry,
         )
         self.info = Gauge(
             "diptych_model_info",
@@ -210,6 +224,27 @@ class DownstreamMetrics:
             registry=registry,
         )
 
+    def expect(self, service: str) -> None:
+        """Counts calls to a service from the beginning, as 0."""
+        _begin(self.retries, service)
+        _begin(self.refused, service)
+        _begin(self.joined, service)
+        for code in ("OK", "UNAVAILABLE"):
+            self.requests.labels(service, code)
+
+
+class FlowMetrics:
+    """Where the time of the gateway's calls goes, streams left out: their parts overlap."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.seconds = Counter(
+            "diptych_flow_seconds",
+            "Seconds of answered calls by where they went: a model service's queue, inference or all else until its "
+            "answer was here (call), or the gateway itself (own).",
+            ("method", "service", "part"),
+            registry=registry,
+        )
+
 
 class EncodingCacheMetrics:
     """What the gateway remembers of texts."""
@@ -251,6 +286,12 @@ class ProcessMemory(Collector):
             if (value := _resident_bytes(pid)) is not None:
                 resident.add_metric([role], value)
         yield resident
+
+
+def _begin(counter: Counter, *values: str) -> None:
+    """Counts each of the label's values from the beginning, as 0: a rate sees no increase in a series' first sample."""
+    for value in values:
+        counter.labels(value)
 
 
 def _resident_bytes(pid: int | str) -> int | None:

@@ -42,6 +42,7 @@ EXPORTERS: Mapping[type, str] = {
     metrics.WorkerMetrics: "model services",
     metrics.AccessMetrics: "gateway",
     metrics.DownstreamMetrics: "gateway",
+    metrics.FlowMetrics: "gateway",
     metrics.EncodingCacheMetrics: "gateway",
     metrics.CertificateMetrics: "every server with TLS",
     metrics.ProcessMemory: "every server",
@@ -88,7 +89,7 @@ def _gateway_settings() -> str:
 def _metrics() -> str:
     rows: list[Row] = []
     for kind, where in EXPORTERS.items():
-        for family, labels in _families(kind):
+        for family, labels in families(kind):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             labelled = ", ".join(f"`{label}`" for label in labels)
             rows.append((f"`{name}`", family.type, labelled, family.documentation, where))
@@ -130,7 +131,7 @@ def _told_default(default: str) -> str:
     return default if default == "required" else f"`{default.removeprefix(f'{REPOSITORY}/')}`"
 
 
-def _families(kind: type) -> Iterable[tuple[Metric, tuple[str, ...]]]:
+def families(kind: type) -> Iterable[tuple[Metric, tuple[str, ...]]]:
     """Each metric of a class, with the names of its labels."""
     registry = CollectorRegistry()
     made = kind(registry)

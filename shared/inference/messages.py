@@ -44,6 +44,8 @@ class Loaded:
 
     info: ModelInfo
     device: str
+    gpu_memory_limit_bytes: int = 0
+    """What the process may hold; 0 on CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,6 +159,7 @@ class ModelWorker(Generic[In, Out]):
             raise ConfigurationError(f"{self._load.directory}: has another model than at the start; start again")
         self._info = info
         self._metrics.set_model(info, loaded.device)
+        self._metrics.gpu_memory_limit.set(loaded.gpu_memory_limit_bytes)
         return info
 
     async def _warm(self) -> None:

@@ -87,7 +87,9 @@ def _load(pipe: socket.socket) -> Predictor[Any, Any] | None:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
         module, _, function = request.load.partition(":")
         predictor = getattr(importlib.import_module(module), function)(request.directory, request.options)
-        answer = messages.encode(messages.Loaded(info=predictor.info, device=predictor.device))
+        limit = _gpu_memory_limit_bytes(request.options.gpu_memory_fraction)
+        loaded = messages.Loaded(info=predictor.info, device=predictor.device, gpu_memory_limit_bytes=limit)
+        answer = messages.encode(loaded)
     except ConfigurationError as error:  # the operator's to mend: one line, no traceback
         answer = messages.encode(messages.Failed(message=str(error), configuration=type(error)))
     except ModuleNotFoundError as error:
@@ -137,6 +139,13 @@ def _gpu_memory_bytes() -> int:
     if torch is None or not torch.cuda.is_initialized():
         return 0
     return int(torch.cuda.memory_reserved())
+
+
+def _gpu_memory_limit_bytes(fraction: float) -> int:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0
+    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory * fraction)
 
 
 def _receive(pipe: socket.socket) -> bytearray | None:

@@ -38,6 +38,8 @@ _LOGGED = {
     "none": frozenset[str](),
 }
 """Names of codes: those of members are hashed once, the members themselves anew each time."""
+_WATCHED = FAULTS | {Code.RESOURCE_EXHAUSTED}
+"""Codes that somebody is told of when they grow many."""
 _log = logging.getLogger(__name__)
 
 
@@ -70,6 +72,16 @@ class CallHandling:
         # prometheus-client looks a child up in microseconds, of which a refused call has few.
         self._of_method = cache(lambda method: (metrics.in_flight.labels(method), metrics.seconds.labels(method)))
         self._requests = cache(metrics.requests.labels)
+        self._failures = cache(metrics.failures.labels)
+
+    def expect(self, methods: Iterable[str]) -> None:
+        """Counts calls of these from the beginning, as 0: a rate never sees the failures that a counter begins with."""
+        for method in methods:
+            self._of_method(method)
+            self._requests(method, "OK")
+            for reason in Reason:
+                if reason.code in _WATCHED:
+                    self._failures(method, reason.code.name, reason.name)
 
     @asynccontextmanager
     async def handle(
@@ -112,7 +124,7 @@ class CallHandling:
             finally:
                 self._calls.leave()
         except (asyncio.CancelledError, GeneratorExit):
-            code = _reason_of_cancel()
+            code, reason = _end_of_cancelled()
             raise
         except Exception as error:
             call_error = _as_call_error(error, method)
@@ -126,6 +138,8 @@ class CallHandling:
             seconds.observe(elapsed)
             name = "OK" if code is None else code.name
             self._requests(method, name).inc()
+            if code is not None:
+                self._failures(method, name, "" if reason is None else reason.name).inc()
             if self._tracer is not None:
                 end_server_span(current_call(), system, code, reason)
             if name in self._logged:
@@ -140,9 +154,9 @@ class CallHandling:
         return replace(call, trace=span.trace, span=span if span.recording else None)
 
 
-def _reason_of_cancel() -> Code:
+def _end_of_cancelled() -> tuple[Code, Reason | None]:
     """A handler is cancelled when the caller leaves and when the caller's deadline passes."""
-    return Code.DEADLINE_EXCEEDED if remaining_seconds() == 0.0 else Code.CANCELLED
+    return (Code.DEADLINE_EXCEEDED, Reason.DEADLINE_PASSED) if remaining_seconds() == 0.0 else (Code.CANCELLED, None)
 
 
 def _as_call_error(error: Exception, method: str) -> CallError:

@@ -95,6 +95,7 @@ class ReplicaPool(Generic[StubT]):
     ) -> None:
         self.name = name
         self._metrics = metrics
+        metrics.expect(name)
         self._options = options
         self._budget = RetryBudget(ratio=options.retry_ratio, burst=options.retry_burst)
         self._replicas = ReplicaSet(

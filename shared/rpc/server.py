@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
@@ -72,6 +73,7 @@ class Server:
             self._calls, RpcMetrics(registry), access, tracer=self._tracer, call_log=settings.call_log
         )
         """For another front of the same servicers: its calls then count, fail and drain like those of gRPC."""
+        self.handling.expect(method for service in services for method in _methods(service))
         self._health = HealthServicer()
         self._watches = WatchInterceptor(watch_metadata)
         self._draining = False
@@ -198,3 +200,9 @@ class Server:
             _log.warning("%d calls cancelled after %g s", len(self._calls), settings.drain_timeout_seconds)
             return False
         return True
+
+
+def _methods(service: str) -> list[str]:
+    """The methods of a service, as metrics name them."""
+    methods = descriptor_pool.Default().FindServiceByName(service).methods
+    return [f"{service}/{method.name}" for method in methods]

@@ -28,7 +28,13 @@ def families(*groups: type) -> frozenset[str]:
 
 
 OF_A_SERVICE = families(metrics.RpcMetrics, metrics.BatcherMetrics, metrics.WorkerMetrics, metrics.ProcessMemory)
-OF_THE_GATEWAY = families(metrics.RpcMetrics, metrics.DownstreamMetrics, metrics.ProcessMemory)
+OF_THE_GATEWAY = families(
+    metrics.RpcMetrics,
+    metrics.DownstreamMetrics,
+    metrics.FlowMetrics,
+    metrics.EncodingCacheMetrics,
+    metrics.ProcessMemory,
+)
 
 
 def in_use(server: Server) -> dict[str, float]:

@@ -25,6 +25,7 @@ from diptych.text.v1 import text_encoding_pb2_grpc
 from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
 from gateway.encoding_cache import CachedTextEncoder, EncodingCache
+from gateway.flow_times import FlowTimes
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from services.captioning import predictor as captioning
@@ -34,7 +35,7 @@ from services.text import predictor as text
 from shared.inference.batch_run import BatchResult
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import RuntimeOptions
-from shared.metrics import BatcherMetrics, DownstreamMetrics, EncodingCacheMetrics, RpcMetrics
+from shared.metrics import BatcherMetrics, DownstreamMetrics, EncodingCacheMetrics, FlowMetrics, RpcMetrics
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.handling import CallHandling
 from shared.rpc.interceptors import CallInterceptor
@@ -216,6 +217,7 @@ async def gateway(models: Mapping[str, Path]) -> InProcessServer:
         generator=generator,
         captioner=captioner,
         capabilities=Capabilities(settings, [encoder, classifier, generator, captioner]),
+        times=FlowTimes(FlowMetrics(registry)),
     )
     return InProcessServer(partial(gateway_pb2_grpc.add_GatewayServiceServicer_to_server, servicer))
 

@@ -16,6 +16,7 @@ from shared.metrics import (
     CertificateMetrics,
     DownstreamMetrics,
     EncodingCacheMetrics,
+    FlowMetrics,
     ProcessMemory,
     RpcMetrics,
     WorkerMetrics,
@@ -28,7 +29,7 @@ UNITS = ("_seconds", "_bytes", "_total")
 COUNTS = {"rpc_requests", "rpc_in_flight", "queue_depth", "items_in_flight", "batch_size", "padding_items", "rejected"}
 COUNTS |= {"dropped", "model_process_restarts", "downstream_requests", "downstream_retries", "model_info", "replicas"}
 COUNTS |= {"late_items", "out_of_memory", "batch_size_limit", "downstream_refused", "downstream_in_flight"}
-COUNTS |= {"offered_items", "capacity_items_per_second"}
+COUNTS |= {"offered_items", "capacity_items_per_second", "rpc_failures"}
 COUNTS |= {"tokens", "downstream_joined", "encoding_cache_hits", "encoding_cache_misses", "encoding_cache_evicted"}
 
 
@@ -46,6 +47,7 @@ def everything(registry: CollectorRegistry) -> CollectorRegistry:
         BatcherMetrics,
         WorkerMetrics,
         DownstreamMetrics,
+        FlowMetrics,
         EncodingCacheMetrics,
         CertificateMetrics,
         ProcessMemory,

@@ -30,6 +30,15 @@ class Ground:
         """Calls that ended so."""
         return self.registry.get_sample_value("diptych_rpc_requests_total", {"method": METHOD, "code": code})
 
+    def failures(self) -> dict[tuple[str, str], float]:
+        """Calls that did not end well, by code and reason, as far as they are counted."""
+        samples = [sample for family in self.registry.collect() for sample in family.samples]
+        return {
+            (sample.labels["code"], sample.labels["reason"]): sample.value
+            for sample in samples
+            if sample.name == "diptych_rpc_failures_total"
+        }
+
 
 async def test_call_inside_is_the_current_one_and_counts() -> None:
     ground = Ground()
@@ -41,6 +50,16 @@ async def test_call_inside_is_the_current_one_and_counts() -> None:
         assert len(ground.calls) == 1
     assert len(ground.calls) == 0
     assert ground.ended("OK") == 1
+    assert ground.failures() == {}
+
+
+def test_expected_method_is_counted_before_its_first_call() -> None:
+    ground = Ground()
+    ground.handling.expect([METHOD])
+
+    assert ground.ended("OK") == 0
+    assert ground.failures()[("UNAVAILABLE", "NO_COMMON_SPACE")] == 0
+    assert ("INVALID_ARGUMENT", "FIELD_MISSING") not in ground.failures()
 
 
 async def test_id_of_a_call_is_still_known_to_what_answers_it() -> None:
@@ -71,19 +90,23 @@ async def test_of_a_key_that_stands_twice_the_first_value_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "becomes"),
+    ("raised", "becomes", "reason"),
     [
-        (InvalidArgumentError("prompt is empty", field="prompt"), InvalidArgumentError),
-        (ZeroDivisionError("secret"), InternalError),
+        (InvalidArgumentError("prompt is empty", field="prompt"), InvalidArgumentError, ""),
+        (InvalidArgumentError("no prompt", reason=Reason.FIELD_MISSING), InvalidArgumentError, "FIELD_MISSING"),
+        (ZeroDivisionError("secret"), InternalError, "DEFECT"),
     ],
 )
-async def test_every_exception_becomes_one_of_ours(raised: Exception, becomes: type[CallError]) -> None:
+async def test_every_exception_becomes_one_of_ours_and_is_counted_by_its_reason(
+    raised: Exception, becomes: type[CallError], reason: str
+) -> None:
     ground = Ground()
     with pytest.raises(becomes) as caught:
         async with ground.handling.handle(METHOD, [], None):
             raise raised
     assert "secret" not in str(caught.value)
     assert ground.ended(becomes.code.name) == 1
+    assert ground.failures() == {(becomes.code.name, reason): 1}
 
 
 async def test_draining_server_refuses_a_call_and_waits_for_those_inside() -> None:
@@ -100,8 +123,10 @@ async def test_draining_server_refuses_a_call_and_waits_for_those_inside() -> No
     await asyncio.wait_for(waiting, 1)
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(None, "CANCELLED"), (0.0, "DEADLINE_EXCEEDED")])
-async def test_cancellation_passes_and_is_counted_by_its_cause(seconds: float | None, code: str) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "code", "reason"), [(None, "CANCELLED", ""), (0.0, "DEADLINE_EXCEEDED", "DEADLINE_PASSED")]
+)
+async def test_cancellation_passes_and_is_counted_by_its_cause(seconds: float | None, code: str, reason: str) -> None:
     ground = Ground()
 
     async def call() -> None:
@@ -114,3 +139,4 @@ async def test_cancellation_passes_and_is_counted_by_its_cause(seconds: float | 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ground.ended(code) == 1
+    assert ground.failures() == {(code, reason): 1}
