@@ -120,6 +120,14 @@ class _BoundedServer(ThreadingWSGIServer):
         """Whether there is room for one more."""
         return self._slots.acquire(blocking=False)
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begins a connection's thread."""
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # the system has no thread to give
+            self._slots.release()
+            raise
+
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """One connection, in its thread."""
         try:

@@ -21,14 +21,14 @@ PYTHON_PATH = ":".join(str(Path(each).resolve()) for each in sys.path if each)
 NAME = "it's 我的 100% cat.png"
 
 
-async def _shell(script: str, folder: Path) -> str:
+async def shell(script: str, folder: Path, **variables: str) -> str:
     """What a POSIX shell prints, where `diptych` and `buf` are commands."""
     diptych = f"""diptych() {{ '{sys.executable}' -m gateway.command_line "$@"; }}\n"""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = await asyncio.create_subprocess_exec(
         *("sh", "-ec", diptych + script),
         cwd=folder,
-        env={**os.environ, "PATH": path, "PYTHONPATH": PYTHON_PATH},
+        env={**os.environ, "PATH": path, "PYTHONPATH": PYTHON_PATH, **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -62,7 +62,7 @@ async def _paint(page: Page, prompt: str) -> None:
 @pytest.mark.parametrize("prompt", PROMPTS)
 async def test_buf_call_paints_the_same_pictures(page: Page, tmp_path: Path, prompt: str) -> None:
     await _paint(page, prompt)
-    answer = json.loads(await _shell(await _copied(page, "buf curl"), tmp_path))
+    answer = json.loads(await shell(await _copied(page, "buf curl"), tmp_path))
     assert [each["seed"] for each in answer["images"]] == await page.locator(".seed b").all_inner_texts()
     assert answer["images"][0]["provenance"]["prompt"] == prompt
 
@@ -70,7 +70,7 @@ async def test_buf_call_paints_the_same_pictures(page: Page, tmp_path: Path, pro
 @pytest.mark.parametrize("prompt", PROMPTS)
 async def test_command_line_paints_the_same_pictures(page: Page, tmp_path: Path, prompt: str) -> None:
     await _paint(page, prompt)
-    await _shell(await _copied(page, "Command line"), tmp_path)
+    await shell(await _copied(page, "Command line"), tmp_path)
     written = [read_provenance(file.read_bytes()) for file in (tmp_path / "pictures").glob("*.png")]
     assert {each.prompt for each in written if each} == {prompt}
     assert {str(each.seed) for each in written if each} == set(await page.locator(".seed b").all_inner_texts())
@@ -82,9 +82,9 @@ async def test_commands_describe_the_same_picture(page: Page, tmp_path: Path) ->
     await page.get_by_label("Labels of your own").fill("it's 5%, 猫")
     await page.locator("#file").set_input_files({"name": NAME, "mimeType": "image/png", "buffer": picture})
     caption = await page.locator(".caption-text").first.inner_text()
-    assert caption in await _shell(await _copied(page, "Command line"), tmp_path)
-    described = json.loads(await _shell(await _copied(page, "buf curl"), tmp_path))
+    assert caption in await shell(await _copied(page, "Command line"), tmp_path)
+    described = json.loads(await shell(await _copied(page, "buf curl"), tmp_path))
     assert [each["text"] for each in described["descriptions"][0]["captions"]] == [caption] * 3
-    assert "it's 5%" in await _shell(await _copied(page, "Command line, your labels"), tmp_path)
-    named = json.loads(await _shell(await _copied(page, "buf curl, your labels"), tmp_path))
+    assert "it's 5%" in await shell(await _copied(page, "Command line, your labels"), tmp_path)
+    named = json.loads(await shell(await _copied(page, "buf curl, your labels"), tmp_path))
     assert [each["text"] for each in named["results"][0]["labels"]] == ["猫", "it's 5%"]

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from shared.errors import ConfigurationError
 from shared.rpc import metrics_port
 from shared.rpc.metrics_port import MetricsPort
-from tests.shared.rpc.test_connections import closed, raw
+from tests.shared.rpc.raw_http2 import closed, raw
 from tests.shared.rpc.tls import scrape, scrape_if_allowed
 
 

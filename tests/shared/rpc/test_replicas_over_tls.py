@@ -23,7 +23,7 @@ from tests.certificates import Authority, Secret, shown_serial
 from tests.gateway.behaviour import Behaviour
 from tests.gateway.fake_services import FakeReplica
 from tests.shared.rpc.pooling import PATIENT, all_serve, encode
-from tests.shared.rpc.test_tls_rotation import steady, until
+from tests.shared.rpc.steady import steady, until
 
 if TYPE_CHECKING:
     from tests.shared.rpc.pooling import TextPool

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from shared.rpc import followed_certificates
 from shared.rpc.channel import open_channel
 from tests.certificates import Authority, Secret, shown_serial
 from tests.shared.rpc.serving import request, stub
+from tests.shared.rpc.steady import steady, until
 from tests.shared.rpc.tls import BYTES, credentials, identity, refusal, scrape, scrape_if_allowed, tls_server
 
 
@@ -29,30 +28,6 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def secret(tmp_path: Path, authority: Authority) -> Secret:
     return Secret(tmp_path / "secret", authority.leaf(), authority)
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def steady(call: Callable[[], Awaitable[object]], callers: int = 4) -> AsyncIterator[list[object]]:
-    """Calls without a pause; the first that fails ends the test when it is left."""
-    answers: list[object] = []
-
-    async def call_on() -> None:
-        while not over.is_set():
-            answers.append(await call())
-
-    over = asyncio.Event()
-    callings = [asyncio.create_task(call_on()) for _ in range(callers)]
-    try:
-        yield answers
-    finally:
-        over.set()
-    await asyncio.gather(*callings)
 
 
 async def test_new_certificate_is_shown_on_both_ports_and_no_call_fails(secret: Secret, authority: Authority) -> None:
