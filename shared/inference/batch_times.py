@@ -134,15 +134,14 @@ class BatchTimes:
         return self.work_seconds(items + largest - rest if full and rest else items, now)
 
     def items_per_second(self, now: float) -> float:
-        """Of the best batches one after another, of those sizes that have run; 0 as long as nothing is known.
+        """Of batches one after another, of the largest size that has run; 0 as long as nothing is known.
 
-        May be asked by another thread than the one that learns.
+        That is what runs when there is too much to do, and so is known best then. The best of all sizes would be the
+        luckiest. May be asked by another thread than the one that learns.
         """
-        largest, slowness = self.largest(now), min(self._ratios)
-        known = [
-            (size, each.seconds(now, slowness)) for size, each in tuple(self._estimates.items()) if size <= largest
-        ]
-        return max((size / seconds for size, seconds in known if seconds), default=0.0)
+        known = [size for size in tuple(self._estimates) if size <= self.largest(now)]
+        seconds = self._estimates[max(known)].seconds(now, min(self._ratios)) if known else 0.0
+        return max(known) / seconds if seconds else 0.0
 
     def places_within(self, seconds: float, wanted: int, now: float) -> int:
         """The places of the largest batch that takes no longer and is worth while; 0 when there is none.
