@@ -219,7 +219,8 @@ def test_every_fence_is_read(page: Path) -> None:
 
 def test_every_make_target_and_command_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
-    commands = {command.name for command in build().registered_commands}
+    cli = build()
+    commands = {command.name for command in (*cli.registered_commands, *cli.registered_groups)}
     code = "\n".join(block.code for block in blocks() if block.language == "sh")
     assert set(re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)) <= targets
     used = set(re.findall(r"^diptych ([a-z-]+)", code, re.MULTILINE))
