@@ -181,6 +181,9 @@ BAD_SETTINGS: list[tuple[str, dict[str, object], str]] = [
     ("gateway", {"port": "-1"}, "DIPTYCH_PORT"),
     ("gateway", {"text_targets": "somewhere"}, "DIPTYCH_TEXT_TARGETS"),
     ("gateway", {"log_level": "loud"}, "DIPTYCH_LOG_LEVEL"),
+    ("gateway", {"host": "0.0.0.0"}, "DIPTYCH_ALLOW_INSECURE=true"),
+    ("text", {"host": "0.0.0.0"}, "DIPTYCH_TLS_CLIENT_CA"),
+    ("gateway", {"keys_file": "/nowhere/keys.toml"}, "No such file"),
 ]
 
 

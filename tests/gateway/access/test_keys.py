@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from gateway.access.keys import (
 )
 from shared.errors import ConfigurationError
 from tests.gateway.access.given_keys import entry, key_of
+
+README = Path(__file__).parents[3] / "README.md"
 
 FILE = Path("keys.toml")
 HASH = "a" * 64
@@ -133,3 +136,9 @@ def test_file_that_is_not_there_or_too_large_is_named(tmp_path: Path) -> None:
 
 def test_key_does_not_show_its_hash() -> None:
     assert HASH not in repr(ring(MINIMAL).keys[0])
+
+
+def test_example_of_the_readme_is_a_file_of_keys_with_every_term() -> None:
+    (example,) = re.findall(r"```toml\n(\[\[keys.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (key,) = ring(example).keys
+    assert set(Key.model_fields) - key.model_fields_set == {"identity", "calls_burst"}

@@ -1,4 +1,4 @@
-"""A key is in no output: a gateway's process, its log at debug level, its metrics, and every answer are searched."""
+"""A key is in no output: a gateway's log at debug level, its metrics, its traces, and every answer are searched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import pytest
@@ -25,6 +25,7 @@ from gateway.command_line.local import GATEWAY, choose_ports
 from shared.rpc.channel import open_channel
 from tests.gateway.access.given_keys import bearer, entry, key_of, write_keys
 
+HAS_TRACING = bool(importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.exporter"))
 HAS_PLAYGROUND = all(importlib.util.find_spec(name) for name in ("connectrpc", "uvicorn"))
 START_SECONDS = 60.0
 END_SECONDS = 60.0
@@ -86,8 +87,32 @@ async def answers(address: str, secrets: list[str]) -> list[str]:
     return told
 
 
+class Traces(Protocol):
+    """What of a receiver of traces is used here; the package is optional."""
+
+    raw: list[bytes]
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens."""
+
+
+@pytest.fixture
+def traces() -> Iterator[Traces | None]:
+    """Where spans go; None where they cannot be made."""
+    if not HAS_TRACING:
+        yield None
+        return
+    from tests.otlp_receiver import receiving
+
+    with receiving() as receiver:
+        yield receiver
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
-async def test_keys_are_in_no_log_metric_or_answer(tmp_path: Path, log_format: str) -> None:
+async def test_keys_are_in_no_log_metric_trace_or_answer(
+    tmp_path: Path, log_format: str, traces: Traces | None
+) -> None:
     file = tmp_path / "keys.toml"
     good, key = key_of("shop", scopes=["generate"], calls_per_second=5.0)
     expired, ended = key_of("old", expires=datetime(2020, 1, 1, tzinfo=UTC))
@@ -103,6 +128,7 @@ async def test_keys_are_in_no_log_metric_or_answer(tmp_path: Path, log_format: s
         "LOG_FORMAT": log_format,
         "REPLICA_WAIT_SECONDS": 0,
         **({"WEB_PORT": ports.web} if HAS_PLAYGROUND else {}),
+        **({"TRACES_ENDPOINT": traces.endpoint} if traces is not None else {}),
     }
     with gateway_process(settings, log):
         address = f"127.0.0.1:{ports.grpc}"
@@ -130,6 +156,9 @@ async def test_keys_are_in_no_log_metric_or_answer(tmp_path: Path, log_format: s
         metrics = await asyncio.to_thread(get, f"http://127.0.0.1:{ports.metrics}/metrics")
         assert "diptych_keys_outdated 1.0" in metrics
         told.append(metrics)
+    if traces is not None:  # those of the last calls came when the process ended
+        assert traces.raw
+        told += [each.decode("latin-1") for each in traces.raw]
     everything = "".join(told) + log.read_text()
     assert "keys read before stay in use" in everything
     for secret in (*secrets, misplaced):

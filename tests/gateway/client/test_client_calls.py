@@ -194,3 +194,20 @@ def test_pauses_double_with_chance_and_stay_below_a_limit() -> None:
         pauses = [attempts.pause_seconds(_down()) for _ in range(7)]
         expected = [factor * min(FIRST_PAUSE_SECONDS * 2**n, 5.0) for n in range(7)]
         assert pauses == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("reason", [Reason.RATE_LIMITED, Reason.CONCURRENCY_LIMITED])
+def test_limit_of_ones_own_key_is_waited_for_as_long_as_there_is_time(reason: Reason) -> None:
+    now = 0.0
+    limited = OverloadedError("slowly", reason=reason, retry_after_seconds=1.0)
+    attempts = Attempts(60.0, 1, clock=lambda: now, chance=lambda: 0.0)
+    while now < 58:
+        now += attempts.pause_seconds(limited)
+    assert attempts.pause_seconds(_busy(1.0)) == 1.0  # a busy gateway is asked once more only
+    with pytest.raises(OverloadedError):
+        attempts.pause_seconds(_busy(1.0))
+    now = 59.5
+    with pytest.raises(OverloadedError):
+        attempts.pause_seconds(limited)
+    with pytest.raises(OverloadedError):
+        Attempts(60.0, 0).pause_seconds(limited)
