@@ -19,11 +19,12 @@ from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
 from gateway.encoding_cache import CachedTextEncoder, EncodingCache
 from gateway.flow_times import FlowTimes
+from gateway.metrics import AccessMetrics, EncodingCacheMetrics, FlowMetrics
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
 from shared.errors import ConfigurationError
-from shared.metrics import AccessMetrics, DownstreamMetrics, EncodingCacheMetrics, FlowMetrics, ProcessMemory
+from shared.metrics import DownstreamMetrics, ProcessMemory
 from shared.rpc.credentials import followed_client_certificates
 from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server

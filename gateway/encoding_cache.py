@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from diptych.text.v1 import text_encoding_pb2
 from diptych.types.v1 import encoding_pb2, model_pb2
 from gateway.fields import renamed_fields
+from gateway.metrics import EncodingCacheMetrics
 from gateway.ports import ENCODE_TEXT, Answer, ServedTextEncoder
-from shared.metrics import EncodingCacheMetrics
 from shared.rpc.context import current_call
 
 ModelKey = tuple[str, str]

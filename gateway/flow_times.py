@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import model_pb2
-from shared.metrics import FlowMetrics
+from gateway.metrics import FlowMetrics
 
 SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
 

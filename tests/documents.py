@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
+from gateway import metrics as gateway_metrics
 from gateway.settings import GatewaySettings
 from services.captioning.settings import CaptioningSettings
 from services.classification.settings import ClassificationSettings
@@ -40,10 +41,10 @@ EXPORTERS: Mapping[type, str] = {
     metrics.RpcMetrics: "every server",
     metrics.BatcherMetrics: "model services",
     metrics.WorkerMetrics: "model services",
-    metrics.AccessMetrics: "gateway",
+    gateway_metrics.AccessMetrics: "gateway",
     metrics.DownstreamMetrics: "gateway",
-    metrics.FlowMetrics: "gateway",
-    metrics.EncodingCacheMetrics: "gateway",
+    gateway_metrics.FlowMetrics: "gateway",
+    gateway_metrics.EncodingCacheMetrics: "gateway",
     metrics.CertificateMetrics: "every server with TLS",
     metrics.ProcessMemory: "every server",
 }
@@ -61,11 +62,12 @@ def table_names(text: str) -> list[str]:
 
 
 def metric_classes() -> list[type]:
-    """The classes of shared/metrics.py that register metrics."""
+    """The classes of both files of metrics that register some."""
     return [
         each
-        for _, each in inspect.getmembers(metrics, inspect.isclass)
-        if each.__module__ == metrics.__name__ and "registry" in inspect.signature(each).parameters
+        for module in (metrics, gateway_metrics)
+        for _, each in inspect.getmembers(module, inspect.isclass)
+        if each.__module__ == module.__name__ and "registry" in inspect.signature(each).parameters
     ]
 
 

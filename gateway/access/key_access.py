@@ -9,9 +9,9 @@ from types import TracebackType
 
 from gateway.access.keys import Key, KeyRing, Scope
 from gateway.access.limits import Account, Clock, enter_account
+from gateway.metrics import AccessMetrics
 from shared.codes import Reason
 from shared.errors import PermissionDeniedError, UnauthenticatedError
-from shared.metrics import AccessMetrics
 from shared.rpc.access import Entries, Identity
 from shared.rpc.context import CallContext
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gateway.access.key_access import KeyAccess
 from gateway.access.keys import parse_keys, read_content
+from gateway.metrics import AccessMetrics
 from shared.errors import ConfigurationError
-from shared.metrics import AccessMetrics
 
 LOOK_SECONDS = 1.0
 

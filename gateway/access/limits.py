@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from gateway.access.keys import Key
+from gateway.metrics import AccessMetrics
 from shared.codes import Reason
 from shared.errors import OverloadedError
-from shared.metrics import AccessMetrics
 
 CALLS, PICTURES, CONCURRENCY = "calls", "pictures", "concurrency"
 """Why a call was throttled, for the metric."""

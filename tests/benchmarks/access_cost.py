@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from gateway.access.key_access import KeyAccess
 from gateway.access.keys import SCOPES, Key, KeyRing, hash_of, new_key
+from gateway.metrics import AccessMetrics
 from shared.errors import CallError
-from shared.metrics import AccessMetrics, RpcMetrics
+from shared.metrics import RpcMetrics
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.handling import CallHandling
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from diptych.gateway.v1 import gateway_pb2
 from diptych.text.v1 import text_encoding_pb2
+from gateway import metrics as gateway_metrics
 from shared import metrics
 from tests.end_to_end.calls import Connect, encode, generate, refusal, text_encoding, until
 from tests.end_to_end.conftest import Platform
@@ -20,7 +21,7 @@ METHOD = "diptych.text.v1.TextEncodingService/EncodeText"
 
 
 def families(*groups: type) -> frozenset[str]:
-    """Names of the families that classes of `shared.metrics` define."""
+    """Names of the families that classes of metrics define."""
     registry = CollectorRegistry()
     for group in groups:
         group(registry)
@@ -31,8 +32,9 @@ OF_A_SERVICE = families(metrics.RpcMetrics, metrics.BatcherMetrics, metrics.Work
 OF_THE_GATEWAY = families(
     metrics.RpcMetrics,
     metrics.DownstreamMetrics,
-    metrics.FlowMetrics,
-    metrics.EncodingCacheMetrics,
+    gateway_metrics.FlowMetrics,
+    gateway_metrics.EncodingCacheMetrics,
+    gateway_metrics.AccessMetrics,
     metrics.ProcessMemory,
 )
 

@@ -26,6 +26,7 @@ from gateway.capabilities import Capabilities
 from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGeneratorClient, TextEncoderClient
 from gateway.encoding_cache import CachedTextEncoder, EncodingCache
 from gateway.flow_times import FlowTimes
+from gateway.metrics import EncodingCacheMetrics, FlowMetrics
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from services.captioning import predictor as captioning
@@ -35,7 +36,7 @@ from services.text import predictor as text
 from shared.inference.batch_run import BatchResult
 from shared.inference.batching import DynamicBatcher
 from shared.inference.predictor import RuntimeOptions
-from shared.metrics import BatcherMetrics, DownstreamMetrics, EncodingCacheMetrics, FlowMetrics, RpcMetrics
+from shared.metrics import BatcherMetrics, DownstreamMetrics, RpcMetrics
 from shared.rpc.calls_in_flight import CallsInFlight
 from shared.rpc.handling import CallHandling
 from shared.rpc.interceptors import CallInterceptor

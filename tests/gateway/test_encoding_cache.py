@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from diptych.types.v1 import encoding_pb2
 from gateway.encoding_cache import ENTRY_BYTES, EncodingCache
-from shared.metrics import EncodingCacheMetrics
+from gateway.metrics import EncodingCacheMetrics
 
 MODEL = ("d" * 64, "space-a")
 ENCODING = encoding_pb2.Encoding(space="space-a", vector=[0.5] * 256)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import model_pb2
 from gateway.flow_times import FlowTimes, timed
-from shared.metrics import FlowMetrics
+from gateway.metrics import FlowMetrics
 
 METHOD = "diptych.gateway.v1.GatewayService/TextToImage"
 TEXT = "diptych.text.v1.TextEncodingService/EncodeText"

@@ -8,6 +8,7 @@ import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
+from gateway.metrics import AccessMetrics, EncodingCacheMetrics, FlowMetrics
 from shared.inference.predictor import ModelInfo
 from shared.metrics import (
     BATCH_SIZE_BUCKETS,
@@ -15,8 +16,6 @@ from shared.metrics import (
     BatcherMetrics,
     CertificateMetrics,
     DownstreamMetrics,
-    EncodingCacheMetrics,
-    FlowMetrics,
     ProcessMemory,
     RpcMetrics,
     WorkerMetrics,
@@ -29,7 +28,7 @@ UNITS = ("_seconds", "_bytes", "_total")
 COUNTS = {"rpc_requests", "rpc_in_flight", "queue_depth", "items_in_flight", "batch_size", "padding_items", "rejected"}
 COUNTS |= {"dropped", "model_process_restarts", "downstream_requests", "downstream_retries", "model_info", "replicas"}
 COUNTS |= {"late_items", "out_of_memory", "batch_size_limit", "downstream_refused", "downstream_in_flight"}
-COUNTS |= {"offered_items", "capacity_items_per_second", "rpc_failures"}
+COUNTS |= {"offered_items", "capacity_items_per_second", "rpc_failures", "throttled", "keys_outdated"}
 COUNTS |= {"tokens", "downstream_joined", "encoding_cache_hits", "encoding_cache_misses", "encoding_cache_evicted"}
 
 
@@ -46,6 +45,7 @@ def everything(registry: CollectorRegistry) -> CollectorRegistry:
         RpcMetrics,
         BatcherMetrics,
         WorkerMetrics,
+        AccessMetrics,
         DownstreamMetrics,
         FlowMetrics,
         EncodingCacheMetrics,

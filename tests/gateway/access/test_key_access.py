@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from diptych.gateway.v1 import gateway_pb2
 from gateway.access.key_access import SCOPE_OF, KeyAccess
 from gateway.access.keys import SCOPES, Key, KeyRing, new_key
+from gateway.metrics import AccessMetrics
 from shared.codes import Code, Reason
 from shared.errors import CallError, OverloadedError
-from shared.metrics import AccessMetrics
 from shared.rpc.access import Entries, no_identity
 from shared.rpc.context import CallContext
 from tests.gateway.access.given_keys import bearer, key_of

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from gateway.access.key_access import SERVICE, KeyAccess
 from gateway.access.keys import Key
 from gateway.access.keys_file import key_access
+from gateway.metrics import AccessMetrics
 from shared.errors import ConfigurationError, UnauthenticatedError
-from shared.metrics import AccessMetrics
 from shared.rpc.access import no_identity
 from tests.gateway.access.given_keys import bearer, entry, key_of, write_keys
 

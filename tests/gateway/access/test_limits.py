@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.access.limits import Account, TokenBucket
+from gateway.metrics import AccessMetrics
 from shared.codes import Reason
 from shared.errors import OverloadedError
-from shared.metrics import AccessMetrics
 from tests.gateway.access.given_keys import key_of
 
 
