@@ -74,6 +74,8 @@ REASON_HINTS: dict[Reason, str] = {
             Reason.IMAGE_UNREADABLE,
             Reason.IMAGE_DAMAGED,
             Reason.IMAGE_TOO_LARGE,
+            Reason.KEY_UNKNOWN,
+            Reason.KEY_EXPIRED,
             Reason.MODEL_OUTPUT_INVALID,
             Reason.DEFECT,
         )

@@ -127,7 +127,7 @@ async def test_file_that_is_being_written_is_not_used_before_it_is_whole(ground:
     """Its first half would be a file of keys, too: of fewer."""
     async with ground.following() as access:
         with writing(ground.file) as written:
-            for part in (entry(ground.new_key), *entry(ground.old_key)):
+            for part in (entry(ground.new_key), *("# the next one is the old one\n" * 10), entry(ground.old_key)):
                 written.write(part)
                 written.flush()
                 assert lets_in(access, ground.old)
