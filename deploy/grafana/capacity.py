@@ -13,11 +13,11 @@ def capacity() -> Dashboard:
     load = [
         graph(
             "Offered load over capacity",
-            "Items that came, refused or not, over what the replicas say they can do. At 1 queues grow.",
+            "Items that callers wanted over what the replicas can do, as scalers count both. At 1 queues grow.",
             SHARE,
             query(
-                "sum by (component) (rate(diptych_offered_items_total[$__rate_interval])) "
-                "/ sum by (component) (diptych_capacity_items_per_second)",
+                "component:diptych_load_replicas:rate30s "
+                "/ on (component) count by (component) (diptych_capacity_items_per_second)",
                 "{{component}}",
             ),
             bounds=[Bound(value=0.7, colour=YELLOW), Bound(value=1, colour=RED)],
@@ -26,7 +26,7 @@ def capacity() -> Dashboard:
             "Items offered and items served",
             "What lies between them was refused or left.",
             ITEMS,
-            query("sum by (component) (rate(diptych_offered_items_total[$__rate_interval]))", "{{component}} offered"),
+            query("component:diptych_offered_items:rate30s", "{{component}} offered"),
             query("sum by (component) (rate(diptych_batch_size_sum[$__rate_interval]))", "{{component}} served"),
         ),
         graph(

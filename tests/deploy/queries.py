@@ -87,11 +87,10 @@ def selectors(query: str) -> list[Selector]:
     ]
 
 
-def problems(query: str, *, awaited: Collection[str] = (), foreign: Collection[str] = ()) -> list[str]:
+def problems(query: str, *, foreign: Collection[str] = ()) -> list[str]:
     """What is wrong with a query: it does not parse, or asks for a metric or a label that nobody exports.
 
     Args:
-        awaited: names of metrics that are on their way; they may, and their labels are not looked at.
         foreign: names of others' metrics, such as those of Kubernetes.
     """
     try:
@@ -101,13 +100,13 @@ def problems(query: str, *, awaited: Collection[str] = (), foreign: Collection[s
     known = {**exported(), **dict.fromkeys(recorded(), frozenset[str]()), **PROMETHEUS_OWN}
     wrong = []
     for each in found:
-        if each.name in awaited or each.name in foreign:
+        if each.name in foreign:
             continue
         if each.name not in known:
             wrong.append(f"{each.text}: nobody exports {each.name or 'a metric without a name'}")
         elif strange := each.labels - known[each.name] - TARGET_LABELS:
             wrong.append(f"{each.text}: {each.name} has no label {', '.join(sorted(strange))}")
-    if not {each.name for each in found} & {*awaited, *foreign}:
+    if not {each.name for each in found} & set(foreign):
         at_hand = frozenset().union(*(known.get(each.name, frozenset()) for each in found)) | TARGET_LABELS
         wrong += [
             f"{query}: grouped by {label}, which no metric in it has" for label in sorted(_grouped(query) - at_hand)

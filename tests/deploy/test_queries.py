@@ -60,6 +60,5 @@ def test_wrong_query_is_told(query: str, word: str) -> None:
     assert word in problem
 
 
-def test_metrics_that_are_on_their_way_or_of_others_may_be_named() -> None:
-    assert problems("sum(diptych_soon)", awaited=["diptych_soon"]) == []
+def test_metrics_of_others_may_be_named() -> None:
     assert problems("sum by (pod) (kube_pod_info)", foreign=["kube_pod_info"]) == []

@@ -12,12 +12,6 @@ from typing import Any
 from tests.deploy.queries import DEPLOY
 
 FOLDER = DEPLOY / "grafana" / "dashboards"
-AWAITED: Mapping[str, str] = {
-    "diptych_offered_items_total": "comes with autoscaling",
-    "diptych_capacity_items_per_second": "comes with autoscaling",
-    "diptych_throttled_total": "comes with keys",
-}
-"""Metrics that panels show and no server exports yet; a name leaves this list when its metric is there."""
 _LABEL_VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 _DEFAULTS = {"__rate_interval": "1m", "component": "text", "instance": ".+", "method": "x"}
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from deploy.grafana.__main__ import DASHBOARDS, rendered
-from tests.deploy.grafana.shipped import AWAITED, Panel, dashboards, filled, panels, variables
-from tests.deploy.queries import DEPLOY, exported, problems, selectors
+from tests.deploy.grafana.shipped import Panel, dashboards, filled, panels, variables
+from tests.deploy.queries import DEPLOY, problems
 
 PROVISIONING = DEPLOY / "grafana" / "provisioning"
 by_title = pytest.mark.parametrize("panel", panels(), ids=lambda panel: f"{panel.dashboard}: {panel.title}")
@@ -28,19 +28,12 @@ def test_no_file_is_there_that_the_code_does_not_make() -> None:
 
 @by_title
 def test_panel_asks_for_what_is_exported(panel: Panel) -> None:
-    assert [problem for query in panel.queries for problem in problems(filled(query, {}), awaited=AWAITED)] == []
+    assert [problem for query in panel.queries for problem in problems(filled(query, {}))] == []
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS)
 def test_values_to_choose_from_are_those_of_what_is_exported(dashboard: str) -> None:
     assert [problem for _, _, selector in variables(dashboard) for problem in problems(filled(selector, {}))] == []
-
-
-def test_awaited_metrics_are_not_there_yet_and_some_panel_asks_for_each() -> None:
-    asked = {each.name for panel in panels() for query in panel.queries for each in selectors(filled(query, {}))}
-
-    assert AWAITED.keys() & exported().keys() == set()
-    assert AWAITED.keys() <= asked
 
 
 @by_title
