@@ -3,9 +3,14 @@
 PYTHON ?= python3
 SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
+SERVERS := gateway text classification generation captioning
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+TORCH ?= cpu
+IMAGE_TAG = $(VERSION)$(if $(filter cuda,$(TORCH)),-cuda)
+ENGINE ?= docker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos check-manifests format protos manifests dashboards benchmarks bench bench-peers robustness soak fuzz clean
+.PHONY: help demo up test test-base check check-code check-types check-imports check-protos check-manifests check-deploy images test-containers lock sbom format protos manifests dashboards benchmarks bench bench-peers robustness soak fuzz clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +27,7 @@ test: .venv/.dev ## Run the tests; ARGS="..." goes to pytest.
 test-base: .venv-base/.base ## Run the gateway's tests where torch, numpy and Pillow are not installed.
 	.venv-base/bin/python -m pytest tests/gateway tests/shared/rpc $(ARGS)
 
-check: check-code check-types check-imports check-protos check-manifests ## Lint, format, types, import rules, protos, manifests.
+check: check-code check-types check-imports check-protos check-manifests check-deploy ## Lint, format, types, import rules, protos, manifests, images and Compose.
 
 check-code: .venv/.dev
 	.venv/bin/ruff check
@@ -46,6 +51,35 @@ manifests: .venv/.dev ## Write the manifests that repeat other files: rules and 
 check-manifests: .venv/.dev .venv-checkov/.checkov
 	@rm -rf out/manifests && .venv/bin/python -m tests.deploy.manifests out/manifests
 	.venv-checkov/bin/checkov --config-file deploy/kubernetes/checkov.yaml
+
+check-deploy: .venv/.deploy .venv-checkov/.checkov
+	.venv/bin/hadolint --config deploy/hadolint.yaml deploy/Dockerfile
+	.venv-checkov/bin/checkov --config-file deploy/checkov.yaml
+	.venv/bin/docker-compose --file docker-compose.yml config --quiet
+	.venv/bin/docker-compose --file docker-compose.yml --file deploy/compose.gpu.yml config --quiet
+
+images: ## Build the five images; ENGINE=podman, TORCH=cuda, PIP_EXTRA_INDEX_URL=... as pip knows it.
+	@set -e; for name in $(SERVERS); do \
+		echo "diptych-$$name:$(IMAGE_TAG)"; \
+		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) --file deploy/Dockerfile --target $$name \
+			--tag diptych-$$name:$(IMAGE_TAG) --build-arg TORCH=$(TORCH) --build-arg VERSION=$(VERSION) \
+			--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+			--build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL $(BUILD_FLAGS) .; \
+	done
+
+test-containers: .venv/.deploy ## Build the images, run Compose in a real dockerd, and kill, scale and restart; needs root.
+	.venv/bin/python -m pytest tests/containers --timeout 900 -s $(ARGS)
+
+lock: .venv/.deploy ## Pin what the images hold, with hashes: deploy/requirements/*.txt.
+	@deploy/requirements/lock.sh .venv/bin/uv
+
+sbom: .venv/.deploy ## Write which Python packages the images hold, as CycloneDX: out/sbom/.
+	@mkdir -p out/sbom
+	@set -e; for pins in gateway services-$(TORCH); do \
+		.venv/bin/python -W ignore -m cyclonedx_py requirements deploy/requirements/$$pins.txt --pyproject pyproject.toml \
+			--mc-type application --output-reproducible --of JSON -o out/sbom/diptych-$$pins.cdx.json; \
+		echo out/sbom/diptych-$$pins.cdx.json; \
+	done
 
 format: .venv/.dev ## Format the code.
 	.venv/bin/ruff check --fix
@@ -80,7 +114,7 @@ fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS
 	.venv/bin/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove the environments and what runs left behind.
-	rm -rf .venv .venv-base .venv-checkov .venv-peers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-base .venv-checkov .venv-peers .containers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python .venv-base/bin/python .venv-checkov/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
@@ -95,6 +129,11 @@ clean: ## Remove the environments and what runs left behind.
 .venv/.dev: .venv/.services
 	@echo 'Installing the development tools into .venv: half a minute.'
 	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev]'
+	@touch $@
+
+.venv/.deploy: .venv/.dev
+	@echo 'Installing the tools for deployment into .venv.'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev,deploy]'
 	@touch $@
 
 # Apart, since it pins many packages of its own.

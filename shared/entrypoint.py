@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 import uvloop
 from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
 from shared.errors import ConfigurationError
 from shared.logs import configure_logs
@@ -78,7 +77,9 @@ def _first_problem(error: ValidationError, settings_type: type[ServerSettings]) 
 
 
 def _print_help(program: str, settings_type: type[ServerSettings]) -> None:
-    table = Table("variable", "default", "meaning", title=f"{program}: settings, from the environment", show_lines=True)
-    for row in settings_rows(settings_type):
-        table.add_row(*row)
-    Console().print(table)
+    # Plain: a server that never prints a table needs no library for it.
+    lines = [f"{program}: settings, from the environment"]
+    for variable, default, meaning in settings_rows(settings_type):
+        lines += ["", f"{variable}  (default: {default})" if default else variable]
+        lines += textwrap.wrap(meaning, width=100, initial_indent="    ", subsequent_indent="    ")
+    sys.stdout.write("\n".join([*lines, ""]))

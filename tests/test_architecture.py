@@ -19,6 +19,7 @@ BANNED_WORDS = {"utils", "util", "helpers", "helper", "common", "manager", "base
 
 READS_ENVIRONMENT = {
     "shared/inference/worker_process.py",  # sets what OpenMP reads when it is loaded
+    "shared/rpc/probe.py",  # a settings class would double what a health check costs
     "gateway/settings.py",  # hands the whole environment on to the processes that it starts
 }
 KNOWS_STATUS_CODES = ("shared/rpc/",)

@@ -22,9 +22,9 @@ class Metrics:
         return sum(value for (sample, found), value in self.samples.items() if sample == name and wanted <= found)
 
 
-def scrape(port: int) -> Metrics:
-    """Reads http://127.0.0.1:port/metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+def scrape(port: int, host: str = "127.0.0.1") -> Metrics:
+    """Reads http://host:port/metrics."""
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as page:
         assert page.status == 200
         families = list(text_string_to_metric_families(page.read().decode()))
     return Metrics(
