@@ -114,7 +114,8 @@ fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS
 	.venv/bin/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove the environments and what runs left behind.
-	rm -rf .venv .venv-base .venv-checkov .venv-peers .containers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-base .venv-checkov .venv-peers out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/diptych-containers"
 
 .venv/bin/python .venv-base/bin/python .venv-checkov/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'

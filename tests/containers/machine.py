@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-KEPT = REPOSITORY / ".containers"
-"""Base images and layers, kept from one run to the next; `make clean` removes them."""
+KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "diptych-containers"
+"""Images and layers, kept from one run to the next, outside of the checkout, where other tests look at every file."""
 RUN = Path("/run/diptych-containers")
 """Sockets and state of what runs now: short, since a socket's path is at most 107 bytes, and empty afterwards."""
 PROGRAMS = {
