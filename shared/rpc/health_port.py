@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from shared.rpc.connections import connection_options, listen
 from shared.rpc.health_service import HealthService
@@ -36,11 +36,11 @@ class HealthPort:
     def __init__(self, settings: ServerSettings, services: Sequence[str]) -> None:
         self._settings = settings
         self._services = tuple(services)
-        self._health = HealthService(most_watches=settings.max_connections)
+        self._health = HealthService(most_calls=settings.max_connections, request_seconds=settings.handshake_seconds)
         self._watches = WatchInterceptor(())
         options = [*connection_options(settings), ("grpc.max_receive_message_length", _REQUEST_BYTES)]
         self._grpc = grpc.aio.server(interceptors=[self._watches], options=options)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self._health.add_to(self._grpc)
         self.port = 0
         """Once it listens."""
 

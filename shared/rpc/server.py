@@ -12,7 +12,7 @@ from typing import Self
 
 import grpc
 from google.protobuf import descriptor_pool
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
@@ -74,7 +74,7 @@ class Server:
         )
         """For another front of the same servicers: its calls then count, fail and drain like those of gRPC."""
         self.handling.expect(method for service in services for method in _methods(service))
-        self._health = HealthService(most_watches=settings.max_connections)
+        self._health = HealthService(most_calls=settings.max_connections, request_seconds=settings.handshake_seconds)
         self._watches = WatchInterceptor(watch_metadata)
         self._draining = False
         self._stop = asyncio.Event()
@@ -107,7 +107,7 @@ class Server:
             ],
         )
         """The server to add servicers to, before entering."""
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        self._health.add_to(self.grpc)
         if settings.reflects:
             names = [*services, "grpc.health.v1.Health", reflection.SERVICE_NAME]
             reflection.enable_server_reflection(names, self.grpc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import grpc
@@ -61,6 +62,32 @@ async def test_no_more_watches_at_once_than_connections(port: str) -> None:
                         break
                     except grpc.aio.AioRpcError:
                         await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+async def test_calls_that_say_nothing_are_bounded_and_end(method: str) -> None:
+    """A stranger may begin a thousand on each connection."""
+    begun = frame(1, 4, 1, head(f"grpc.health.v1.Health/{method}"))
+    settings = ServerSettings(max_connections=8, handshake_seconds=1.0)
+    async with serving(settings=settings) as (server, channel), AsyncExitStack() as strangers, asyncio.timeout(20):
+        health: Any = health_pb2_grpc.HealthStub(channel)
+
+        async def code() -> grpc.StatusCode:
+            try:
+                call = getattr(health, method)(health_pb2.HealthCheckRequest(), timeout=20)
+                await (call if method == "Check" else call.read())
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+            return grpc.StatusCode.OK
+
+        call = (
+            PREFACE + frame(4, 0, 0) + b"".join(begun[:5] + n.to_bytes(4, "big") + begun[9:] for n in range(1, 17, 2))
+        )
+        await strangers.enter_async_context(raw(server.port, call))
+        while await code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+            await asyncio.sleep(0.01)
+        while await code() is not grpc.StatusCode.OK:
+            await asyncio.sleep(0.01)
 
 
 async def test_every_watcher_of_a_service_is_told_and_those_of_others_are_not() -> None:
