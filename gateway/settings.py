@@ -55,7 +55,7 @@ class GatewaySettings(ServerSettings):
     web_names: Annotated[str, AfterValidator(_check_names)] = ""
     """Names of the playground besides `localhost` and `DIPTYCH_HOST`, such as `pictures.example`; comma-separated."""
     web_connections: int = Field(default=256, ge=1)
-    """Most connections to the playground's port; further ones get 503."""
+    """Most connections to the playground's port; further ones get 503. As many more may be in TLS handshakes."""
     web_body_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
     """Bytes of requests that the playground's port holds, of all calls under way; more end with RESOURCE_EXHAUSTED."""
     web_read_seconds: float = Field(default=30.0, gt=0)

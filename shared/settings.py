@@ -46,9 +46,9 @@ class ServerSettings(BaseSettings):
     tls_client_ca: Path | None = None
     """PEM file of CAs: callers must show a certificate that one of them signed (mTLS), on every port but health's."""
     handshake_seconds: float = Field(default=20.0, gt=0)
-    """Longest until a connection is ready for calls (TLS, HTTP/2), and of a whole scrape of the metrics."""
+    """Longest until a connection is ready for calls (TLS, HTTP/2), of a question about health, of a whole scrape."""
     max_connections: int = Field(default=1024, ge=1)
-    """Most connections to a gRPC port; further ones are closed at once."""
+    """Most connections to a gRPC port; further ones are closed at once. As many may watch its health."""
     max_streams: int = Field(default=1024, ge=1)
     """Most calls under way on one connection; further ones wait at the caller."""
     connection_idle_seconds: float = Field(default=3600.0, gt=0)

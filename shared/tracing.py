@@ -112,6 +112,8 @@ class Tracer:
 
     def __init__(self, endpoint: str, *, sample_ratio: float, resource: Attributes) -> None:
         self._endpoint = endpoint
+        # It would quote what strangers send for a `tracestate`, a line for each call.
+        logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
         exporter = OTLPSpanExporter(
             endpoint=endpoint,
             insecure=not endpoint.startswith("https://"),

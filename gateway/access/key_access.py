@@ -63,14 +63,14 @@ class KeyAccess:
                 account.change(key)
             self._accounts[key.name] = account
 
-    def check(self, method: str, entries: Entries, identity: Identity) -> None:
-        """Whether the caller may call the method; counts nothing.
+    def check(self, method: str, entries: Entries, identity: Identity) -> str:
+        """Whether the caller may call the method, and the name of its key; counts nothing.
 
         Raises:
             UnauthenticatedError: it shows no key, or one that is not known, or not any more.
             PermissionDeniedError: its key is for other methods.
         """
-        self._owner(method, entries, identity)
+        return self._owner(method, entries, identity).name
 
     def admit(self, call: CallContext, method: str, entries: Entries, identity: Identity) -> Admission:
         """The same, and counts the call while it is in the block; it goes on in the name of its key.

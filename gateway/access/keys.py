@@ -129,7 +129,7 @@ def parse_keys(content: bytes, file: Path) -> KeyRing:
     """
     try:
         document = tomllib.loads(content.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or a number of thousands of digits
         place = str(error).rpartition("(")[2].rstrip(")") if isinstance(error, tomllib.TOMLDecodeError) else "text"
         raise ConfigurationError(f"{file}: it is not TOML: {place}") from None
     tables = document.pop("keys", [])

@@ -37,7 +37,8 @@ class BodyLimits:
     most_bytes: Mapping[str, int | None]
     """Of one body, by the call's path; None where it is the largest message, which connectrpc sees to."""
     total_bytes: int
-    """Of all bodies of calls under way; one that is alone may have more."""
+    """Of all bodies of calls under way; one that is alone may have more. Who has a key and a body under way gets no
+    further ones that leave others less than it has."""
     seconds: float
     """For a body to arrive, all of it."""
 
@@ -71,6 +72,8 @@ class BoundedBodies:
         self._handling = handling
         self._limits = limits
         self._held = 0
+        self._held_by: dict[str, int] = {}
+        """Of those who have a key, by its name."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call; the bytes of its body count until it has ended."""
@@ -78,34 +81,41 @@ class BoundedBodies:
             await self._calls(scope, receive, send)
             return
         end = asyncio.get_running_loop().time() + self._limits.seconds
-        size, complete = 0, False
+        size, complete, caller = 0, False, ""
         enter_identity(scope)
 
         async def bounded() -> Event:
-            nonlocal size, complete
+            nonlocal size, complete, caller
             if complete:  # what else comes tells that the caller left
                 return await receive()
             try:
                 if not size:  # before anything is read: who calls, and what the head promises
-                    self._handling.access.check(_method(scope), _entries(scope), current_identity)
-                    self._check(scope["path"], 0, int(dict(scope["headers"]).get(b"content-length", 0)))
+                    caller = self._handling.access.check(_method(scope), _entries(scope), current_identity)
+                    self._check(scope["path"], caller, 0, int(dict(scope["headers"]).get(b"content-length", 0)))
                 async with asyncio.timeout_at(end):
                     event = await receive()
                 more = len(event.get("body", b""))
-                self._check(scope["path"], size, more)
+                self._check(scope["path"], caller, size, more)
             except (TimeoutError, CallError) as error:
                 await self._refuse(scope, error)
             size += more
-            self._held += more
+            self._hold(caller, more)
             complete = not event.get("more_body", False)
             return event
 
         try:
             await self._calls(scope, bounded, send)
         finally:
-            self._held -= size
+            self._hold(caller, -size)
 
-    def _check(self, path: str, size: int, more: int) -> None:
+    def _hold(self, caller: str, more: int) -> None:
+        self._held += more
+        if caller and not self._held_by.get(caller, 0) + more:
+            self._held_by.pop(caller, None)
+        elif caller:
+            self._held_by[caller] = self._held_by.get(caller, 0) + more
+
+    def _check(self, path: str, caller: str, size: int, more: int) -> None:
         """Whether a body that has `size` bytes may have `more`."""
         limit = self._limits.most_bytes[path]
         if limit is not None and size + more > limit:
@@ -117,6 +127,11 @@ class BoundedBodies:
             limit = self._limits.total_bytes
             message = f"requests under way have {self._held} bytes; the playground's port holds {limit} at once"
             raise OverloadedError(message, reason=Reason.QUEUE_FULL, retry_after_seconds=RETRY_SECONDS)
+        own = self._held_by.get(caller, 0)
+        # Its calls do not count yet: who has a key would keep all others out by bodies that never end.
+        if own > size and own + more > self._limits.total_bytes - self._held - more:
+            message = f"key {caller} has {own} bytes of requests under way; of those left, others may have as many"
+            raise OverloadedError(message, reason=Reason.CONCURRENCY_LIMITED, retry_after_seconds=RETRY_SECONDS)
 
     async def _refuse(self, scope: Scope, error: TimeoutError | CallError) -> NoReturn:
         if isinstance(error, TimeoutError):

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from typing import Any
 
 import uvicorn
 
@@ -17,6 +18,7 @@ from gateway.settings import GatewaySettings
 from gateway.web.bodies import PATH, BoundedBodies, body_limits
 from gateway.web.calls import connect_application
 from gateway.web.connections import Connection, ConnectionLimits
+from gateway.web.handshakes import HandshakingListener
 from gateway.web.names import names_for
 from gateway.web.site import Site, page_assets
 from shared.errors import ConfigurationError
@@ -29,14 +31,24 @@ _log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, tls: ssl.SSLContext | None, seconds: float):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        *,
+        most_handshakes: int,
+        handshake_seconds: float,
+    ) -> None:
         super().__init__(config)
         self._listener = listener
         self._tls = tls
-        self._handshake_seconds = seconds
+        self._most_handshakes = most_handshakes
+        self._handshake_seconds = handshake_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn would make the certificate's context itself, once, and wait a minute for each handshake."""
+        """uvicorn would make the certificate's context itself, once, wait a minute for each handshake, and for any
+        number of them."""
         await super().startup(sockets=[])
         protocol = partial(
             self.config.http_protocol_class,
@@ -44,13 +56,18 @@ class _Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        listening = await asyncio.get_running_loop().create_server(
+        self.servers.append(await self._listening(protocol))
+
+    async def _listening(self, protocol: Callable[[], asyncio.Protocol]) -> Any:
+        if self._tls is None:
+            return await asyncio.get_running_loop().create_server(protocol, sock=self._listener)
+        return HandshakingListener(
+            self._listener,
             protocol,
-            sock=self._listener,
-            ssl=self._tls,
-            ssl_handshake_timeout=None if self._tls is None else self._handshake_seconds,
+            self._tls,
+            most=self._most_handshakes,
+            seconds=self._handshake_seconds,
         )
-        self.servers.append(listening)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -94,7 +111,13 @@ async def web_front(
         proxy_headers=False,
         timeout_graceful_shutdown=_LAST_BYTES_SECONDS,
     )
-    server = _Server(config, listener, tls, settings.handshake_seconds)
+    server = _Server(
+        config,
+        listener,
+        tls,
+        most_handshakes=settings.web_connections,
+        handshake_seconds=settings.handshake_seconds,
+    )
     serving = asyncio.create_task(server.serve())
     try:
         port: int = listener.getsockname()[1]

@@ -22,8 +22,8 @@ def no_identity() -> str:
 class Access(Protocol):
     """Who may call what, and how much."""
 
-    def check(self, method: str, entries: Entries, identity: Identity) -> None:
-        """Whether the caller may call the method; counts nothing.
+    def check(self, method: str, entries: Entries, identity: Identity) -> str:
+        """Whether the caller may call the method; counts nothing. Returns its name, empty where anybody may call.
 
         Raises:
             CallError: it may not.
@@ -42,8 +42,9 @@ class Access(Protocol):
 class OpenAccess:
     """Of a server that anybody may call who reaches it."""
 
-    def check(self, method: str, entries: Entries, identity: Identity) -> None:
+    def check(self, method: str, entries: Entries, identity: Identity) -> str:
         """Nothing is asked."""
+        return ""
 
     def admit(
         self, call: CallContext, method: str, entries: Entries, identity: Identity

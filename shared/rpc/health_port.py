@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2
 
 from shared.rpc.connections import connection_options, listen
+from shared.rpc.health_service import HealthService
 from shared.rpc.interceptors import WatchInterceptor
 from shared.settings import ServerSettings
 
@@ -36,11 +36,11 @@ class HealthPort:
     def __init__(self, settings: ServerSettings, services: Sequence[str]) -> None:
         self._settings = settings
         self._services = tuple(services)
-        self._health = HealthServicer()
+        self._health = HealthService(most_calls=settings.max_connections, request_seconds=settings.handshake_seconds)
         self._watches = WatchInterceptor(())
         options = [*connection_options(settings), ("grpc.max_receive_message_length", _REQUEST_BYTES)]
         self._grpc = grpc.aio.server(interceptors=[self._watches], options=options)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self._health.add_to(self._grpc)
         self.port = 0
         """Once it listens."""
 
@@ -50,8 +50,8 @@ class HealthPort:
         Raises:
             ConfigurationError: the port is taken.
         """
-        await self.set_serving(False)
-        await self._health.set(LIVE, _SERVING)
+        self.set_serving(False)
+        self._health.set(LIVE, _SERVING)
         self.port = listen(self._grpc, self._settings.host, self._settings.health_port or 0, purpose="health")
         await self._grpc.start()
         _log.info("health on %s:%d", self._settings.host, self.port)
@@ -63,7 +63,7 @@ class HealthPort:
         self._watches.end_streams()
         await self._grpc.stop(grace=_STOP_SECONDS)
 
-    async def set_serving(self, serving: bool) -> None:
+    def set_serving(self, serving: bool) -> None:
         """What all services but `live` say."""
         for service in self._services:
-            await self._health.set(service, _SERVING if serving else _NOT_SERVING)
+            self._health.set(service, _SERVING if serving else _NOT_SERVING)

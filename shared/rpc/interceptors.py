@@ -145,9 +145,9 @@ class WatchInterceptor(grpc.aio.ServerInterceptor):
         if handler_call_details.method != self.METHOD or handler is None:
             return handler
 
-        async def watch(request: Any, context: Context) -> Any:
+        async def watch(requests: Any, context: Context) -> Any:
             await context.send_initial_metadata(self._identity)
-            stream = asyncio.ensure_future(handler.unary_stream(request, context))
+            stream = asyncio.ensure_future(handler.stream_stream(requests, context))
             self._streams.add(stream)
             try:
                 return await stream
@@ -159,7 +159,7 @@ class WatchInterceptor(grpc.aio.ServerInterceptor):
             finally:
                 self._streams.discard(stream)
 
-        return grpc.unary_stream_rpc_method_handler(watch, handler.request_deserializer, handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(watch, handler.request_deserializer, handler.response_serializer)
 
     def end_streams(self) -> None:
         """Ends every stream with UNAVAILABLE."""

@@ -12,8 +12,7 @@ from typing import Self
 
 import grpc
 from google.protobuf import descriptor_pool
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
@@ -26,6 +25,7 @@ from shared.rpc.connections import connection_options, listen
 from shared.rpc.credentials import followed_server_certificates, server_context, server_credentials
 from shared.rpc.handling import CallHandling
 from shared.rpc.health_port import HealthPort
+from shared.rpc.health_service import HealthService
 from shared.rpc.interceptors import CallInterceptor, Metadata, WatchInterceptor
 from shared.rpc.metrics_port import MetricsPort
 from shared.settings import ServerSettings
@@ -74,7 +74,7 @@ class Server:
         )
         """For another front of the same servicers: its calls then count, fail and drain like those of gRPC."""
         self.handling.expect(method for service in services for method in _methods(service))
-        self._health = HealthServicer()
+        self._health = HealthService(most_calls=settings.max_connections, request_seconds=settings.handshake_seconds)
         self._watches = WatchInterceptor(watch_metadata)
         self._draining = False
         self._stop = asyncio.Event()
@@ -107,7 +107,7 @@ class Server:
             ],
         )
         """The server to add servicers to, before entering."""
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
+        self._health.add_to(self.grpc)
         if settings.reflects:
             names = [*services, "grpc.health.v1.Health", reflection.SERVICE_NAME]
             reflection.enable_server_reflection(names, self.grpc)
@@ -163,9 +163,9 @@ class Server:
         """What health says, until a drain says NOT_SERVING for good."""
         if not self._draining:
             for service in self._services:
-                await self._health.set(service, _SERVING if serving else _NOT_SERVING)
+                self._health.set(service, _SERVING if serving else _NOT_SERVING)
             if self._probes is not None:
-                await self._probes.set_serving(serving)
+                self._probes.set_serving(serving)
 
     async def run(self, failed: Awaitable[str] | None = None) -> str | None:
         """Serves until SIGTERM or SIGINT, or until `failed` completes, and returns its reason."""

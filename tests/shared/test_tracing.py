@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import pytest
 
+from shared.trace_context import TraceContext
 from shared.tracing import Tracer
 from tests.otlp_receiver import Received, receiving
 
@@ -39,3 +41,14 @@ async def test_spans_arrive_in_plain_text_before_the_stop_is_over(scheme: str) -
     assert (below.kind, below.parent, below.trace, below.error) == ("INTERNAL", above.span, above.trace, None)
     assert below.end - below.begin == pytest.approx(1.5e9, abs=5e6)
     assert {each.service for each in found.values()} == {"diptych-test"}
+
+
+async def test_state_that_cannot_be_read_is_not_quoted_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """It is a stranger's: whoever calls may send any."""
+    with receiving() as receiver, caplog.at_level(logging.INFO):
+        one = tracer(receiver.endpoint)
+        parent = TraceContext(trace_id="1" * 32, span_id="2" * 16, flags="01", state="words of a stranger")
+        one.start("above", "server", parent=parent, attributes={}).end()
+        await one.close()
+        assert [span.name for span in receiver.spans] == ["above"]
+    assert not [record for record in caplog.records if "stranger" in record.getMessage()]

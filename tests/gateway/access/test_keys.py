@@ -78,6 +78,7 @@ def test_file_without_keys_lets_nobody_in() -> None:
     [
         ("\nkeys = ,", "keys.toml: it is not TOML: at line 2"),
         ("x = " + "[" * 100_000, "keys.toml: it is not TOML"),
+        ("x = " + "1" * 5_000, "keys.toml: it is not TOML"),
         ("[key]\n", "it must hold tables [[keys]], and nothing else"),
         ("[keys]\n", "it must hold tables [[keys]], and nothing else"),
         ("keys = [1]\n", "keys.toml: key 1: "),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,15 @@ async def test_new_certificate_is_shown_and_no_request_fails(port: int, gateway:
 async def test_handshake_that_never_ends_is_cut_off(port: int, sent: bytes) -> None:
     async with raw(port, sent) as reader:
         assert await closed(reader)
+
+
+async def test_handshakes_at_once_are_bounded(gateway: Secret, authority: Authority) -> None:
+    """Else strangers who say nothing would take every file descriptor that the gateway may have."""
+    port = free_port()
+    async with running(gateway, gateway, web_port=port, web_connections=3, handshake_seconds=60):
+        async with AsyncExitStack() as slow:
+            readers = [await slow.enter_async_context(raw(port, b"")) for _ in range(5)]
+            assert all([await closed(reader) for reader in readers[3:]])
+        async with asyncio.timeout(20):
+            while await got(port, authority, authority.leaf()) != b"HTTP/1.1 200 OK":
+                await asyncio.sleep(0.01)  # until it has seen that they left

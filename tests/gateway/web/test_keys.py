@@ -13,11 +13,14 @@ import pytest
 
 from gateway.access.keys import Key, new_key
 from tests.gateway.access.given_keys import key_of, throttled, write_keys
+from tests.gateway.fake_pictures import painted
 from tests.gateway.web.browser import Browser, Page, expect
 from tests.gateway.web.playground import HOST, SERVICE, Playground, ask, ask_json, running_playground
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+MEBI = 1024 * 1024
+PICTURE = base64.b64encode(painted(7, 5).data).decode()
 CAT = {"prompt": "a cat", "seeds": ["7"]}
 
 
@@ -78,6 +81,31 @@ async def test_body_of_a_stranger_is_not_waited_for(file: Path) -> None:
         writer.write(f"{head}content-length: 50000000\r\n\r\n".encode())
         assert (await reader.readline()).split()[1] == b"401"
         writer.close()
+
+
+async def test_unfinished_bodies_of_one_key_leave_room_for_those_of_others(file: Path) -> None:
+    """Its calls are counted once they are there: until then, only its bytes tell that it has many."""
+    greedy, its_key = key_of("greedy", concurrent_calls=1)
+    secret, key = key_of("shop")
+    write_keys(file, its_key, key)
+    head = (
+        f"POST {SERVICE}ImageToText HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"authorization: Bearer {greedy}\r\ncontent-length: {MEBI}\r\n\r\n"
+    ).encode()
+    async with running_playground(keys_file=file, web_body_bytes=8 * MEBI) as playground, asyncio.timeout(20):
+        unfinished = [await asyncio.open_connection(HOST, playground.port) for _ in range(8)]
+        for _, writer in unfinished:
+            writer.write(head + b" " * (MEBI - 1))
+        answers = [asyncio.create_task(reader.readline()) for reader, _ in unfinished]
+        while sum(each.done() for each in answers) < 4:  # of 8 MiB it may have half
+            await asyncio.sleep(0.01)
+        assert {each.result().split()[1] for each in answers if each.done()} == {b"429"}
+        body = b" " * 3 * MEBI + json.dumps({"images": [PICTURE]}).encode()
+        assert (await ask_json(playground, "ImageToText", body, authorization=f"Bearer {secret}")).status == 200
+        for each in answers:
+            each.cancel()
+        for _, writer in unfinished:
+            writer.close()
 
 
 async def test_very_long_key_is_refused(file: Path) -> None:

@@ -38,8 +38,13 @@ async def closed(reader: asyncio.StreamReader) -> bool:
     return True
 
 
-HEAD = b"\x83\x86\x44%c/%b\x41\x01a\x5f\x10application/grpc\x40\x02te\x08trailers" % (len(METHOD) + 1, METHOD.encode())
-"""Of a call: method, scheme, path, authority, content-type, te; by HPACK's static table, without Huffman's code."""
+def head(method: str) -> bytes:
+    """Of a call: method, scheme, path, authority, content-type, te; by HPACK's static table, without Huffman's code."""
+    path = f"/{method}".encode()
+    return b"\x83\x86\x44%c%b\x41\x01a\x5f\x10application/grpc\x40\x02te\x08trailers" % (len(path), path)
+
+
+HEAD = head(METHOD)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
