@@ -37,7 +37,7 @@ from shared.trace_context import TraceContext
 CLOSE_SECONDS = 2.0
 """The most that a stop waits for the last spans to be taken."""
 SPAN_QUEUE = 8192
-"""Spans that wait for the receiver; further ones are dropped. About 2 KB each."""
+"""Spans that wait for the receiver; with more the oldest are dropped. About 2 KB each."""
 SPANS_AN_EXPORT = 256
 """They are coded by a thread that takes turns with the event loop: fewer at once hold it up for less."""
 
