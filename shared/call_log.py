@@ -34,7 +34,7 @@ class CallLine:
     def __str__(self) -> str:
         """For a person. Who called may have written anything into its name but a line's end."""
         found = {**self.fields}
-        line = f"{found.pop('method')} {found.pop('code')} in {found.pop('seconds')} s"
+        line = f"{found.pop('method')} {found.pop('code')} in {found.pop('seconds'):.6f} s"
         if "caller" in found:
             found["caller"] = repr(found["caller"])
         return " ".join((line, *(f"{name}={value}" for name, value in found.items())))
