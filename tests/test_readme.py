@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import re
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from services.training.tiny import write_tiny_models
 from shared.errors import ConfigurationError
 from tests import documents
 from tests.documents import README, REPOSITORY, TABLES
+from tests.ports import PORTS_OF_A_PLATFORM, drawn_port
 
 NOT_OURS = {"node_modules", "out", "site-packages"}
 RUNBOOK = REPOSITORY / "deploy" / "RUNBOOK.md"
@@ -119,7 +119,7 @@ def choose_default_ports() -> dict[str, int]:
 def free_ports() -> tuple[int, dict[str, Ports]]:
     """A base from which all the ports of `diptych up` are free."""
     for _ in range(50):
-        base = random.randrange(20_000, 30_000)
+        base = drawn_port(PORTS_OF_A_PLATFORM)
         try:
             return base, choose_ports(base, web=True)
         except ConfigurationError:

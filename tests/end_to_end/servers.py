@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.end_to_end.scrape import Metrics, scrape
+from tests.ports import drawn_port
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 90.0
@@ -48,12 +48,12 @@ _drawn: set[int] = set()
 
 
 def free_port() -> int:
-    """A port nobody listens on, below those that outgoing connections are given; no port twice in one run of tests.
+    """A port nobody listens on; none twice in one run of tests.
 
     A server listens seconds after its port was drawn: one that drew it again took all tests of a platform along.
     """
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = drawn_port()
         if port in _drawn:
             continue
         _drawn.add(port)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import re
 import signal
 import socket
@@ -26,6 +25,7 @@ from gateway.command_line.processes import ProcessFailedError
 from gateway.command_line.up import playground_installed
 from shared.errors import ConfigurationError
 from tests.gateway.fake_platform import FAKE_MODULES
+from tests.ports import PORTS_OF_A_PLATFORM, drawn_port
 
 
 def _platform(
@@ -115,7 +115,7 @@ def test_playground_has_the_port_after_the_gateways() -> None:
 def _chosen_from_a_base(replicas: dict[str, int], *, web: bool = False) -> tuple[int, dict[str, Ports]]:
     """A base from which every port is free, and the ports."""
     while True:
-        base = random.randrange(20_000, 30_000)
+        base = drawn_port(PORTS_OF_A_PLATFORM)
         with suppress(ConfigurationError):
             return base, choose_ports(base, replicas=replicas, web=web)
 
