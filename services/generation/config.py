@@ -10,39 +10,50 @@ GROUPS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
-    """A convolutional generator from 4 px upwards, twice as wide and high with each stage."""
+    """A planner, a painter of things and a painter of backgrounds."""
 
     widths: tuple[int, ...]
-    """Channels at 4, 8, 16, ... px; the picture is twice as large as the last of them."""
+    """Channels of a thing at 4, 8, 16, ... px; the picture is twice as large as the last of them."""
+    page_widths: tuple[int, ...]
+    """The same of the background."""
     detail_width: int
     """Channels at the size of the picture."""
+    finish_width: int
+    """Channels of what joins things and background."""
     mapping_width: int
-    """Numbers of the code that modulates every block."""
+    """Numbers of the codes that modulate every block."""
+    content_width: int
+    """Numbers that say what a thing is."""
+    planner_width: int
+    planner_layers: int
+    planner_heads: int
+    slots: int
+    """Things that a picture can have."""
     styles: int
-    """The first numbers of the noise; the largest of them decides the style where the text names none."""
-    noise_width: int
-    """Numbers of the noise, at least `styles` + 4."""
     space_width: int
     """Numbers of a vector of the joint space."""
 
     def __post_init__(self) -> None:
-        if odd := [width for width in self.widths if width % GROUPS]:
+        if odd := [width for width in (*self.widths, *self.page_widths) if width % GROUPS]:
             raise ValueError(f"widths: expected multiples of {GROUPS}, found {odd[0]}")
-        if self.noise_width < self.styles + 4:
-            raise ValueError(f"noise_width: expected at least styles + 4 = {self.styles + 4}, found {self.noise_width}")
+        if len(self.widths) != len(self.page_widths):
+            raise ValueError(f"page_widths: expected {len(self.widths)} numbers, found {len(self.page_widths)}")
 
     @property
     def pixels(self) -> int:
         """Side of the picture."""
         return 4 << len(self.widths)
 
+    @property
+    def noise_width(self) -> int:
+        """Numbers of the noise: for the style, and 16 for each slot and the page."""
+        return self.styles + 16 * (self.slots + 1)
+
 
 PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
-    # 7.4 M parameters, 0.42 GMAC a picture
-    "pictograms": dict(
-        widths=(384, 256, 128, 64), detail_width=16, mapping_width=256, styles=7, noise_width=64, space_width=256
+    "scenes": dict(
+        widths=(288, 256, 128, 64), page_widths=(64, 64, 48, 32), detail_width=16, finish_width=24, mapping_width=256,
+        content_width=192, planner_width=160, planner_layers=3, planner_heads=4, slots=5, styles=11, space_width=256,
     ),
-    # 13 k: tests only
-    "tiny": dict(widths=(16, 8, 8), detail_width=4, mapping_width=16, styles=7, noise_width=16, space_width=32),
 }
 """Named shapes."""

@@ -1,8 +1,7 @@
 """The generator: a point of the joint space and noise to a picture, in one forward pass.
 
-A mapping network (StyleGAN, Karras et al. 2019) turns text, style and noise into one code; residual blocks modulated by
-it (FiLM, Perez et al. 2018, in place of BigGAN's class-conditional norms) grow the picture from 4 px; the last doubling
-is a sub-pixel convolution (Shi et al. 2016). Most channels sit at 4 to 16 px, where they are cheap.
+A planner says what is where, a painter draws each thing and the background, and they are put one over the other. Words
+that mean one pictogram become one thing that fills a white page.
 """
 
 from __future__ import annotations
@@ -11,101 +10,87 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.generation.config import GROUPS, GeneratorConfig
+from services.generation.config import GeneratorConfig
+from services.generation.layers import place, stack
+from services.generation.painter import Painter, mapping
+from services.generation.planner import SLOT_NOISE, Plan, Planner
 
-TINT = 0.15
-
-
-class ModulatedConv(nn.Module):
-    """Group norm, scale and shift from the code, SiLU, 3x3 convolution."""
-
-    def __init__(self, inputs: int, outputs: int, code_width: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, inputs, affine=False)
-        self.scale_shift = nn.Linear(code_width, 2 * inputs)
-        self.conv = nn.Conv2d(inputs, outputs, 3, 1, 1)
-
-    def forward(self, features: Tensor, code: Tensor, upsample: bool) -> Tensor:
-        scale, shift = self.scale_shift(code)[:, :, None, None].chunk(2, dim=1)  # each (B, C, 1, 1)
-        hidden = functional.silu(torch.addcmul(shift, self.norm(features), 1 + scale))
-        if upsample:
-            hidden = functional.interpolate(hidden, scale_factor=2, mode="nearest")
-        return self.conv(hidden)  # type: ignore[no-any-return]
-
-
-class Block(nn.Module):
-    """Two modulated convolutions around a shortcut; twice as wide and high where `upsample`."""
-
-    def __init__(self, inputs: int, outputs: int, code_width: int, *, upsample: bool) -> None:
-        super().__init__()
-        self.upsample = upsample
-        self.conv1 = ModulatedConv(inputs, outputs, code_width)
-        self.conv2 = ModulatedConv(outputs, outputs, code_width)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-
-    def forward(self, features: Tensor, code: Tensor) -> Tensor:
-        hidden = self.conv2(self.conv1(features, code, self.upsample), code, False)
-        shortcut = self.shortcut(features)
-        if self.upsample:
-            shortcut = functional.interpolate(shortcut, scale_factor=2, mode="nearest")
-        return hidden + shortcut  # type: ignore[no-any-return]
+FREE_NOISE = 8
+"""Numbers of a painter's noise."""
 
 
 class Generator(nn.Module):
-    """Text vectors and noise to pictures."""
+    """Text vectors and noise to pictures.
+
+    The noise: `styles` numbers whose largest chooses the style where the words name none; SLOT_NOISE for each slot and
+    for the page, which move things; FREE_NOISE for each of the same, for what they look like, whose first number
+    mirrors where it is positive.
+    """
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.mapping_width
-        self.mapping = nn.Sequential(
-            nn.Linear(config.space_width + config.noise_width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-        )
-        self.start = nn.Linear(width, config.widths[0] * 16)
-        stages = zip((config.widths[0], *config.widths), config.widths, strict=False)
-        self.blocks = nn.ModuleList(
-            Block(inputs, outputs, width, upsample=index > 0) for index, (inputs, outputs) in enumerate(stages)
-        )
-        self.to_detail = ModulatedConv(config.widths[-1], 4 * config.detail_width, width)
-        self.to_rgb = nn.Conv2d(config.detail_width, 3, 3, 1, 1)
+        width, content = config.mapping_width, config.content_width
+        self.planner = Planner(
+            space_width=config.space_width, width=config.planner_width, layers=config.planner_layers,
+            heads=config.planner_heads, slots=config.slots, content_width=content, styles=config.styles,
+        )  # fmt: skip
+        self.thing_code = mapping(content + config.styles + FREE_NOISE, width)
+        self.thing = Painter(config.widths, code_width=width, detail_width=config.detail_width, channels=4)
+        self.page_code = mapping(content + config.styles + FREE_NOISE, width)
+        self.page = Painter(config.page_widths, code_width=width, detail_width=config.detail_width, channels=3)
+        self.finish = nn.Sequential(
+            nn.Conv2d(3 + 1, config.finish_width, 3, 1, 1), nn.SiLU(),
+            nn.Conv2d(config.finish_width, config.finish_width, 3, 1, 1), nn.SiLU(),
+            nn.Conv2d(config.finish_width, 3, 3, 1, 1),
+        )  # fmt: skip
+        nn.init.zeros_(self.finish[-1].weight)
+        nn.init.zeros_(self.finish[-1].bias)
 
-    def encode(self, vectors: Tensor, noise: Tensor) -> Tensor:
-        """The code of (B, V) unit vectors and (B, Z) normal noise: (B, W).
+    def draw_things(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+        """(N, C) contents, (N, S) one-hot styles, (N, FREE_NOISE) -> (N, 4, H, W): ink less white, and opacity."""
+        planes = self.thing(self.thing_code(torch.cat((contents, 3 * style, noise), dim=1)))
+        return planes.float()
 
-        Of the noise's first `styles` numbers only the largest counts: it chooses a style. The next four are left to
-        `vary`.
+    def draw_page(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+        """The background: as `draw_things` -> (N, 3, H, W), nearly in [0, 1]."""
+        return self.page(self.page_code(torch.cat((contents, 3 * style, noise), dim=1))).float() + 1
+
+    def lay(self, plan: Plan, style: Tensor, noise: Tensor, presence: Tensor, mirrored: Tensor) -> Tensor:
+        """Draws a plan. style (B, S) one-hot, noise (B, K + 1, FREE_NOISE), presence (B, K), mirrored (B, K) -> (B, 3, H, W)."""
+        batch, slots = presence.shape
+        styles = style[:, None].expand(-1, slots, -1).flatten(0, 1)
+        things = self.draw_things(plan.contents.flatten(0, 1), styles, noise[:, :slots].flatten(0, 1))
+        side = things.shape[-1]
+        layers = place(things, plan.boxes.flatten(0, 1).float(), mirrored.flatten(), side).view(batch, slots, 4, side, side)
+        page = self.draw_page(plan.background, style, noise[:, slots])
+        return self.join(page, layers, plan.depths.float(), presence.float())
+
+    def join(self, page: Tensor, layers: Tensor, depths: Tensor, presence: Tensor) -> Tensor:
+        """Things over the page, and what only the two together have: shadows, blended edges.
+
+        page (B, 3, H, W), layers (B, K, 4, H, W), depths and presence (B, K) -> (B, 3, H, W), nearly in [0, 1].
         """
-        styles = self.config.styles
-        style = functional.one_hot(noise[:, :styles].argmax(dim=1), styles).to(vectors.dtype)
-        free = noise[:, styles + 4 :].to(vectors.dtype)
-        unused = torch.zeros_like(noise[:, :4], dtype=vectors.dtype)
-        scaled = vectors * vectors.shape[1] ** 0.5  # unit variance a number, like the rest
-        return self.mapping(torch.cat((scaled, 3 * style, unused, free), dim=1))  # type: ignore[no-any-return]
-
-    def paint(self, vectors: Tensor, noise: Tensor) -> Tensor:
-        """(B, V) of unit norm, (B, Z) normal -> (B, 3, H, W), nearly in [-1, 1], as the drawing faces in training."""
-        code = self.encode(vectors, noise)  # (B, W)
-        hidden = self.start(code).view(-1, self.config.widths[0], 4, 4)
-        hidden = hidden.contiguous(memory_format=torch.channels_last)
-        for block in self.blocks:
-            hidden = block(hidden, code)  # (B, C, 4 * 2**i, ...)
-        detail = functional.pixel_shuffle(self.to_detail(hidden, code, False), 2)  # (B, D, H, W)
-        return self.to_rgb(functional.silu(detail))  # type: ignore[no-any-return]
-
-    def vary(self, pictures: Tensor, noise: Tensor) -> Tensor:
-        """Mirrors a picture when the noise's first number after the styles is positive; the next three tint its ink.
-
-        (B, 3, H, W) in [-1, 1] -> the same; white stays white.
-        """
-        mirror, tint = noise[:, self.config.styles, None, None, None] > 0, noise[:, self.config.styles + 1 :][:, :3]
-        mirrored = torch.where(mirror, pictures.flip(3), pictures)
-        return (1 - (1 - mirrored) * (1 + TINT * tint.tanh()[:, :, None, None])).clamp(-1, 1)
+        flat = stack(page, layers, depths, presence)
+        covered = 1 - (1 - layers[:, :, 3:] * presence[:, :, None, None, None]).clamp(0, 1).prod(dim=1)
+        joined = torch.cat((flat, covered), dim=1).to(self.finish[0].weight.dtype)
+        return flat + self.finish(joined.contiguous(memory_format=torch.channels_last)).float()
 
     def forward(self, vectors: Tensor, noise: Tensor) -> Tensor:
         """(B, V) of unit norm, (B, Z) standard normal -> (B, 3, H, W) float32 in [-1, 1]."""
-        return self.vary(self.paint(vectors, noise).float().clamp(-1, 1), noise)
+        config = self.config
+        choice, moves, looks = self.split(noise.to(vectors.dtype))
+        plan = self.planner(vectors, moves)
+        named = plan.style.float().softmax(dim=1)
+        wanted = torch.where(named[:, -1:] > 0.5, noise[:, : config.styles].float(), named[:, :-1] * 100)
+        style = functional.one_hot(wanted.argmax(dim=1), config.styles).to(vectors.dtype)
+        presence = (plan.presence > 0).to(vectors.dtype)
+        picture = self.lay(plan, style, looks, presence, looks[:, :-1, 0] > 0)
+        return picture.clamp(0, 1) * 2 - 1
+
+    def split(self, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, Z) -> its numbers for the style, for moves (B, K + 1, SLOT_NOISE) and for looks (B, K + 1, FREE_NOISE)."""
+        config = self.config
+        places = config.slots + 1
+        choice, moves, looks = noise.split([config.styles, places * SLOT_NOISE, places * FREE_NOISE], dim=1)
+        return choice, moves.reshape(-1, places, SLOT_NOISE), looks.reshape(-1, places, FREE_NOISE)

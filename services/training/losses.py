@@ -13,12 +13,14 @@ def contrastive_loss(texts: Tensor, pictures: Tensor, matches: Tensor, scale: Te
     CLIP's loss (Radford et al. 2021, arXiv:2103.00020, figure 3), its target spread evenly over all matches as in
     SupCon (Khosla et al. 2020, arXiv:2004.11362, equation 2).
 
-    texts: (B, V) of unit norm. pictures: (B, V) of unit norm. matches: (B, B) true where text i fits picture j, true on
-    the diagonal. scale: scalar, the inverse temperature.
+    texts: (M, V) of unit norm. pictures: (B, V) of unit norm. matches: (M, B) true where text i fits picture j; each
+    picture has a text, and a text without picture is one that pictures must not take. scale: scalar, the inverse
+    temperature.
     """
-    logits = scale * texts @ pictures.T  # (B, B)
+    logits = scale * texts @ pictures.T  # (M, B)
     weight = matches.float()
-    to_pictures = -(functional.log_softmax(logits, dim=1) * weight).sum(dim=1) / weight.sum(dim=1)
+    fits = matches.any(dim=1)
+    to_pictures = -(functional.log_softmax(logits[fits], dim=1) * weight[fits]).sum(dim=1) / weight[fits].sum(dim=1)
     to_texts = -(functional.log_softmax(logits, dim=0) * weight).sum(dim=0) / weight.sum(dim=0)
     return (to_pictures.mean() + to_texts.mean()) / 2
 

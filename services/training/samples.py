@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,8 @@ class Batch:
     """(B,) indices into the pack's concepts."""
     style: Tensor
     """(B,) indices into the pack's styles."""
-    tokens: Tensor
-    """(B, L) token ids of the captions."""
-    mask: Tensor
-    """(B, L) true where a token is."""
+    texts: Sequence[str]
+    """The captions."""
     names_style: Tensor
     """(B,) true where the caption names the style."""
 
@@ -42,10 +41,9 @@ class Sampler:
     """
 
     def __init__(
-        self, pack: Pack, tokenizer: Tokenizer, device: torch.device, *, seed: int, pixels: int, loose: float
+        self, pack: Pack, device: torch.device, *, seed: int, pixels: int, loose: float
     ) -> None:
         self._pack = pack
-        self._tokenizer = tokenizer
         self._device = device
         self._rng = random.Random(seed)
         self._loose = loose
@@ -62,15 +60,13 @@ class Sampler:
             random_caption(self._pack.concepts[c], self._pack.styles[s], self._rng, loose=self._loose)
             for c, s in zip(concept, style, strict=True)
         ]
-        tokens, mask = tokenize(self._tokenizer, [caption.text for caption in captions])
         index = torch.tensor(rows)
         return Batch(
             pictures=self._pixels[index].to(self._device),
             alpha=self._alpha[index].to(self._device),
             concept=torch.from_numpy(concept).to(self._device),
             style=torch.from_numpy(style).to(self._device),
-            tokens=tokens.to(self._device),
-            mask=mask.to(self._device),
+            texts=[caption.text for caption in captions],
             names_style=torch.tensor([caption.names_style for caption in captions], device=self._device),
         )
 

@@ -17,15 +17,26 @@ def compose(pictures: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
     return pictures + (1 - alpha) * (background - 1)
 
 
-def random_views(pictures: Tensor, alpha: Tensor) -> Tensor:
-    """(B, 3, H, W) and (B, 1, H, W), both in [0, 1] -> (B, 3, H, W) in [-1, 1]: moved, recoloured, blurred, noisy."""
+def random_views(pictures: Tensor, alpha: Tensor, pixels: int) -> Tensor:
+    """(B, 3, H, W) and (B, 1, H, W), both in [0, 1] -> (B, 3, pixels, pixels) in [-1, 1]: moved, recoloured, blurred,
+    noisy."""
     batch, device = len(pictures), pictures.device
     stacked = torch.cat((pictures - 1, alpha), dim=1)  # zero outside, so that moving in leaves white
-    moved = functional.grid_sample(stacked, _random_grid(batch, pictures.shape[-1], device), align_corners=False)
+    moved = functional.grid_sample(stacked, _random_grid(batch, pixels, device), align_corners=False)
     tinted = torch.rand(batch, 1, 1, 1, device=device) < 0.3
     background = torch.where(tinted, torch.rand(batch, 3, 1, 1, device=device) * 0.7 + 0.3, 1.0)
     view = compose(moved[:, :3] + 1, moved[:, 3:], background)
-    view = _recolour(view)
+    return _spoil(_recolour(view))
+
+
+def random_scene_views(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) in [0, 1] -> (B, 3, H, W) in [-1, 1]: recoloured, blurred, noisy, but nothing moved."""
+    return _spoil(_recolour(pictures))
+
+
+def _spoil(view: Tensor) -> Tensor:
+    """Blur and noise for some; [0, 1] -> [-1, 1]."""
+    batch, device = len(view), view.device
     view = _random_blur(view)
     noisy = (torch.rand(batch, 1, 1, 1, device=device) < 0.3) * 0.08 * torch.rand(batch, 1, 1, 1, device=device)
     return ((view + noisy * torch.randn_like(view)).clamp(0, 1) * 2 - 1).contiguous()

@@ -1,0 +1,104 @@
+"""Second stage of the generator: backgrounds, and how things sit on them, learnt from scenes with their drawings given.
+
+What a caption never tells of a background, such as where its hills are, is read from the picture by a small encoder
+while training, and drawn at random afterwards: a variational autoencoder (Kingma and Welling 2014) for that part alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from services.generation.layers import place, stack
+from services.generation.model import FREE_NOISE, Generator
+from services.training.generating.layouts import Layout
+from services.training.generating.things import ContentTable, is_matrix
+from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.losses import edge_loss, multiscale_l1
+from services.training.muon import Muon
+
+PEAK_LEARNING_RATE = 1e-3
+DIVERGENCE_WEIGHT = 2e-3
+EMA_DECAY = 0.999
+
+
+class PageReader(nn.Module):
+    """A picture to mean and log variance of the background's noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 24, 48, 64, 64)
+        pairs = zip(widths, widths[1:], strict=False)
+        self.stages = nn.Sequential(*(nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.SiLU()) for a, b in pairs))
+        self.out = nn.Linear(64 * 16, 2 * FREE_NOISE)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, 64, 64) in [0, 1] -> two of (B, FREE_NOISE)."""
+        mean, log_variance = self.out(self.stages(pictures * 2 - 1).flatten(1)).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(-8, 4)
+
+
+def picture_layers(drawings: Tensor, layout: Layout, side: int) -> Tensor:
+    """(B, K, 4, S, S) drawings as `Generator.draw_things` gives them, put where the layout says."""
+    batch, slots = layout.presence.shape
+    placed = place(drawings.flatten(0, 1), layout.boxes.flatten(0, 1), layout.mirrored.flatten(), side)
+    return placed.view(batch, slots, 4, side, side)
+
+
+class PagesTrainer:
+    """One step: backgrounds and joints of a batch of scenes, by L1 and edges."""
+
+    def __init__(self, generator: Generator, table: ContentTable, source, *, batch: int) -> None:
+        self.generator, self.table, self._source, self.pictures_a_step = generator, table, source, batch
+        self.reader = PageReader()
+        self._painting = nn.ModuleList((generator.page_code, generator.page, generator.finish))
+        self.average = copy.deepcopy(self._painting).requires_grad_(False)
+        self.modules: Mapping[str, nn.Module] = {
+            "painting": self._painting, "average": self.average, "reader": self.reader,
+            "backgrounds": table.backgrounds,
+        }  # fmt: skip
+        parameters = list(self._painting.parameters())
+        matrices = [one for one in parameters if is_matrix(one)]
+        others = [one for one in parameters if not is_matrix(one)]
+        others += [*table.backgrounds.parameters(), *self.reader.parameters()]
+        self.optimisers: Mapping[str, Optimizer] = {
+            "muon": Muon(matrices),
+            "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
+        }
+        self._steps = 0
+
+    def step(self, share: float) -> Mapping[str, Tensor]:
+        """One optimiser step."""
+        self._steps += 1
+        target, drawings, layout, style = self._source.draw(self.pictures_a_step)
+        generator, side = self.generator, self.generator.config.pixels
+        layers = picture_layers(drawings, layout, side)
+        mean, log_variance = self.reader(target)
+        noise = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
+        contents = self.table.backgrounds(layout.background)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            page = generator.draw_page(contents, style, noise)
+            picture = generator.join(page, layers, layout.depths, layout.presence)
+        losses = {
+            "l1": multiscale_l1(2 * picture, 2 * target),
+            "edges": edge_loss(2 * picture, 2 * target),
+            "divergence": DIVERGENCE_WEIGHT * divergence,
+        }
+        for optimiser in self.optimisers.values():
+            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
+            optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()
+        nn.utils.clip_grad_norm_(self._painting.parameters(), 10.0)
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
+        with torch.no_grad():
+            for kept, value in zip(self.average.parameters(), self._painting.parameters(), strict=True):
+                kept.lerp_(value, 1 - decay)
+        return {name: value.detach() for name, value in losses.items()}

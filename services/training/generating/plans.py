@@ -1,0 +1,114 @@
+"""Third stage of the generator: the planner learns to say what words mean as rows of the table, and where things may be.
+
+What a caption says is regressed; what it leaves open, places and backgrounds, is a distribution. The energy score
+(Gneiting and Raftery 2007, equation 21; strictly proper) teaches it from pairs of samples, without a critic: the mean
+distance of two samples to the truth, less half the distance between them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from services.generation.model import Generator
+from services.generation.planner import SLOT_NOISE, Plan
+from services.training.generating.things import ContentTable
+from services.training.loop import cosine_schedule, set_learning_rate
+
+PEAK_LEARNING_RATE = 1e-3
+VECTOR_NOISE = 0.01
+EMA_DECAY = 0.999
+PLACE_SCALE = 4.0
+"""Boxes vary by a quarter of the side: this makes them vary by one."""
+PAGE_SCALE = 0.1
+"""Rows of the table are some 14 long: this makes backgrounds count about as much as one thing's place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """Vectors of texts and the plans that they mean."""
+
+    vectors: Tensor
+    """(B, V) of unit norm."""
+    contents: Tensor
+    """(B, K, C)"""
+    presence: Tensor
+    """(B, K)"""
+    boxes: Tensor
+    """(B, K, 3)"""
+    depths: Tensor
+    """(B, K)"""
+    background: Tensor
+    """(B, C)"""
+    style: Tensor
+    """(B,) the style that the words name, or the number of styles."""
+
+
+def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
+    """All (B, D): two independent samples of one distribution, and the truth -> scalar."""
+    to_truth = (first - truth).norm(dim=1) + (second - truth).norm(dim=1)
+    return (to_truth - (first - second).norm(dim=1)).mean() / 2
+
+
+class PlansTrainer:
+    """One step of the planner on prompts that `source` draws."""
+
+    def __init__(self, generator: Generator, source, *, batch: int) -> None:
+        self.planner, self._source, self.pictures_a_step = generator.planner, source, batch
+        self.average = copy.deepcopy(self.planner).requires_grad_(False)
+        self.modules: Mapping[str, nn.Module] = {"planner": self.planner, "average": self.average}
+        self.optimisers: Mapping[str, Optimizer] = {
+            "adamw": torch.optim.AdamW(self.planner.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+        }
+        self._steps = 0
+
+    def step(self, share: float) -> Mapping[str, Tensor]:
+        """One optimiser step."""
+        self._steps += 1
+        prompts = self._source.draw(self.pictures_a_step)
+        vectors = functional.normalize(prompts.vectors + VECTOR_NOISE * torch.randn_like(prompts.vectors), dim=1)
+        slots = prompts.presence.shape[1]
+        first, second = (
+            self.planner(vectors, torch.randn(len(vectors), slots + 1, SLOT_NOISE)) for _ in range(2)
+        )
+        there = prompts.presence[:, :, None]
+        missed = (first.contents - prompts.contents).square().mean(dim=2) + (
+            second.contents - prompts.contents
+        ).square().mean(dim=2)
+        truth = open_part(prompts, prompts.presence)
+        losses = {
+            "contents": 0.5 * (missed * prompts.presence).sum() / there.sum(),
+            "presence": sum(
+                functional.binary_cross_entropy_with_logits(one.presence, prompts.presence) for one in (first, second)
+            ),
+            "style": 0.5 * functional.cross_entropy(first.style, prompts.style),
+            "places": energy_score(
+                open_part(first, prompts.presence), open_part(second, prompts.presence), truth
+            ),
+            "page": energy_score(PAGE_SCALE * first.background, PAGE_SCALE * second.background,
+                                 PAGE_SCALE * prompts.background),
+        }  # fmt: skip
+        optimiser = self.optimisers["adamw"]
+        set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
+        optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()
+        nn.utils.clip_grad_norm_(self.planner.parameters(), 1.0)
+        optimiser.step()
+        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
+        with torch.no_grad():
+            for kept, value in zip(self.average.parameters(), self.planner.parameters(), strict=True):
+                kept.lerp_(value, 1 - decay)
+        return {name: value.detach() for name, value in losses.items()}
+
+
+def open_part(plan: Plan | Prompts, presence: Tensor) -> Tensor:
+    """(B, D): places, depths and background, nothing of absent things."""
+    there = presence[:, :, None]
+    places = torch.cat((PLACE_SCALE * plan.boxes, plan.depths[:, :, None]), dim=2) * there
+    return torch.cat((places.flatten(1), PAGE_SCALE * plan.background), dim=1)

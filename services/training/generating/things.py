@@ -1,0 +1,117 @@
+"""First stage of the generator: the painter of things copies drawings, each known by a row of a table.
+
+The table stands for words until the planner has learnt to say its rows (`plans.py`), so that this longest stage needs
+no text encoder, and a new joint space does not undo it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from services.generation.model import FREE_NOISE, Generator
+from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.losses import edge_loss, multiscale_l1
+from services.training.muon import Muon
+
+PEAK_LEARNING_RATE = 2e-3
+EMA_DECAY = 0.999
+CONTENT_NOISE = 0.1
+SMALLEST_MATRIX = 4
+
+
+class ContentTable(nn.Module):
+    """What things are: a row a concept, plus one a colour that it may be given, and one a background."""
+
+    def __init__(self, *, concepts: int, colours: int, backgrounds: int, width: int) -> None:
+        super().__init__()
+        self.concepts = nn.Embedding(concepts, width)
+        self.colours = nn.Embedding(colours + 1, width, padding_idx=0)
+        self.backgrounds = nn.Embedding(backgrounds, width)
+        nn.init.normal_(self.concepts.weight)
+        nn.init.normal_(self.backgrounds.weight)
+
+    def things(self, concept: Tensor, colour: Tensor) -> Tensor:
+        """(N,) indices each, colour 0 for its own -> (N, C)."""
+        return self.concepts(concept) + self.colours(colour)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawings:
+    """Cut-out drawings of known things, in memory."""
+
+    ink: Tensor
+    """(N, 3, H, W) uint8, on white."""
+    opacity: Tensor
+    """(N, 1, H, W) uint8."""
+    concept: Tensor
+    """(N,) rows of the table."""
+    colour: Tensor
+    """(N,) rows of the table, 0 for its own colours."""
+    style: Tensor
+    """(N,)"""
+    weight: Tensor
+    """(N,) how often each is drawn, relative to others."""
+
+
+class ThingsTrainer:
+    """One step copies a batch of drawings: ink on white, opacity, and the edges of both."""
+
+    def __init__(self, generator: Generator, table: ContentTable, drawings: Drawings, *, batch: int, seed: int) -> None:
+        self.generator, self.table = generator, table
+        self._painting = nn.ModuleList((generator.thing_code, generator.thing))
+        self.average = copy.deepcopy(self._painting).requires_grad_(False)
+        self._drawings, self.pictures_a_step = drawings, batch
+        self._random = torch.Generator().manual_seed(seed)
+        self.modules: Mapping[str, nn.Module] = {
+            "painting": self._painting, "average": self.average, "table": table
+        }  # fmt: skip
+        parameters = list(self._painting.parameters())
+        matrices = [parameter for parameter in parameters if is_matrix(parameter)]
+        others = [parameter for parameter in parameters if not is_matrix(parameter)]
+        others += list(table.concepts.parameters()) + list(table.colours.parameters())
+        self.optimisers: Mapping[str, Optimizer] = {
+            "muon": Muon(matrices),
+            "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
+        }
+        self._steps = 0
+
+    def step(self, share: float) -> Mapping[str, Tensor]:
+        """One optimiser step."""
+        self._steps += 1
+        drawings, config = self._drawings, self.generator.config
+        rows = torch.multinomial(drawings.weight, self.pictures_a_step, generator=self._random)
+        target = torch.cat((drawings.ink[rows], drawings.opacity[rows]), dim=1).float() / 255
+        target[:, :3] -= 1  # ink less white, as the painter gives it
+        target = target.contiguous(memory_format=torch.channels_last)
+        style = functional.one_hot(drawings.style[rows], config.styles).float()
+        contents = self.table.things(drawings.concept[rows], drawings.colour[rows])
+        contents = contents + CONTENT_NOISE * torch.randn_like(contents)
+        noise = torch.randn(len(rows), FREE_NOISE)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            planes = self.generator.draw_things(contents, style, noise)
+        losses = {"l1": multiscale_l1(2 * planes, 2 * target), "edges": edge_loss(2 * planes, 2 * target)}
+        loss = losses["l1"] + losses["edges"]
+        for optimiser in self.optimisers.values():
+            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._painting.parameters(), 10.0)
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
+        with torch.no_grad():
+            for mean, value in zip(self.average.parameters(), self._painting.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+        return {name: value.detach() for name, value in losses.items()}
+
+
+def is_matrix(parameter: nn.Parameter) -> bool:
+    """Whether Muon fits: two dimensions or more, none of them as few as the colours of a picture."""
+    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) >= SMALLEST_MATRIX
