@@ -83,7 +83,7 @@ def _write_text(folder: Path, captions: list[str], space: str) -> Path:
 
 def _write_classification(folder: Path, pack: Pack, space: str) -> Path:
     file = write_labels(folder, pack)
-    config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS["tiny"])  # type: ignore[arg-type]
+    config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS["tiny"])
     return _write(folder, "classification", ImageEncoder(config), config, space, [file])
 
 
