@@ -40,9 +40,9 @@ class GeneratorConfig:
 PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
     # 7.4 M parameters, 0.42 GMAC a picture
     "pictograms": dict(
-        widths=(384, 256, 128, 64), detail_width=16, mapping_width=256, styles=7, noise_width=64, space_width=256
+        widths=(384, 256, 128, 64), detail_width=16, mapping_width=256, styles=11, noise_width=64, space_width=256
     ),
     # 13 k: tests only
-    "tiny": dict(widths=(16, 8, 8), detail_width=4, mapping_width=16, styles=7, noise_width=16, space_width=32),
+    "tiny": dict(widths=(16, 8, 8), detail_width=4, mapping_width=16, styles=11, noise_width=16, space_width=32),
 }
 """Named shapes."""
