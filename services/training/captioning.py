@@ -53,7 +53,7 @@ def caption_tokenizer(pack: Pack, *, vocabulary: int = VOCABULARY) -> Tokenizer:
 def encode_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.device) -> Views:
     """Encodes every training picture `rounds` times, each time as another random view, but once as it is."""
     image.eval()
-    rows = torch.from_numpy(np.flatnonzero(~pack.held_out))
+    rows = torch.from_numpy(np.flatnonzero(pack.train))
     tokens, vectors = [], []
     for one in range(rounds):
         for chunk in rows.split(ENCODE_BATCH):

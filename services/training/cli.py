@@ -6,7 +6,6 @@ checkpoint, measures the result and writes a model directory.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ data = typer.Typer(no_args_is_help=True, help="Build training data.")
 train = typer.Typer(no_args_is_help=True, help="Train the four models.")
 
 PACK = Path(".data/pictograms")
+CACHE = Path(".data/cache")
 MODELS = Path("out/models")
 CHECKPOINTS = Path(".checkpoints")
 
@@ -39,25 +39,17 @@ def _data() -> None:
 @data.command("build")
 def build(
     out: Annotated[Path, typer.Option("--out", help="Folder of the pack.")] = PACK,
-    node_modules: Annotated[
-        Path | None, typer.Option(help="node_modules with the pinned art packages; npm installs them when not given.")
-    ] = None,
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder of the downloaded packages and of the styles read so far.")
+    ] = CACHE,
 ) -> None:
-    """Build the pictogram pack from pinned art packages. Deterministic; about half a minute."""
-    from services.training.data.pack import write_pack
-    from services.training.data.pictograms import build_pack
-    from services.training.data.sources import install_packages
+    """Build the pictogram pack from pinned npm packages. Deterministic; interrupted, it goes on where it was.
 
-    console = Console()
-    with tempfile.TemporaryDirectory(prefix="diptych-art-") as work, console.status("reading drawings"):
-        pack = build_pack(
-            node_modules or install_packages(Path(work)), lambda line: console.print(line, soft_wrap=True)
-        )
-    write_pack(pack, out)
-    console.print(
-        f"{len(pack.pixels)} pictures of {len(pack.concepts)} concepts in {len(pack.styles)} styles, "
-        f"{int(pack.held_out.sum())} of them held out, in {out}"
-    )
+    Packages are downloaded once, with npm, and checked against their hashes each time.
+    """
+    from services.training.data.build import build_data
+
+    build_data(out, cache, Console())
 
 
 @train.command("encoders")

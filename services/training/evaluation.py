@@ -33,12 +33,12 @@ Metrics = dict[str, float]
 def evaluate_encoders(text: TextEncoder, image: ImageEncoder, tokenizer: Tokenizer, pack: Pack) -> Metrics:
     """Top-1 of the head, and recall at 1 of clean captions against pictures and back, on trained and held-out rows."""
     encoded = encode_pictures(image, pack.pixels)
-    metrics = _split("top1", encoded.logits.argmax(dim=1).cpu().numpy() == pack.concept, pack.held_out)
+    metrics = _split("top1", encoded.logits.argmax(dim=1).cpu().numpy() == pack.concept, pack.train)
     for language in LANGUAGES:
         vectors = encode_captions(text, tokenizer, [clean_caption(concept, language) for concept in pack.concepts])
         similarity = encoded.vectors @ vectors.T  # (N, C)
         right = similarity.argmax(dim=1).cpu().numpy() == pack.concept
-        metrics |= _split(f"picture_to_text_r1_{language}", right, pack.held_out)
+        metrics |= _split(f"picture_to_text_r1_{language}", right, pack.train)
         nearest = pack.concept[similarity.argmax(dim=0).cpu().numpy()]
         metrics[f"text_to_picture_r1_{language}"] = _mean(nearest == np.arange(len(pack.concepts)))
         own = image.score(vectors).argmax(dim=1).cpu().numpy()
@@ -56,8 +56,8 @@ def evaluate_zero_shot(
     metrics: Metrics = {}
     for language, vectors in zip(LANGUAGES, names, strict=True):
         right = (encoded.vectors @ vectors.T).argmax(dim=1).cpu().numpy() == pack.concept
-        metrics |= _split(f"zero_shot_top1_{language}", right, pack.held_out)
-    rows = torch.from_numpy(pack.held_out if pack.held_out.any() else ~pack.held_out)
+        metrics |= _split(f"zero_shot_top1_{language}", right, pack.train)
+    rows = torch.from_numpy(~pack.train if not pack.train.all() else pack.train)
     scale = calibrated_scale(encoded.vectors.cpu()[rows], torch.stack(names), torch.from_numpy(pack.concept)[rows])
     return metrics, scale
 
@@ -77,7 +77,7 @@ def evaluate_captioner(captioner: Captioner, image: ImageEncoder, tokenizer: Tok
             ]
         wanted = [clean_caption(pack.concepts[index], language) for index in pack.concept]
         right = np.array([one == other for one, other in zip(written, wanted, strict=True)])
-        metrics |= _split(f"caption_exact_{language}", right, pack.held_out)
+        metrics |= _split(f"caption_exact_{language}", right, pack.train)
     return metrics
 
 
@@ -107,8 +107,8 @@ def evaluate_generator(
             multiscale_l1(one[None], other[None], (1,)).item() for one, other in zip(painted, target, strict=True)
         ]
         own_name.append((image(painted).logits.argmax(dim=1) == concept).cpu())
-    metrics = _split("own_classifier_top1", torch.cat(own_name).numpy(), pack.held_out)
-    metrics |= _split("l1", np.array(distance) / 2, pack.held_out)  # of the full range of 1
+    metrics = _split("own_classifier_top1", torch.cat(own_name).numpy(), pack.train)
+    metrics |= _split("l1", np.array(distance) / 2, pack.train)  # of the full range of 1
     for language, vectors in zip(LANGUAGES, texts, strict=True):
         named = []
         for index, rows in zip(torch.arange(len(vectors)).split(CHUNK), vectors.split(CHUNK), strict=True):
@@ -145,10 +145,10 @@ def _chunks(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     return [pixels[first : first + CHUNK] for first in range(0, len(pixels), CHUNK)]
 
 
-def _split(name: str, values: NDArray[np.generic], held_out: NDArray[np.bool_]) -> Metrics:
-    metrics = {f"{name}_trained": _mean(values[~held_out])}
-    if held_out.any():
-        metrics[f"{name}_held_out"] = _mean(values[held_out])
+def _split(name: str, values: NDArray[np.generic], train: NDArray[np.bool_]) -> Metrics:
+    metrics = {f"{name}_trained": _mean(values[train])}
+    if not train.all():
+        metrics[f"{name}_held_out"] = _mean(values[~train])
     return metrics
 
 

@@ -102,8 +102,8 @@ class Run:
         training = {
             "command": f"diptych train {self.name} --seed {self.seed} --batch {self.batch}",
             "data": "pictograms",
-            "pictures": int((~self.pack.held_out).sum()),
-            "held_out_pictures": int(self.pack.held_out.sum()),
+            "pictures": int(self.pack.train.sum()),
+            "held_out_pictures": int((~self.pack.train).sum()),
             "seed": self.seed,
             "steps": sum(one.step for one in progress),
             "minutes": round(sum(one.seconds for one in progress) / 60, 1),

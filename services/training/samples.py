@@ -47,7 +47,7 @@ class Sampler:
         self._device = device
         self._rng = random.Random(seed)
         self._loose = loose
-        self._rows = np.flatnonzero(~pack.held_out).tolist()
+        self._rows = np.flatnonzero(pack.train).tolist()
         factor = pack.pixels.shape[1] // pixels
         self._pixels = functional.avg_pool2d(torch.from_numpy(pack.pixels).permute(0, 3, 1, 2).float() / 255, factor)
         self._alpha = functional.avg_pool2d(torch.from_numpy(pack.alpha)[:, None].float() / 255, factor)

@@ -20,7 +20,7 @@ from services.text.config import PRESETS as TEXT_PRESETS
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 from services.training.data.captions import clean_caption
-from services.training.data.pack import Concept, Pack
+from services.training.data.pack import SPLITS, Concept, Pack
 from services.training.data.sources import STYLES
 from services.training.export import Card, ModelConfig, write_labels, write_model_directory, write_tokenizer
 from services.training.tokenizers import train_tokenizer
@@ -36,11 +36,11 @@ _WORDS = (
 
 
 def tiny_pack(*, seed: int = 0) -> Pack:
-    """Four concepts in all styles, drawn as noise: (28, 64, 64, 3)."""
+    """Four concepts in all styles, drawn as noise: (44, 64, 64, 3)."""
     concepts = tuple(
         Concept(
             id=en, article=article, en=en, measure=measure, zh=zh,
-            en_synonyms=(), zh_synonyms=(), en_tags=("thing",), zh_tags=("东西",),
+            en_synonyms=(), zh_synonyms=(), en_tags=("thing",), zh_tags=("东西",), group="things", subgroup="thing",
         )
         for article, en, measure, zh in _WORDS
     )  # fmt: skip
@@ -51,7 +51,7 @@ def tiny_pack(*, seed: int = 0) -> Pack:
         alpha=np.full((rows, 64, 64), 255, dtype=np.uint8),
         concept=np.repeat(np.arange(len(concepts)), len(STYLES)),
         style=np.tile(np.arange(len(STYLES)), len(concepts)),
-        held_out=np.arange(rows) % 9 == 8,
+        split=np.where(np.arange(rows) % 9 == 8, SPLITS.index("test_pair"), 0).astype(np.uint8),
         concepts=concepts,
         styles=STYLES,
     )

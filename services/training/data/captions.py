@@ -15,6 +15,10 @@ STYLE_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "noto-v1": (("old noto", "retro", "blob"), ("复古", "怀旧", "老式")),
     "twemoji": (("twemoji", "twitter", "minimal"), ("推特", "简约", "极简")),
     "emojione": (("emojione", "glossy", "emoji one"), ("手绘", "光泽", "明亮")),
+    "fluent-mono": (("monochrome", "black and white", "high contrast"), ("单色", "黑白", "高对比")),
+    "emojione-mono": (("stencil", "silhouette", "solid black"), ("剪影", "纯黑", "镂空")),
+    "fxemoji": (("fxemoji", "firefox", "mozilla"), ("火狐", "谋智", "撞色")),
+    "streamline": (("streamline", "outlined", "line art"), ("线条", "描边", "勾线")),
 }
 """English and Chinese words that name a style."""
 

@@ -1,112 +1,101 @@
-"""Builds the pictogram pack: everyday concepts, each drawn in up to seven styles, with an honest test split."""
+"""Builds the pictogram pack: 1,420 concepts, each drawn in up to eleven styles, with an honest test split."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+import importlib.metadata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.training.data.pack import Concept, Pack
-from services.training.data.sources import SOURCES, STYLES, normalise_hexcode, read_drawings, read_labels
+from services.training.data.concepts import DrawnConcept, read_concepts
+from services.training.data.drawings import RASTER_PIXELS, read_drawings
+from services.training.data.pack import PIXELS, Pack
+from services.training.data.sources import PACKAGES, SOURCES, STYLES, Source
+from services.training.data.splits import Drawing, split_drawings
 
-PIXELS = 64
 MARGIN = 0.06  # of the side, on each edge: sets fill their canvas differently, this gives all one scale
-MINIMUM_STYLES = 5
-HELD_OUT_SHARE = 0.06
 
-CONCEPTS_FILE = Path(__file__).with_name("concepts.csv")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Row:
-    hexcode: str
-    concept: Concept
+Report = Callable[[str, int, int], None]
+"""Hears (style, pictures read, concepts to look for) after each picture."""
 
 
-def build_pack(node_modules: Path, report: Callable[[str], None]) -> Pack:
-    """Reads all drawings of the concepts in `concepts.csv`; `report` hears one line a style. Deterministic."""
-    rows = _read_concepts(node_modules)
-    drawings: dict[tuple[str, int], Image.Image] = {}
-    for style, source in enumerate(SOURCES):
-        found = dict(read_drawings(node_modules, source, [row.hexcode for row in rows]))
-        drawings |= {(hexcode, style): picture for hexcode, picture in found.items()}
-        missing = [row.concept.id for row in rows if row.hexcode not in found]
-        report(f"{source.style}: {len(found)} of {len(rows)} concepts; without: {', '.join(missing) or 'none'}")
-    rows = [row for row in rows if sum((row.hexcode, s) in drawings for s in range(len(SOURCES))) >= MINIMUM_STYLES]
-    keys = [(c, s) for c, row in enumerate(rows) for s in range(len(SOURCES)) if (row.hexcode, s) in drawings]
-    pixels, alpha = zip(*(_fit(drawings[rows[c].hexcode, s]) for c, s in keys), strict=True)
-    stacked = np.stack(pixels)
+def build_pack(node_modules: Path, cache: Path, report: Report) -> Pack:
+    """Reads all drawings, a style at a time; a style whose pictures are in `cache` is not rasterised again.
+
+    Deterministic: equal packages give an equal pack, with a cache or without.
+    """
+    concepts = read_concepts(node_modules)
+    index = {one.hexcode: number for number, one in enumerate(concepts)}
+    drawn = [_read_style(node_modules, cache, source, concepts, report) for source in SOURCES]
+    concept = np.array([index[code] for codes, _ in drawn for code in codes], dtype=np.int64)
+    style = np.repeat(np.arange(len(SOURCES)), [len(codes) for codes, _ in drawn])
+    order = np.lexsort((style, concept))
+    concept, style = concept[order], style[order]
+    pictures = np.concatenate([pictures for _, pictures in drawn])[order]
+    pixels = _on_white(pictures)
+    drawings = [
+        Drawing(hexcode=concepts[c].hexcode, everyday=concepts[c].everyday, family=SOURCES[s].family)
+        for c, s in zip(concept, style, strict=True)
+    ]
     return Pack(
-        pixels=stacked,
-        alpha=np.stack(alpha),
-        concept=np.array([c for c, _ in keys], dtype=np.int64),
-        style=np.array([s for _, s in keys], dtype=np.int64),
-        held_out=_held_out(stacked, [(rows[c].concept.id, SOURCES[s].family) for c, s in keys]),
-        concepts=tuple(row.concept for row in rows),
+        pixels=pixels,
+        alpha=pictures[..., 3],
+        concept=concept,
+        style=style,
+        split=split_drawings(drawings, pixels),
+        concepts=tuple(one.concept for one in concepts),
         styles=STYLES,
     )
 
 
-def _read_concepts(node_modules: Path) -> list[_Row]:
-    records = {language: read_labels(node_modules, language) for language in ("en", "zh")}
-    rows = []
-    with CONCEPTS_FILE.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            hexcode = normalise_hexcode(line["hex"])
-            rows.append(_Row(hexcode=hexcode, concept=_concept(line, hexcode, records)))
-    return rows
+def _read_style(
+    node_modules: Path, cache: Path, source: Source, concepts: Sequence[DrawnConcept], report: Report
+) -> tuple[list[str], NDArray[np.uint8]]:
+    """Hexcodes (N) and their pictures (N, 64, 64, 4), from the cache or drawn and put there."""
+    file = cache / "styles" / f"{source.style}-{_key(source, concepts)}.npz"
+    if not file.exists():
+        found: dict[str, NDArray[np.uint8]] = {}
+        for done, (hexcode, picture) in enumerate(
+            read_drawings(node_modules, source, {one.hexcode: one.label for one in concepts}), start=1
+        ):
+            found[hexcode] = fit(picture)
+            report(source.style, done, len(concepts))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".partial.npz")
+        np.savez_compressed(partial, hexcodes=np.array(list(found)), pictures=np.stack(list(found.values())))
+        partial.replace(file)
+    with np.load(file, allow_pickle=False) as arrays:
+        hexcodes, pictures = arrays["hexcodes"].tolist(), arrays["pictures"]
+    report(source.style, len(concepts), len(concepts))
+    return hexcodes, pictures
 
 
-def _concept(line: dict[str, str], hexcode: str, records: dict[str, dict[str, dict[str, list[str]]]]) -> Concept:
-    def tags(language: str) -> tuple[str, ...]:
-        return tuple(records[language].get(hexcode, {}).get("tags", []))
-
-    return Concept(
-        id=line["en"].replace(" ", "-"),
-        article="" if line["article"] == "-" else line["article"],
-        en=line["en"],
-        measure=line["measure"],
-        zh=line["zh"],
-        en_synonyms=tuple(filter(None, line["en_synonyms"].split("|"))),
-        zh_synonyms=tuple(filter(None, line["zh_synonyms"].split("|"))),
-        en_tags=tags("en"),
-        zh_tags=tags("zh"),
-    )
+def _key(source: Source, concepts: Sequence[DrawnConcept]) -> str:
+    """Names all that a style's pictures depend on."""
+    integrities = [one.integrity for one in PACKAGES if one.name in (source.package, source.names)]
+    labels = [f"{one.hexcode} {one.label}" for one in concepts]
+    parts = [importlib.metadata.version("resvg-py"), RASTER_PIXELS, PIXELS, MARGIN, *integrities, *labels]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
-def _fit(picture: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Crops to the drawing, pads to a square with MARGIN, and averages down: RGB on white and alpha."""
+def fit(picture: Image.Image) -> NDArray[np.uint8]:
+    """Crops an RGBA picture to its drawing, pads to a square with MARGIN, and averages down to (64, 64, 4)."""
     box = picture.getchannel("A").point(lambda value: 255 if value > 8 else 0).getbbox()
     cropped = picture.crop(box)
     side = round(max(cropped.size) / (1 - 2 * MARGIN))
     canvas = Image.new("RGBA", (side, side), (255, 255, 255, 0))
     canvas.paste(cropped, ((side - cropped.width) // 2, (side - cropped.height) // 2))
-    white = Image.new("RGBA", canvas.size, (255, 255, 255, 255))
-    opaque = Image.alpha_composite(white, canvas).convert("RGB").resize((PIXELS, PIXELS), Image.Resampling.LANCZOS)
-    alpha = canvas.getchannel("A").resize((PIXELS, PIXELS), Image.Resampling.BOX)
-    return np.asarray(opaque), np.asarray(alpha)
+    return np.asarray(canvas.resize((PIXELS, PIXELS), Image.Resampling.LANCZOS))  # weighs colours by their alpha
 
 
-def _held_out(pixels: NDArray[np.uint8], pairs: list[tuple[str, str]]) -> NDArray[np.bool_]:
-    """True for rows of the chosen (concept, family) pairs, less those with a twin among the training pictures.
-
-    A pair is chosen by its hash, at most one a concept, so that adding concepts moves no other pair.
-    """
-    chosen: set[tuple[str, str]] = set()
-    for concept in dict.fromkeys(concept for concept, _ in pairs):
-        families = sorted({family for name, family in pairs if name == concept})
-        digest = hashlib.sha256(concept.encode()).digest()
-        if digest[0] / 256 < HELD_OUT_SHARE * len(families):
-            chosen.add((concept, families[digest[1] % len(families)]))
-    held_out = np.array([pair in chosen for pair in pairs])
-    thumbnails = pixels.reshape(len(pixels), 16, 4, 16, 4, 3).mean(axis=(2, 4)).reshape(len(pixels), -1)
-    for row in np.flatnonzero(held_out):
-        nearest = np.abs(thumbnails[~held_out] - thumbnails[row]).mean(axis=1).min()
-        held_out[row] = nearest > 2.0  # of 255: a copy that one set took from another
-    return held_out
+def _on_white(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, 64, 64, 4) -> (N, 64, 64, 3)."""
+    flat = np.empty(pictures.shape[:3] + (3,), dtype=np.uint8)
+    for row, picture in enumerate(pictures):  # one at a time: all as numbers with a point take gigabytes
+        alpha = picture[..., 3:] / 255
+        flat[row] = np.rint(picture[..., :3] * alpha + 255 * (1 - alpha))
+    return flat

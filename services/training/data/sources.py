@@ -1,29 +1,14 @@
-"""Where the drawings come from: seven pinned npm packages read as one RGBA picture a (hexcode, style)."""
+"""Where the drawings come from: eleven sets of pictograms, their authors and licences, and the packages that hold them.
+
+Share-alike sets (OpenMoji, the first Emoji One) are not offered: a model trained on them would have to carry their
+licence, and one pack for all keeps every trained model free of that.
+"""
 
 from __future__ import annotations
 
-import io
-import json
-import subprocess
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from PIL import Image
-
-PACKAGES = (
-    "emojibase-data@17.0.0",
-    "@lobehub/fluent-emoji-3d@1.1.0",
-    "@iconify-json/fluent-emoji@1.2.7",
-    "@iconify-json/fluent-emoji-flat@1.2.6",
-    "@iconify-json/noto@1.2.9",
-    "@iconify-json/noto-v1@1.2.5",
-    "@iconify-json/twemoji@1.2.5",
-    "@iconify-json/emojione@1.2.3",
-)
-
-RASTER_PIXELS = 256
+from services.training.data.packages import Package
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,105 +20,71 @@ class Source:
     package: str
     author: str
     licence: str
+    link: str
+    names: str = ""
+    """Package whose table says what an icon is called; empty where icons are called by the Unicode name."""
 
+
+_ICONIFY = "@iconify-json/"
+_FLAT = f"{_ICONIFY}fluent-emoji-flat"
+_FLUENT_LINK = "https://github.com/microsoft/fluentui-emoji"
+_NOTO_LINK = "https://github.com/googlefonts/noto-emoji"
+_EMOJITWO_LINK = "https://github.com/EmojiTwo/emojitwo"
 
 SOURCES = (
-    Source(style="fluent-3d", family="fluent", package="@lobehub/fluent-emoji-3d", author="Microsoft", licence="MIT"),
-    Source(
-        style="fluent-color", family="fluent", package="@iconify-json/fluent-emoji", author="Microsoft", licence="MIT"
-    ),
-    Source(
-        style="fluent-flat",
-        family="fluent",
-        package="@iconify-json/fluent-emoji-flat",
-        author="Microsoft",
-        licence="MIT",
-    ),
-    Source(style="noto", family="noto", package="@iconify-json/noto", author="Google", licence="Apache-2.0"),
-    Source(style="noto-v1", family="noto", package="@iconify-json/noto-v1", author="Google", licence="Apache-2.0"),
-    Source(style="twemoji", family="twemoji", package="@iconify-json/twemoji", author="Twitter", licence="CC-BY-4.0"),
-    Source(
-        style="emojione", family="emojione", package="@iconify-json/emojione", author="Emoji One", licence="CC-BY-4.0"
-    ),
-)
+    Source(style="fluent-3d", family="fluent", package="@lobehub/fluent-emoji-3d",
+           author="Microsoft", licence="MIT", link=_FLUENT_LINK),
+    Source(style="fluent-color", family="fluent", package=f"{_ICONIFY}fluent-emoji", names=_FLAT,
+           author="Microsoft", licence="MIT", link=_FLUENT_LINK),
+    Source(style="fluent-flat", family="fluent", package=_FLAT, names=_FLAT,
+           author="Microsoft", licence="MIT", link=_FLUENT_LINK),
+    Source(style="fluent-mono", family="fluent", package=f"{_ICONIFY}fluent-emoji-high-contrast", names=_FLAT,
+           author="Microsoft", licence="MIT", link=_FLUENT_LINK),
+    Source(style="noto", family="noto", package=f"{_ICONIFY}noto", names=f"{_ICONIFY}noto",
+           author="Google", licence="Apache-2.0", link=_NOTO_LINK),
+    Source(style="noto-v1", family="noto", package=f"{_ICONIFY}noto-v1",
+           author="Google", licence="Apache-2.0", link=_NOTO_LINK),
+    Source(style="twemoji", family="twemoji", package=f"{_ICONIFY}twemoji", names=f"{_ICONIFY}twemoji",
+           author="Twitter", licence="CC-BY-4.0", link="https://github.com/jdecked/twemoji"),
+    Source(style="emojione", family="emojione", package=f"{_ICONIFY}emojione",
+           author="Emoji One", licence="CC-BY-4.0", link=_EMOJITWO_LINK),
+    Source(style="emojione-mono", family="emojione", package=f"{_ICONIFY}emojione-monotone",
+           author="Emoji One", licence="CC-BY-4.0", link=_EMOJITWO_LINK),
+    Source(style="fxemoji", family="fxemoji", package=f"{_ICONIFY}fxemoji",
+           author="Mozilla", licence="Apache-2.0", link="https://github.com/mozilla/fxemoji"),
+    Source(style="streamline", family="streamline", package=f"{_ICONIFY}streamline-emojis",
+           author="Streamline", licence="CC-BY-4.0", link="https://github.com/webalys-hq/streamline-vectors"),
+)  # fmt: skip
 
 STYLES = tuple(source.style for source in SOURCES)
 FAMILIES = tuple(dict.fromkeys(source.family for source in SOURCES))
 
+TEXTS = "emojibase-data"
+"""The package of names, tags and groups."""
 
-def install_packages(folder: Path) -> Path:
-    """Installs the pinned packages with npm, scripts disabled; returns the `node_modules` folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder), *PACKAGES]
-    subprocess.run(command, check=True)
-    return folder / "node_modules"
-
-
-def normalise_hexcode(hexcode: str) -> str:
-    """Upper case, without variation selectors and leading zeros: sets disagree on all three."""
-    parts = (part.lstrip("0") for part in hexcode.upper().split("-"))
-    return "-".join(part for part in parts if part != "FE0F")
-
-
-def read_labels(node_modules: Path, language: str) -> dict[str, dict[str, Any]]:
-    """emojibase's record (`label`, `tags`, ...) for each hexcode, in `language`."""
-    records = json.loads((node_modules / "emojibase-data" / language / "data.json").read_text("utf-8"))
-    return {normalise_hexcode(record["hexcode"]): record for record in records}
-
-
-def read_drawings(node_modules: Path, source: Source, hexcodes: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
-    """Yields (hexcode, RGBA picture) for those of `hexcodes` that the source draws."""
-    if source.style == "fluent-3d":
-        yield from _read_bitmaps(node_modules / source.package / "assets", hexcodes)
-        return
-    folder = node_modules / source.package
-    icon_set = json.loads((folder / "icons.json").read_text("utf-8"))
-    names = _icon_names(node_modules, folder)
-    for hexcode in hexcodes:
-        for name in names.get(hexcode, ()):
-            icon = _resolve_icon(icon_set, name)
-            if icon is not None:
-                yield hexcode, _rasterise(icon, icon_set)
-                break
-
-
-def _read_bitmaps(assets: Path, hexcodes: Sequence[str]) -> Iterator[tuple[str, Image.Image]]:
-    files = {normalise_hexcode(path.stem): path for path in sorted(assets.glob("*.webp"))}
-    for hexcode in hexcodes:
-        if hexcode in files:
-            yield hexcode, Image.open(files[hexcode]).convert("RGBA")
-
-
-def _icon_names(node_modules: Path, folder: Path) -> dict[str, list[str]]:
-    """Names to try for each hexcode: the set's own, then what other sets call it: three sets have no table."""
-    tables = sorted((node_modules / "@iconify-json").glob("*/chars.json"), key=lambda path: path.parent != folder)
-    names: dict[str, list[str]] = {}
-    for table in tables:
-        for hexcode, name in json.loads(table.read_text("utf-8")).items():
-            names.setdefault(normalise_hexcode(hexcode), []).append(name)
-    for hexcode, record in read_labels(node_modules, "en").items():
-        names.setdefault(hexcode, []).append(record["label"].lower().replace(" ", "-"))
-    return names
-
-
-def _resolve_icon(icon_set: dict[str, Any], name: str) -> dict[str, Any] | None:
-    icon = icon_set["icons"].get(name)
-    alias = icon_set.get("aliases", {}).get(name)
-    if icon is None and alias is not None and set(alias) == {"parent"}:
-        icon = icon_set["icons"].get(alias["parent"])
-    return icon  # type: ignore[no-any-return]  # json
-
-
-def _rasterise(icon: dict[str, Any], icon_set: dict[str, Any]) -> Image.Image:
-    import resvg_py  # here, because only building data needs it
-
-    width = icon.get("width", icon_set.get("width", 16))
-    height = icon.get("height", icon_set.get("height", 16))
-    side = max(width, height)
-    box = f"{icon.get('left', 0) - (side - width) / 2} {icon.get('top', 0) - (side - height) / 2} {side} {side}"
-    svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'width="{RASTER_PIXELS}" height="{RASTER_PIXELS}" viewBox="{box}">{icon["body"]}</svg>'
-    )
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=RASTER_PIXELS, height=RASTER_PIXELS, skip_system_fonts=True)
-    return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+PACKAGES = (
+    Package(name="@iconify-json/emojione", version="1.2.3",
+            integrity="sha512-T9+T3HIbJNLKKsmxYKlaYhvnHYkz/HNYTV7SHCXVZPfeUi4FqskY70YeN8yYAZT8cCv7w5vJxS4Q1m8zb9CMMg=="),
+    Package(name="@iconify-json/emojione-monotone", version="1.2.1",
+            integrity="sha512-cZSNcPsuiAD6HCzCh/2dYKGh3pNI0jJlxBxQWfC33cQsPtqYZqulGBvlkThXYNvDl8VxgVHT9u+izyX/yeEIkA=="),
+    Package(name="@iconify-json/fluent-emoji", version="1.2.7",
+            integrity="sha512-D8G6bKAyIsyxP1rzZtIWr/gg/fO4Rg1+DyCWlfqKK4h8W+4Em/Y0P6QYgJUQTlUcagzJvSyg+9OBv4hz4Hc/QA=="),
+    Package(name="@iconify-json/fluent-emoji-flat", version="1.2.6",
+            integrity="sha512-RY47RgPb47fYUiyrA64sIOL0+UU02s29sXpNBbIQRBUlPlfNFTKUmZDERGuxDs/7yNGWqQYvuaSYM1M4fRXlUw=="),
+    Package(name="@iconify-json/fluent-emoji-high-contrast", version="1.2.6",
+            integrity="sha512-esqhZPpkrF7sNX3NsLoh8KW64okEr/bzko7WNnFP+qTJGAqDPDYjp0925yxuivXy3HtVQB8xhIKu3+Nq1byX5w=="),
+    Package(name="@iconify-json/fxemoji", version="1.2.2",
+            integrity="sha512-UAasRaxzFUKfIGSmLwnoarsssA4LX0VLLuEmplIqM6ZNQqIQRtav8tZ4H1neTlBreXuMQyAifr5jP4kn78DpiQ=="),
+    Package(name="@iconify-json/noto", version="1.2.9",
+            integrity="sha512-DQiuXENbun41ch+XPSV55H9FaWKpHTyz46YIKtSaKYD4fIDDzL1tR6H4np/T38jfrTAeI3rcKF0mqHYeZVAuaw=="),
+    Package(name="@iconify-json/noto-v1", version="1.2.5",
+            integrity="sha512-/DsVMius69Q0fRS53z7QK1TROSuar606jiIx+laXtdsYGMXpf6LtHBx6CGfoo3UHHb/XpBsw+1L1x3eyPqMuVA=="),
+    Package(name="@iconify-json/streamline-emojis", version="1.2.4",
+            integrity="sha512-iNr9T9XuZVTyQPJO8ZlLxBzPkpi7qMl+z1l0C31vpEMqhPMelth3n7CeWQYtixdetDPdI81yeG4ROqjWpYJE6A=="),
+    Package(name="@iconify-json/twemoji", version="1.2.5",
+            integrity="sha512-uKpuIEV0v6K5BW3Mjdyl+XKFVAbbcPxAgifKvEMtZoUZB5+YiY5zaMm2uNNCxyXzAWU9yNLlj41WU6/mvgALsw=="),
+    Package(name="@lobehub/fluent-emoji-3d", version="1.1.0",
+            integrity="sha512-Wlq2lVStTnr8BDpIJ0pEnTKO4LuDxxqTEhTvRtD1DLRF0me7ogeRQjKoehDHXuVJ2Qaecgl5wRBv60lUAG3h7g=="),
+    Package(name="emojibase-data", version="17.0.0",
+            integrity="sha512-Yvgb5AWoHViHV/gq1qr5ZAarcBip+B27/ZLRsUJkbgAEaLlZ/fof9g882LTpmEpyhBNEC0m2SEmItljHsTygjA=="),
+)  # fmt: skip

@@ -13,7 +13,7 @@ from services.training.data.sources import STYLES
 
 def concept(**changes: str) -> Concept:
     words = {"id": "black-cat", "article": "a", "en": "black cat", "measure": "只", "zh": "黑猫"} | changes
-    return Concept(**words, en_synonyms=(), zh_synonyms=(), en_tags=("luck",), zh_tags=("运气",))
+    return Concept(**words, en_synonyms=(), zh_synonyms=(), en_tags=("luck",), zh_tags=("运气",), group="", subgroup="")
 
 
 def test_clean_captions_have_article_and_measure_word() -> None:
