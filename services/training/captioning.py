@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +16,15 @@ from torch.optim import Optimizer
 from services.captioning.config import END, PADDING, start_token
 from services.captioning.model import Captioner
 from services.classification.model import ImageEncoder
-from services.training.data.augmentation import random_views
+from services.training.data.augmentation import random_scene_views, random_views
 from services.training.data.captions import clean_caption
 from services.training.data.pack import Pack
+from services.training.data.scenes.captions import canonical_caption
+from services.training.data.scenes.pool import ScenePool
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.tokenizers import train_tokenizer
 
 LANGUAGES = ("en", "zh")
-VOCABULARY = 1200
 PEAK_LEARNING_RATE = 1e-3
 LABEL_SMOOTHING = 0.05
 TOKEN_NOISE = 0.05
@@ -32,54 +33,83 @@ ENCODE_BATCH = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """Encodings of random views of training pictures."""
+    """Encodings of views of pictures, and what is to be said of them."""
 
     tokens: Tensor
     """(N, T, W) float16."""
     vectors: Tensor
     """(N, V) float32 of unit norm."""
-    concept: Tensor
-    """(N,) indices into the pack's concepts."""
+    captions: Mapping[str, Sequence[str]]
+    """By language, N of them."""
 
 
-def caption_tokenizer(pack: Pack, *, vocabulary: int = VOCABULARY) -> Tokenizer:
-    """A tokenizer over the clean captions of all concepts."""
-    captions = [clean_caption(concept, language) for concept in pack.concepts for language in LANGUAGES]
+def join_views(*parts: Views) -> Views:
+    """All of them, in order."""
+    return Views(
+        tokens=torch.cat([part.tokens for part in parts]),
+        vectors=torch.cat([part.vectors for part in parts]),
+        captions={language: [one for part in parts for one in part.captions[language]] for language in LANGUAGES},
+    )
+
+
+def caption_tokenizer(captions: Mapping[str, Sequence[str]], *, vocabulary: int) -> Tokenizer:
+    """A tokenizer over captions in all languages."""
     special = ("<end>", *(start_token(language) for language in LANGUAGES))
-    return train_tokenizer(captions, vocabulary=vocabulary, lower_case=False, special=special)
+    texts = [text for language in LANGUAGES for text in captions[language]]
+    return train_tokenizer(texts, vocabulary=vocabulary, lower_case=False, special=special)
+
+
+def pictogram_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.device) -> Views:
+    """Every training pictogram `rounds` times, each time as another random view."""
+    rows = np.flatnonzero(pack.train)
+
+    def pictures() -> Iterable[Tensor]:
+        for _ in range(rounds):
+            for chunk in torch.from_numpy(rows).split(ENCODE_BATCH):
+                drawn = torch.from_numpy(pack.pixels[chunk]).to(device).permute(0, 3, 1, 2).float() / 255
+                alpha = torch.from_numpy(pack.alpha[chunk])[:, None].to(device).float() / 255
+                yield random_views(drawn, alpha, image.pixels)
+
+    concepts = [pack.concepts[index] for index in pack.concept[rows]] * rounds
+    captions = {language: [clean_caption(one, language) for one in concepts] for language in LANGUAGES}
+    return _encode(image, pictures(), captions, device)
+
+
+def scene_views(image: ImageEncoder, pool: ScenePool, *, count: int, device: torch.device) -> Views:
+    """The first `count` scenes of the pool, each once."""
+
+    def pictures() -> Iterable[Tensor]:
+        for chunk in torch.arange(count).split(ENCODE_BATCH):
+            drawn = torch.from_numpy(pool.pictures(chunk.tolist())).to(device).permute(0, 3, 1, 2).float() / 255
+            yield random_scene_views(drawn)
+
+    captions = {
+        language: [canonical_caption(scene, language).text for scene in pool.scenes[:count]] for language in LANGUAGES
+    }
+    return _encode(image, pictures(), captions, device)
 
 
 @torch.no_grad()
-def encode_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.device) -> Views:
-    """Encodes every training picture `rounds` times, each time as another random view, but once as it is."""
+def _encode(
+    image: ImageEncoder, pictures: Iterable[Tensor], captions: Mapping[str, Sequence[str]], device: torch.device
+) -> Views:
     image.eval()
-    rows = torch.from_numpy(np.flatnonzero(pack.train))
     tokens, vectors = [], []
-    for one in range(rounds):
-        for chunk in rows.split(ENCODE_BATCH):
-            pictures = torch.from_numpy(pack.pixels[chunk]).to(device).permute(0, 3, 1, 2).float() / 255
-            alpha = torch.from_numpy(pack.alpha[chunk])[:, None].to(device).float() / 255
-            views = pictures * 2 - 1 if one == 0 else random_views(pictures, alpha)
-            views = functional.avg_pool2d(views, views.shape[-1] // image.pixels)
-            with torch.autocast(device.type, dtype=torch.bfloat16):
-                encoded = image(views.contiguous(memory_format=torch.channels_last))
-            tokens.append(encoded.tokens.half())
-            vectors.append(encoded.vectors)
-    concept = torch.from_numpy(pack.concept).to(device)[rows.to(device)].repeat(rounds)
-    return Views(tokens=torch.cat(tokens), vectors=torch.cat(vectors), concept=concept)
+    for views in pictures:
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            encoded = image(views.contiguous(memory_format=torch.channels_last))
+        tokens.append(encoded.tokens.half())
+        vectors.append(encoded.vectors)
+    return Views(tokens=torch.cat(tokens), vectors=torch.cat(vectors), captions=captions)
 
 
 class CaptionerTrainer:
     """One step: predict each next token of the caption, in a language drawn at random for each picture."""
 
-    def __init__(
-        self, captioner: Captioner, views: Views, pack: Pack, tokenizer: Tokenizer, *, batch: int, seed: int
-    ) -> None:
+    def __init__(self, captioner: Captioner, views: Views, tokenizer: Tokenizer, *, batch: int, seed: int) -> None:
         self.captioner, self._views, self.pictures_a_step = captioner, views, batch
         self._rng = random.Random(seed)
-        self._words = torch.stack([_caption_ids(captioner, pack, tokenizer, one) for one in LANGUAGES]).to(
-            views.tokens.device
-        )  # (languages, concepts, longest)
+        self._words = [_caption_ids(captioner, views.captions[one], tokenizer, one) for one in LANGUAGES]
         self.modules: Mapping[str, nn.Module] = {"captioner": captioner}
         self.optimisers: Mapping[str, Optimizer] = {
             "adamw": torch.optim.AdamW(captioner.parameters(), betas=(0.9, 0.98), weight_decay=0.02, fused=True)
@@ -87,11 +117,11 @@ class CaptionerTrainer:
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the cross-entropy a token."""
-        count, device = len(self._views.concept), self._views.tokens.device
-        rows = torch.tensor(self._rng.choices(range(count), k=self.pictures_a_step), device=device)
-        language = torch.tensor(self._rng.choices(range(len(LANGUAGES)), k=len(rows)), device=device)
-        words = self._words[language, self._views.concept[rows]]
-        words = words[:, : int((words != PADDING).sum(dim=1).max())]  # (B, L)
+        count, device = len(self._views.vectors), self._views.tokens.device
+        rows = self._rng.choices(range(count), k=self.pictures_a_step)
+        chosen = [self._words[self._rng.randrange(len(LANGUAGES))][row] for row in rows]
+        longest = max(map(len, chosen))
+        words = torch.tensor([ids + [PADDING] * (longest - len(ids)) for ids in chosen], device=device)  # (B, L)
         tokens = self._views.tokens[rows].float()
         tokens = tokens + TOKEN_NOISE * tokens.std() * torch.randn_like(tokens)
         # No autocast: at this width bf16 is no faster on a CPU.
@@ -108,14 +138,14 @@ class CaptionerTrainer:
         return {"words": loss.detach()}
 
 
-def _caption_ids(captioner: Captioner, pack: Pack, tokenizer: Tokenizer, language: str) -> Tensor:
-    """(C, L) start token, caption and end token of every concept, padded to the longest of the model's captions.
+def _caption_ids(captioner: Captioner, captions: Sequence[str], tokenizer: Tokenizer, language: str) -> list[list[int]]:
+    """Start token, caption and end token of every caption.
 
     Raises ValueError when a caption is longer than the model writes.
     """
     start = tokenizer.token_to_id(start_token(language))
-    rows = [[start, *tokenizer.encode(clean_caption(concept, language)).ids, END] for concept in pack.concepts]
+    rows = [[start, *encoding.ids, END] for encoding in tokenizer.encode_batch(list(captions))]
     limit = captioner.config.longest
     if (longest := max(map(len, rows))) > limit:
         raise ValueError(f"a caption has {longest} tokens; the model writes at most {limit}")
-    return torch.tensor([ids + [PADDING] * (limit - len(ids)) for ids in rows])
+    return rows

@@ -4,7 +4,7 @@ share a point."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from tokenizers import Tokenizer
@@ -17,6 +17,7 @@ from services.text.model import TextEncoder
 from services.training.data.augmentation import random_scene_views, random_views
 from services.training.encoding.scene_facts import FactIndex
 from services.training.encoding.scene_sampler import SceneBatch, SceneSampler
+from services.training.encoding.word_lessons import WordLessons
 from services.training.generating.things import is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import contrastive_loss
@@ -26,6 +27,8 @@ from services.training.samples import Batch, Sampler, tokenize
 LABEL_SMOOTHING = 0.05
 PEAK_LEARNING_RATE = 1.5e-3
 EMA_DECAY = 0.998
+TEACHER_WIDTH = 128
+WORD_WEIGHT = 1.0
 CELL_WEIGHT = 4.0
 FACT_WEIGHT = 0.02
 
@@ -40,14 +43,16 @@ class JointTrainer:
 
     def __init__(
         self, text: TextEncoder, image: ImageEncoder, tokenizer: Tokenizer, pictograms: Sampler, scenes: SceneSampler,
-        index: FactIndex, *, subgroups: Tensor, styles: int, space_width: int, batch: int,
+        index: FactIndex, lessons: WordLessons, *, subgroups: Tensor, styles: int, space_width: int, batch: int,
     ) -> None:  # fmt: skip
+        self._lessons = lessons
         self.text, self.image, self._tokenizer = text, image, tokenizer
         self._pictograms, self._scenes, self._index, self._subgroups = pictograms, scenes, index, subgroups
         self.pictures_a_step = batch
         self._unnamed = styles
         self.heads = nn.ModuleDict(
-            {"facts": nn.Linear(space_width, index.width), "text_style": nn.Linear(space_width, styles + 1)}
+            {"facts": nn.Linear(space_width, index.width), "text_style": nn.Linear(space_width, styles + 1),
+             "teacher": nn.Linear(space_width, TEACHER_WIDTH)}
         )
         nn.init.constant_(self.heads["facts"].bias, -4.0)
         live = nn.ModuleDict({"text": text, "image": image})
@@ -80,6 +85,7 @@ class JointTrainer:
         losses = self._contrast(batch, scenes, encoded, texts)
         losses |= self._pictogram_losses(batch, encoded, texts[:few], few)
         losses |= self._scene_losses(scenes, encoded, texts[few:], few)
+        losses["words"] = self._word_loss(self.pictures_a_step * 2 // 5)
         for optimiser in self.optimisers.values():
             set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
             optimiser.zero_grad(set_to_none=True)
@@ -135,6 +141,14 @@ class JointTrainer:
             + 0.1 * functional.cross_entropy(encoded.heads["style"][few:], scenes.style),
         }
 
+    def _word_loss(self, size: int) -> Tensor:
+        """How far the vectors of words are from saying, by one linear layer, where the teachers put them."""
+        words, targets = self._lessons.draw(size)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            vectors = self.text(*tokenize(self._tokenizer, words))
+        told = functional.normalize(self.heads["teacher"](16 * vectors).float(), dim=1)
+        return WORD_WEIGHT * (1 - (told * targets).sum(dim=1).mean())
+
     @torch.no_grad()
     def _follow(self) -> None:
         decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
@@ -149,7 +163,3 @@ def multi_hot(indices: Tensor, count: int) -> Tensor:
     hot = functional.one_hot(indices.clamp(min=0), count).permute(0, 3, 1, 2).float()
     return hot * (indices >= 0)[:, None]
 
-
-def pooled(tensors: Sequence[Tensor]) -> Tensor:
-    """One tensor of many batches."""
-    return torch.cat(list(tensors))

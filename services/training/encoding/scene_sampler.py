@@ -14,6 +14,10 @@ from services.training.data.scenes.captions import Fact, caption
 from services.training.data.scenes.pool import ScenePool
 from services.training.data.scenes.truth import Scene, find_relations
 from services.training.encoding.scene_facts import FactIndex, scene_facts
+from services.training.encoding.word_lessons import WordLessons
+NEAR_MISS_SHARE = 0.35
+REWORDED_SHARE = 0.25
+
 
 @dataclass(frozen=True, kw_only=True)
 class SceneBatch:
@@ -43,8 +47,10 @@ class SceneBatch:
 class SceneSampler:
     """An endless source of batches; equal seeds give equal batches."""
 
-    def __init__(self, pool: ScenePool, index: FactIndex, *, styles: Sequence[str], seed: int) -> None:
-        self._pool, self._index, self._styles = pool, index, styles
+    def __init__(
+        self, pool: ScenePool, index: FactIndex, lessons: WordLessons, *, styles: Sequence[str], seed: int
+    ) -> None:
+        self._pool, self._index, self._lessons, self._styles = pool, index, lessons, styles
         self._rng = random.Random(seed)
 
     def draw(self, size: int) -> SceneBatch:
@@ -57,8 +63,11 @@ class SceneSampler:
             language = "en" if self._rng.random() < 0.5 else "zh"
             seed = self._rng.getrandbits(64)
             written = caption(scene, language, random.Random(seed))
-            texts.append(written.text)
+            reword = self._rng.random() < REWORDED_SHARE
+            texts.append(self._lessons.reworded(written.text, language) if reword else written.text)
             stated.append(written.facts)
+            if self._rng.random() > NEAR_MISS_SHARE:
+                continue
             missed = caption(near_miss(scene, self._rng), language, random.Random(seed)).text
             if missed != written.text:
                 near.append(missed)

@@ -16,7 +16,8 @@ from PIL import Image
 
 from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.paint import body_share, natural_colour
-from services.training.data.sources import SOURCES, read_drawings
+from services.training.data.drawings import read_drawings
+from services.training.data.sources import SOURCES
 
 SIDE = 128
 MINIMUM_BODY = 0.25  # of the area: a smaller body in another colour is no "red car"
