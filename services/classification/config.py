@@ -1,8 +1,19 @@
-"""Shape of the image encoder and its head, as `[architecture]` of model.toml states it. No torch here."""
+"""Shape of the image encoder and its heads, as `[architecture]` of model.toml states it. No torch here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+CONCEPT = "concept"
+"""The head that every model has: cosines to points of the joint space, of which softmax makes probabilities."""
+LINEAR_HEADS = ("subgroup", "background", "style")
+"""One label a picture: a linear layer on the whole picture's features, and softmax."""
+DENSE_HEADS = ("objects", "colour")
+"""Any number of labels a picture: a linear layer on each cell's features, their smooth maximum, and sigmoids."""
+HEADS = (CONCEPT, "subgroup", "background", "objects", "colour", "style")
+"""All that a model may have, in the order in which answers tell them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +31,11 @@ class ImageEncoderConfig:
     space_width: int
     """Numbers of a vector of the joint space."""
     concepts: int
-    """Classes of the head, in the order of labels.json."""
+    """Labels of the concept head, in the order of labels.json."""
+    heads: Mapping[str, int] = field(default_factory=dict)
+    """Labels of each further head, by its name."""
+    pooling: Literal["mean", "attention"] = "mean"
+    """How the cells become one: their mean, or with what a query finds that knows each cell's place added."""
 
     def __post_init__(self) -> None:
         if self.pixels % 16:
@@ -28,12 +43,18 @@ class ImageEncoderConfig:
         for key, numbers, count in (("widths", self.widths, 4), ("depths", self.depths, 3)):
             if len(numbers) != count:
                 raise ValueError(f"{key}: expected {count} numbers, found {list(numbers)}")
+        if unknown := sorted(set(self.heads) - {*LINEAR_HEADS, *DENSE_HEADS}):
+            raise ValueError(f"heads: expected some of {', '.join((*LINEAR_HEADS, *DENSE_HEADS))}, found {unknown[0]}")
 
 
-PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
+PRESETS: dict[str, dict[str, Any]] = {
     # 4.9 M parameters, 0.20 GMAC a picture
     "pictograms": dict(pixels=64, widths=(32, 96, 192, 384), depths=(1, 2, 1), token_width=256, space_width=256),
+    # 3.3 M with 1,400 concepts and all heads
+    "scenes": dict(
+        pixels=128, widths=(24, 48, 128, 256), depths=(1, 2, 2), token_width=256, space_width=256, pooling="attention"
+    ),
     # 9 k: tests only
     "tiny": dict(pixels=32, widths=(4, 8, 8, 16), depths=(1, 1, 1), token_width=16, space_width=32),
 }
-"""Named shapes, less the number of concepts, which the training data know."""
+"""Named shapes, less the numbers of labels, which the training data know."""

@@ -1,18 +1,24 @@
-"""The image encoder: a picture to a point of the joint space, to tokens, and to scores over concepts.
+"""The image encoder: a picture to a point of the joint space, to tokens, and to scores over the labels of its heads.
 
 A pre-activation-free ResNet (He et al. 2016) of dense 3x3 convolutions, which CPUs run better than grouped ones. The
-head is a cosine classifier: its rows are points of the joint space too, one a concept.
+head for concepts is a cosine classifier: its rows are points of the joint space too, one a concept. What a picture has
+several of, objects and colours, is scored cell by cell.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from services.classification.config import ImageEncoderConfig
+from services.classification.config import DENSE_HEADS, LINEAR_HEADS, ImageEncoderConfig
+
+RARE = -4.0
+"""First bias of a cell's labels: nearly all are absent (Lin et al. 2017, arXiv:1708.02002, 4.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +31,10 @@ class EncodedImages:
     """(B, T, W), row-major over the picture."""
     logits: Tensor
     """(B, C) float32: cosine to each concept times the learned scale."""
+    heads: Mapping[str, Tensor] = field(default_factory=dict)
+    """Of each head beside concept, (B, N) float32 logits: for softmax, or where the head is dense for sigmoids."""
+    dense: Mapping[str, Tensor] = field(default_factory=dict)
+    """Of each dense head, the cells' logits (B, N, H/8, W/8) float32, to be trained with masks."""
 
 
 class ResidualBlock(nn.Module):
@@ -47,8 +57,68 @@ class ResidualBlock(nn.Module):
         return functional.relu(self.norm2(self.conv2(residual)) + self.shortcut(features))
 
 
+class AttentionPool(nn.Module):
+    """The mean of the cells and, added to it, what attention from the mean to the cells and their places finds.
+
+    CLIP's pooling (Radford et al. 2021, arXiv:2103.00020, 2.3): a mean alone knows neither where a thing is nor, among
+    many cells of sky, that there is a small one.
+    """
+
+    def __init__(self, width: int, cells: int) -> None:
+        super().__init__()
+        self.heads = max(1, width // 64)
+        self.place = nn.Parameter(torch.randn(cells, width) * width**-0.5)
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """(B, T, C) -> (B, C)."""
+        batch, count, width = cells.shape
+        mean = cells.mean(dim=1)
+        query = self.query(self.norm(mean)).view(batch, 1, self.heads, -1).transpose(1, 2)  # (B, heads, 1, D)
+        projected = self.key_value(self.norm(cells) + self.place).view(batch, count, 2, self.heads, -1)
+        key, value = projected.permute(2, 0, 3, 1, 4)  # each (B, heads, T, D)
+        found = functional.scaled_dot_product_attention(query, key, value)
+        return mean + self.out(found.transpose(1, 2).reshape(batch, width))  # type: ignore[no-any-return]
+
+
+class DenseHeads(nn.Module):
+    """Scores of labels for each cell at 1/8 of the side, from the maps at 1/8 and 1/16 (Lin et al. 2017, FPN)."""
+
+    def __init__(self, fine: int, coarse: int, heads: Mapping[str, int]) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(nn.Conv2d(fine, fine, 1, bias=False), nn.BatchNorm2d(fine))
+        self.coarse = nn.Sequential(nn.Conv2d(coarse, fine, 1, bias=False), nn.BatchNorm2d(fine))
+        self.labels = nn.ModuleDict({name: nn.Conv2d(fine, count, 1) for name, count in heads.items()})
+        self.log_sharpness = nn.ParameterDict({name: nn.Parameter(torch.tensor(1.6)) for name in heads})
+        for layer in self.labels.values():
+            nn.init.constant_(layer.bias, RARE)  # type: ignore[arg-type]
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> dict[str, Tensor]:
+        """(B, C2, H/8, W/8), (B, C3, H/16, W/16) -> for each head (B, N, H/8, W/8) float32 logits."""
+        above = functional.interpolate(self.coarse(coarse), scale_factor=2.0)
+        cells = functional.relu(self.fine(fine) + above)
+        return {name: layer(cells).float() for name, layer in self.labels.items()}
+
+    def pool(self, cells: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What `forward` made -> for each head (B, N) logits of the whole picture."""
+        return {name: smooth_maximum(map_, self.log_sharpness[name].float().exp()) for name, map_ in cells.items()}
+
+
+def smooth_maximum(cells: Tensor, sharpness: Tensor) -> Tensor:
+    """(B, N, H, W) -> (B, N): the mean of the cells at sharpness 0, rising with it to their maximum.
+
+    Log-sum-exp pooling (Pinheiro and Collobert 2015, arXiv:1411.6228, equation 6), in float32.
+    """
+    with torch.autocast(cells.device.type, enabled=False):
+        total = torch.logsumexp(sharpness * cells.float().flatten(2), dim=2)
+        return (total - math.log(cells.shape[2] * cells.shape[3])) / sharpness
+
+
 class ImageEncoder(nn.Module):
-    """Pictures to vectors, tokens and concept scores."""
+    """Pictures to vectors, tokens, and scores of concepts and of the labels of further heads."""
 
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
@@ -62,8 +132,15 @@ class ImageEncoder(nn.Module):
             )
             for inputs, outputs, depth in zip(config.widths, config.widths[1:], config.depths, strict=False)
         )
-        self.to_tokens = nn.Linear(config.widths[-1], config.token_width)
-        self.projection = nn.Linear(config.widths[-1], config.space_width)
+        fine, last = config.widths[-2:]
+        self.pool = AttentionPool(last, (config.pixels // 16) ** 2) if config.pooling == "attention" else None
+        self.to_tokens = nn.Linear(last, config.token_width)
+        self.projection = nn.Linear(last, config.space_width)
+        self.linear_heads = nn.ModuleDict(
+            {name: nn.Linear(last, config.heads[name]) for name in LINEAR_HEADS if name in config.heads}
+        )
+        dense = {name: config.heads[name] for name in DENSE_HEADS if name in config.heads}
+        self.dense_heads = DenseHeads(fine, last, dense) if dense else None
         self.concepts = nn.Parameter(torch.randn(config.concepts, config.space_width))
         self.log_scale = nn.Parameter(torch.tensor(2.7))  # exp(2.7) = 15, as CLIP's initial temperature of 0.07
 
@@ -84,7 +161,14 @@ class ImageEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> EncodedImages:
         """(B, 3, H, W) in [-1, 1]."""
-        last = self.features(pictures)[-1]  # (B, C3, H/16, W/16)
-        vectors = functional.normalize(self.projection(last.mean(dim=(2, 3))).float(), dim=-1)
-        tokens = self.to_tokens(last.flatten(2).transpose(1, 2))  # (B, T, W)
-        return EncodedImages(vectors=vectors, tokens=tokens, logits=self.score(vectors))
+        _, fine, last = self.features(pictures)  # (B, C2, H/8, W/8), (B, C3, H/16, W/16)
+        cells = last.flatten(2).transpose(1, 2)  # (B, T, C3)
+        pooled = last.mean(dim=(2, 3)) if self.pool is None else self.pool(cells)  # (B, C3)
+        vectors = functional.normalize(self.projection(pooled).float(), dim=-1)
+        heads = {name: layer(pooled).float() for name, layer in self.linear_heads.items()}
+        dense = {} if self.dense_heads is None else self.dense_heads(fine, last)
+        if self.dense_heads is not None:
+            heads |= self.dense_heads.pool(dense)
+        return EncodedImages(
+            vectors=vectors, tokens=self.to_tokens(cells), logits=self.score(vectors), heads=heads, dense=dense
+        )

@@ -98,8 +98,13 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer) -> str:
 
 
 def _toml_lines(table: Mapping[str, Any]) -> str:
-    # TOML's basic strings, numbers, booleans and arrays of them are JSON's.
-    return "".join(f"{_toml_key(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+    return "".join(f"{_toml_key(key)} = {_toml_value(value)}\n" for key, value in table.items())
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_toml_key(key)} = {_toml_value(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)  # TOML's basic strings, numbers, booleans and arrays are JSON's
 
 
 def _toml_key(key: str) -> str:

@@ -121,7 +121,7 @@ def train_encoders(run: Run) -> None:
     vocabulary = VOCABULARY if run.preset != "tiny" else 300
     tokenizer = text_tokenizer(pack, seed=run.seed, vocabulary=vocabulary)
     text_config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS[run.preset])
-    image_config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS[run.preset])  # type: ignore[arg-type]
+    image_config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS[run.preset])
     text = TextEncoder(text_config).to(device)
     image = channels_last(ImageEncoder(image_config).to(device))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import tomllib
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shared.errors import ModelDirectoryError
+from shared.inference.architecture import Config, read_architecture
 from shared.inference.predictor import ModelInfo
 
 FILE_NAME = "model.toml"
 SCHEMA = 1
 
-Config = TypeVar("Config")
 Value = TypeVar("Value")
 
 
@@ -130,28 +129,8 @@ class ModelDirectory:
                 raise ModelDirectoryError(f"{file}: SHA-256: {FILE_NAME} says {expected}, the file has {found}")
 
     def config(self, kind: type[Config]) -> Config:
-        """The `[architecture]` table as the service's config class.
-
-        Raises ModelDirectoryError for a key that is missing, unknown, of another type or below 1, and for what the
-        class itself refuses: its ValueError begins with the key.
-        """
-        fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        file = self.path / FILE_NAME
-        if missing := sorted(fields.keys() - self.architecture.keys()):
-            raise ModelDirectoryError(f"{file}: architecture: expected {sorted(fields)}, without {missing}")
-        if unknown := sorted(self.architecture.keys() - fields.keys()):
-            raise ModelDirectoryError(f"{file}: architecture: expected {sorted(fields)}, found also {unknown}")
-        for key, value in self.architecture.items():
-            wanted = list if "tuple" in str(fields[key].type) else int
-            if type(value) is not wanted or (type(value) is list and not all(type(one) is int for one in value)):
-                expected = "a list of integers" if wanted is list else "an integer"
-                raise ModelDirectoryError(f"{file}: architecture.{key}: expected {expected}, found {value!r}")
-            if min(value if isinstance(value, list) else [value], default=0) < 1:
-                raise ModelDirectoryError(f"{file}: architecture.{key}: expected at least 1, found {value!r}")
-        try:
-            return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in self.architecture.items()})
-        except ValueError as error:
-            raise ModelDirectoryError(f"{file}: architecture.{error}") from None
+        """The `[architecture]` table as the service's config class. Raises ModelDirectoryError."""
+        return read_architecture(self.architecture, kind, self.path / FILE_NAME)
 
     def info(self) -> ModelInfo:
         """What callers are told of the model."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,6 +17,8 @@ from shared.inference.model_directory import ModelDirectory, sha256_of
 class Shape:
     width: int
     depths: tuple[int, ...]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    kind: Literal["round", "square"] = "round"
 
     def __post_init__(self) -> None:
         if self.width % 2:
@@ -95,6 +99,10 @@ def test_zero_shot_scale_may_be_absent(tmp_path: Path, line: str, scale: float |
         ("width = 0\ndepths = [1]", "architecture.width: expected at least 1, found 0"),
         ("width = 8\ndepths = [1, -1]", "architecture.depths: expected at least 1, found [1, -1]"),
         ("width = 7\ndepths = [1]", "architecture.width: expected an even number, found 7"),
+        ("width = 8\ndepths = [1]\nsizes = 1", "architecture.sizes: expected a table of integers, found 1"),
+        ('width = 8\ndepths = [1]\nsizes = {a = "1"}', "sizes: expected a table of integers, found {'a': '1'}"),
+        ("width = 8\ndepths = [1]\nsizes = {a = 0}", "architecture.sizes: expected at least 1, found {'a': 0}"),
+        ('width = 8\ndepths = [1]\nkind = "flat"', "kind: expected one of round, square, found 'flat'"),
     ],
 )
 def test_architecture_that_the_service_does_not_have_is_refused(tmp_path: Path, table: str, complaint: str) -> None:
@@ -102,6 +110,12 @@ def test_architecture_that_the_service_does_not_have_is_refused(tmp_path: Path, 
     with pytest.raises(ModelDirectoryError) as caught:
         directory.config(Shape)
     assert complaint in str(caught.value)
+
+
+def test_architecture_has_tables_and_words_and_may_leave_out_what_has_a_default(tmp_path: Path) -> None:
+    table = '[architecture]\nwidth = 8\ndepths = [1]\nsizes = {a = 2}\nkind = "square"'
+    directory = ModelDirectory.read(write(tmp_path, architecture=table), task="text")
+    assert directory.config(Shape) == Shape(width=8, depths=(1,), sizes={"a": 2}, kind="square")
 
 
 def test_changed_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
