@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from services.training.data.familiarity import familiar_concepts
 from services.training.data.pack import SPLITS, Pack, write_pack
 from services.training.data.packages import obtain_packages
 from services.training.data.pictograms import build_pack
@@ -35,6 +36,13 @@ def build_data(out: Path, cache: Path, console: Console) -> None:
         pack = build_pack(node_modules, cache, report)
     file = write_pack(pack, out)
     console.print(_summary(pack))
+    held_out = len(set(pack.concept[pack.split == SPLITS.index("test_concept")]))
+    english, chinese = (int(familiar_concepts(pack, language).sum()) for language in ("en", "zh"))
+    console.print(
+        f"of {held_out} held-out concepts, training captions hold all words of {english} English and all characters of "
+        f"{chinese} Chinese names",
+        soft_wrap=True,
+    )
     size, seconds = file.stat().st_size, time.monotonic() - start
     console.print(
         f"{len(pack.pixels)} pictures of {len(pack.concepts)} concepts in {len(pack.styles)} styles: "
