@@ -15,7 +15,7 @@ STYLES = ("noto", "twemoji")
 @cache
 def sprites() -> SpriteSet:
     """An orange block (noto) or disc (twemoji) for each class, one for each verb."""
-    made = []
+    made: list[Sprite] = []
     for style in STYLES:
         for kind, each in object_classes().items():
             made.extend(drawn(kind, style, verb) for verb in dict.fromkeys(piece.verb for piece in each.pieces))
