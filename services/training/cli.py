@@ -34,7 +34,7 @@ PresetOption = Annotated[str, typer.Option("--preset", help="Shape of the models
 
 @data.callback()
 def _data() -> None:
-    """Keeps `build` a sub-command although it is the only one."""
+    """Takes the group's help; each of its commands is one of its own."""
 
 
 @data.command("build")

@@ -1,4 +1,4 @@
-"""Writes composed scenes as WebDataset shards: tar files of NNNNNNNN.png, .mask.png and .json, equal for equal seeds."""
+"""Writes composed scenes as WebDataset shards (NNNNNNNN.png, .mask.png and .json), equal bytes for equal seeds."""
 
 from __future__ import annotations
 
