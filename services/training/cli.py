@@ -63,9 +63,12 @@ def scenes(
 ) -> None:
     """Compose scenes and write them as WebDataset shards: pictures, masks, captions and their structured truth."""
     from services.training.data.scenes.shards import write_shards
+    from services.training.data.scenes.splits import SPLITS
     from services.training.data.scenes.sprites import read_sprites
 
     console = Console()
+    if split not in SPLITS:
+        raise typer.BadParameter(f"split is {split!r}; there are {', '.join(SPLITS)}", param_hint="--split")
     if not sprites.exists():
         raise typer.BadParameter(f"there is no {sprites}; `diptych data build` makes it", param_hint="--sprites")
     with console.status("composing scenes") as status:

@@ -14,7 +14,7 @@ from PIL import Image
 from services.training.data.scenes.backgrounds import PAINTED, VARIANTS, background
 from services.training.data.scenes.classes import BACKGROUNDS, object_classes
 from services.training.data.scenes.layout import Item, Spot, lay_out, relations_hold
-from services.training.data.scenes.painting import FittedSprites, paint_object
+from services.training.data.scenes.painting import PaintedSprites, paint_object
 from services.training.data.scenes.plan import Plan, draw_plan, may_show, paints
 from services.training.data.scenes.splits import SPLITS
 from services.training.data.scenes.sprites import SpriteSet
@@ -109,11 +109,11 @@ def _compose(
     order = sorted(range(len(cast)), key=lambda index: _painting_order(cast[index], spots[index]))
     canvas = background(plan.background, rng.randrange(VARIANTS)).copy()
     instances = Image.new("L", canvas.size)
-    fitted = _fitted_sprites(sprites)
+    painted = _painted_sprites(sprites)
     for rank, index in enumerate(order):
         each = cast[index]
         paint_object(
-            canvas, instances, rank + 1, fitted, each.sprite, box=spots[index].box, paint=each.paint,
+            canvas, instances, rank + 1, painted, each.sprite, box=spots[index].box, paint=each.paint,
             mirrored=each.mirrored, stance=each.stance, dark=plan.background == "night",
         )  # fmt: skip
     factor = PAINTED // side
@@ -158,9 +158,9 @@ def _cast(rng: random.Random, plan: Plan, sprites: SpriteSet, split: str) -> lis
 
 
 @lru_cache(maxsize=1)
-def _fitted_sprites(sprites: SpriteSet) -> FittedSprites:
+def _painted_sprites(sprites: SpriteSet) -> PaintedSprites:
     """One cache a process: training workers are processes."""
-    return FittedSprites(sprites.sprites)
+    return PaintedSprites(sprites.sprites)
 
 
 def _some_depth(rng: random.Random, cast: Sequence[_Cast]) -> tuple[tuple[str, str, str], ...]:
