@@ -76,8 +76,10 @@ def paint_object(
     mirrored: bool,
     stance: str,
     dark: bool,
-) -> None:
+) -> int:
     """Paints a sprite so that its foot and middle are the box's, and writes `label` where it is now seen.
+
+    Returns the pixels that it covers, of 256 x 256.
 
     `canvas` (256, 256) RGB and `instances` (256, 256) L are changed; `box` is in 0..1 of the side.
     """
@@ -94,6 +96,7 @@ def paint_object(
     if stance == "float":
         foam = _ellipse(mask.width + 12, 10, 150)
         canvas.paste((226, 244, 252), (left - 6, top + mask.height - 4), foam)
+    return solid.histogram()[255]
 
 
 def _shadow(canvas: Image.Image, left: int, right: int, foot: int, *, dark: bool) -> None:

@@ -39,6 +39,11 @@ def test_an_unknown_split_is_refused() -> None:
         compose(0, sprites(), split="dev")
 
 
+def test_a_side_that_is_no_part_of_256_is_refused() -> None:
+    with pytest.raises(ValueError, match="side is 100"):
+        compose(0, sprites(), side=100)
+
+
 @pytest.mark.parametrize("side", [64, 128, 256])
 def test_pictures_and_masks_have_the_asked_side(side: int) -> None:
     scene = compose(3, sprites(), side=side)
