@@ -20,6 +20,7 @@ from gateway.clients import CaptionerClient, ImageClassifierClient, ImageGenerat
 from gateway.encoding_cache import CachedTextEncoder, EncodingCache
 from gateway.flow_times import FlowTimes
 from gateway.metrics import AccessMetrics, EncodingCacheMetrics, FlowMetrics
+from gateway.ports import SERVICE
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from shared.entrypoint import run_server
@@ -30,7 +31,6 @@ from shared.rpc.replica_pool import ReplicaPool
 from shared.rpc.server import Server
 
 StubT = TypeVar("StubT")
-SERVICE_NAME = "diptych.gateway.v1.GatewayService"
 
 
 @asynccontextmanager
@@ -69,7 +69,7 @@ async def gateway_server(settings: GatewaySettings, registry: CollectorRegistry)
             access = None
             if settings.keys_file is not None:
                 access = await fronts.enter_async_context(key_access(settings.keys_file, access_metrics))
-            server = Server(settings, registry, services=[SERVICE_NAME], access=access)
+            server = Server(settings, registry, services=[SERVICE], access=access)
             gateway_pb2_grpc.add_GatewayServiceServicer_to_server(servicer, server.grpc)
             async with server:
                 if settings.web_port is not None:

@@ -7,11 +7,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cache, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from diptych.gateway.v1 import gateway_pb2
 from diptych.types.v1 import model_pb2
 from gateway.metrics import FlowMetrics
-
-SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
+from gateway.ports import SERVICE
 
 
 class Staged(Protocol):

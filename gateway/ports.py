@@ -14,6 +14,8 @@ from diptych.text.v1 import text_encoding_pb2
 from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
 
 Message = TypeVar("Message")
+SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
+"""What the gateway itself is called on the wire."""
 ENCODE_TEXT = "diptych.text.v1.TextEncodingService/EncodeText"
 """`Stage.method` of encoded texts, whoever had them."""
 

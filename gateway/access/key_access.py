@@ -10,12 +10,12 @@ from types import TracebackType
 from gateway.access.keys import Key, KeyRing, Scope
 from gateway.access.limits import Account, Clock, enter_account
 from gateway.metrics import AccessMetrics
+from gateway.ports import SERVICE
 from shared.codes import Reason
 from shared.errors import PermissionDeniedError, UnauthenticatedError
 from shared.rpc.access import Entries, Identity
 from shared.rpc.context import CallContext
 
-SERVICE = "diptych.gateway.v1.GatewayService"
 SCOPE_OF: Mapping[str, Scope | None] = {
     f"{SERVICE}/TextToImage": "generate",
     f"{SERVICE}/StreamTextToImage": "generate",

@@ -22,6 +22,7 @@ from gateway.web.handshakes import HandshakingListener
 from gateway.web.names import names_for
 from gateway.web.site import Site, page_assets
 from shared.errors import ConfigurationError
+from shared.rpc.connections import host_and_port
 from shared.rpc.handling import CallHandling
 
 _LAST_BYTES_SECONDS = 2
@@ -121,8 +122,7 @@ async def web_front(
     serving = asyncio.create_task(server.serve())
     try:
         port: int = listener.getsockname()[1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        _log.info("playground on http%s://%s:%d/", "s" if tls else "", host, port)
+        _log.info("playground on http%s://%s/", "s" if tls else "", host_and_port(settings.host, port))
         yield port
     finally:
         server.should_exit = True

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderConfig:
-    """A transformer encoder over byte-level BPE tokens."""
+    """A transformer or a bidirectional LSTM over byte-level BPE tokens."""
 
     vocabulary: int
     """Tokens of tokenizer.json; id 0 is padding."""
     width: int
     layers: int
     heads: int
-    """Divides `width` into even head widths, which rotary positions need."""
+    """Divides `width` into even head widths, which rotary positions need; an LSTM has none and says 1."""
     space_width: int
     """Numbers of a vector of the joint space."""
+    kind: Literal["transformer", "lstm"] = "transformer"
+    """What the layers are."""
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise ValueError(f"heads: expected a divisor of half the width {self.width}, found {self.heads}")
 
 
-PRESETS: dict[str, dict[str, int]] = {
+PRESETS: dict[str, dict[str, Any]] = {
     "pictograms": dict(width=256, layers=3, heads=4, space_width=256),  # 3.5 M parameters with 4,000 tokens
+    "lstm": dict(width=256, layers=2, heads=1, space_width=256, kind="lstm"),  # as many
     "tiny": dict(width=16, layers=1, heads=2, space_width=32),  # 9 k with 300 tokens: tests only
 }
 """Named shapes, less the vocabulary, which the tokenizer knows."""

@@ -1,7 +1,8 @@
 """The text encoder: tokens to a point of the joint space.
 
 Pre-norm transformer (Vaswani et al. 2017; Xiong et al. 2020) with rotary positions (Su et al. 2021,
-arXiv:2104.09864), which have no longest length: a text is never cut. Mean of all tokens, then a projection.
+arXiv:2104.09864), which have no longest length: a text is never cut. Mean of all tokens, then a projection. In place
+of the transformer's its layers may be bidirectional LSTMs (Graves and Schmidhuber 2005) with the same shortcuts.
 """
 
 from __future__ import annotations
@@ -51,24 +52,66 @@ class Block(nn.Module):
         return hidden + self.mlp(self.mlp_norm(hidden))  # type: ignore[no-any-return]
 
 
+def backwards(mask: Tensor) -> Tensor:
+    """(B, L) true where a token is, from the first place on -> (B, L) places that turn each text round, and back.
+
+    The padding stays where it is, behind: what comes before it never sees it.
+    """
+    place = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - place, place)
+
+
+class LstmBlock(nn.Module):
+    """Two LSTMs behind a layer norm, one for each direction, joined by a linear layer.
+
+    No packed sequences, whose lengths a CPU has to know: the shape is all that decides what runs.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.forth = nn.LSTM(width, width, batch_first=True)
+        self.back = nn.LSTM(width, width, batch_first=True)
+        self.out = nn.Linear(2 * width, width)
+
+    def forward(self, hidden: Tensor, order: Tensor) -> Tensor:
+        """(B, L, W), and (B, L) of `backwards`."""
+        index = order[:, :, None].expand(hidden.shape)
+        normed = self.norm(hidden)
+        forth, _ = self.forth(normed)
+        back, _ = self.back(normed.gather(1, index))
+        return hidden + self.out(torch.cat((forth, back.gather(1, index)), dim=2))  # type: ignore[no-any-return]
+
+
 class TextEncoder(nn.Module):
     """Token ids to unit vectors."""
 
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
+        self.kind = config.kind
         self.head_width = config.width // config.heads
         self.embedding = nn.Embedding(config.vocabulary, config.width)
-        self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(
+            LstmBlock(config.width) if config.kind == "lstm" else Block(config.width, config.heads)
+            for _ in range(config.layers)
+        )
         self.norm = nn.LayerNorm(config.width)
         self.projection = nn.Linear(config.width, config.space_width)
         nn.init.normal_(self.embedding.weight, std=0.02)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, L) token ids and (B, L) true where a token is, at least one a row -> (B, V) float32 of unit norm."""
-        cos, sin = rotary_angles(tokens.shape[1], self.head_width, tokens.device)
+        """Texts to points of the joint space: (B, V) float32 of unit norm.
+
+        tokens (B, L), mask (B, L) true where a token is: from the first place on, at least one a row.
+        """
         hidden = self.embedding(tokens)  # (B, L, W)
+        context = (
+            (backwards(mask),)
+            if self.kind == "lstm"
+            else (mask, *rotary_angles(tokens.shape[1], self.head_width, tokens.device))
+        )
         for block in self.blocks:
-            hidden = block(hidden, mask, cos, sin)
+            hidden = block(hidden, *context)
         weight = mask[:, :, None].float()
         mean = (self.norm(hidden).float() * weight).sum(dim=1) / weight.sum(dim=1)  # (B, W)
         return functional.normalize(self.projection(mean.to(hidden.dtype)).float(), dim=-1)  # (B, V)

@@ -17,6 +17,7 @@ train = typer.Typer(no_args_is_help=True, help="Train the four models.")
 
 PACK = Path(".data/pictograms")
 CACHE = Path(".data/cache")
+SPRITES = PACK / "sprites.tar"
 MODELS = Path("out/models")
 CHECKPOINTS = Path(".checkpoints")
 
@@ -33,7 +34,7 @@ PresetOption = Annotated[str, typer.Option("--preset", help="Shape of the models
 
 @data.callback()
 def _data() -> None:
-    """Keeps `build` a sub-command although it is the only one."""
+    """Takes the group's help; each of its commands is one of its own."""
 
 
 @data.command("build")
@@ -50,6 +51,32 @@ def build(
     from services.training.data.build import build_data
 
     build_data(out, cache, Console())
+
+
+@data.command("scenes")
+def scenes(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the shards.")],
+    count: Annotated[int, typer.Option("--count", min=1, help="Scenes.")],
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the first scene; the next has the next.")] = 0,
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "train",
+    sprites: Annotated[Path, typer.Option("--sprites", help="The file of sprites that `data build` wrote.")] = SPRITES,
+) -> None:
+    """Compose scenes and write them as WebDataset shards: pictures, masks, captions and their structured truth."""
+    from services.training.data.scenes.shards import write_shards
+    from services.training.data.scenes.splits import SPLITS
+    from services.training.data.scenes.sprites import read_sprites
+
+    console = Console()
+    if split not in SPLITS:
+        raise typer.BadParameter(f"split is {split!r}; there are {', '.join(SPLITS)}", param_hint="--split")
+    if not sprites.exists():
+        raise typer.BadParameter(f"there is no {sprites}; `diptych data build` makes it", param_hint="--sprites")
+    with console.status("composing scenes") as status:
+        shards = write_shards(
+            read_sprites(sprites), out, count=count, seed=seed, split=split,
+            report=lambda done: status.update(f"composing scenes: {done} of {count}"),
+        )  # fmt: skip
+    console.print(f"{count} scenes in {len(shards)} shards in {out}")
 
 
 @train.command("encoders")

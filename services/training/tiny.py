@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def write_tiny_models(root: Path, *, seed: int = 0, space: str = "tiny") -> dict
     Equal seeds give equal weights; torch's global random state is left as it was.
     """
     pack = tiny_pack()
-    captions = [clean_caption(concept, language) for concept in pack.concepts for language in ("en", "zh")]
+    captions = _captions(pack)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         return {
@@ -74,10 +75,23 @@ def write_tiny_models(root: Path, *, seed: int = 0, space: str = "tiny") -> dict
         }
 
 
-def _write_text(folder: Path, captions: list[str], space: str) -> Path:
+def write_tiny_lstm(folder: Path, *, space: str = "tiny") -> Path:
+    """Writes a model directory for the task `text` whose layers are LSTMs."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        return _write_text(folder, _captions(tiny_pack()), space, kind="lstm")
+
+
+def _captions(pack: Pack) -> list[str]:
+    return [clean_caption(concept, language) for concept in pack.concepts for language in ("en", "zh")]
+
+
+def _write_text(
+    folder: Path, captions: list[str], space: str, kind: Literal["transformer", "lstm"] = "transformer"
+) -> Path:
     tokenizer = train_tokenizer(captions, vocabulary=VOCABULARY, lower_case=True)
     file = write_tokenizer(folder, tokenizer)
-    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"])
+    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"], kind=kind)
     return _write(folder, "text", TextEncoder(config), config, space, [file])
 
 

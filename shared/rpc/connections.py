@@ -51,13 +51,18 @@ def listen(
     """
     try:
         _try_address(host, port)
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        address = host_and_port(host, port)
         if credentials is None:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except (OSError, RuntimeError) as error:
         what = f" for {purpose}" if purpose else ""
         raise ConfigurationError(f"cannot listen on {host}:{port}{what}: {error}") from error
+
+
+def host_and_port(host: str, port: int) -> str:
+    """As targets and URLs have it: an IPv6 address is in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _try_address(host: str, port: int) -> None:

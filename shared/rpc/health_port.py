@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from grpc_health.v1 import health_pb2
 
 from shared.rpc.connections import connection_options, listen
 from shared.rpc.health_service import HealthService
@@ -17,8 +16,6 @@ from shared.settings import ServerSettings
 
 LIVE = "live"
 """The service that is SERVING as long as the process is there, whatever becomes of its model and its queue."""
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _STOP_SECONDS = 1.0
 _REQUEST_BYTES = 4096
 
@@ -51,7 +48,7 @@ class HealthPort:
             ConfigurationError: the port is taken.
         """
         self.set_serving(False)
-        self._health.set(LIVE, _SERVING)
+        self._health.set_serving([LIVE], True)
         self.port = listen(self._grpc, self._settings.host, self._settings.health_port or 0, purpose="health")
         await self._grpc.start()
         _log.info("health on %s:%d", self._settings.host, self.port)
@@ -65,5 +62,4 @@ class HealthPort:
 
     def set_serving(self, serving: bool) -> None:
         """What all services but `live` say."""
-        for service in self._services:
-            self._health.set(service, _SERVING if serving else _NOT_SERVING)
+        self._health.set_serving(self._services, serving)

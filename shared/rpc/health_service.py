@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +52,9 @@ class HealthService:
         handlers = {"Check": check, "Watch": watch}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(NAME, handlers),))
 
-    def set(self, service: str, state: int) -> None:
-        """What is said of a service from now on; those who watch are told, each as fast as it reads."""
-        self._states[service] = state
+    def set_serving(self, services: Iterable[str], serving: bool) -> None:
+        """What is said of services from now on; those who watch are told, each as fast as it reads."""
+        self._states |= dict.fromkeys(services, _Answer.SERVING if serving else _Answer.NOT_SERVING)
         # Wakes every watcher once; they wait for the next change on another.
         self._change.set()
         self._change = asyncio.Event()

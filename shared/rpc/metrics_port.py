@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from shared.errors import ConfigurationError
+from shared.rpc.connections import host_and_port
 
 _MOST_CONNECTIONS = 32
 """Each is a thread; those who scrape are a few."""
@@ -87,8 +88,7 @@ class MetricsPort:
     @property
     def url(self) -> str:
         """Where the metrics are."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http{'s' if self._context else ''}://{host}:{self.port}/metrics"
+        return f"http{'s' if self._context else ''}://{host_and_port(self._host, self.port)}/metrics"
 
 
 class _BoundedServer(ThreadingWSGIServer):

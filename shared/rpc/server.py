@@ -12,7 +12,6 @@ from typing import Self
 
 import grpc
 from google.protobuf import descriptor_pool
-from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
@@ -29,9 +28,6 @@ from shared.rpc.health_service import HealthService
 from shared.rpc.interceptors import CallInterceptor, Metadata, WatchInterceptor
 from shared.rpc.metrics_port import MetricsPort
 from shared.settings import ServerSettings
-
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 _STOP_SECONDS = 5.0
 """The most that a drained server waits for what is on its way through gRPC: refusals, ends of streams."""
@@ -162,8 +158,7 @@ class Server:
     async def set_serving(self, serving: bool) -> None:
         """What health says, until a drain says NOT_SERVING for good."""
         if not self._draining:
-            for service in self._services:
-                self._health.set(service, _SERVING if serving else _NOT_SERVING)
+            self._health.set_serving(self._services, serving)
             if self._probes is not None:
                 self._probes.set_serving(serving)
 

@@ -195,13 +195,13 @@ def updated(text: str, pages: Pages | None = None) -> str:
     return _BLOCK.sub(render, text)
 
 
-def main() -> None:
-    """Rewrites README.md."""
-    before = README.read_text("utf-8")
-    after = updated(before)
-    README.write_text(after, "utf-8")
-    sys.stdout.write(f"{README.name}: {'rewritten' if after != before else 'was up to date'}\n")
+def rewrite(file: Path, pages: Pages | None = None) -> None:
+    """Brings the tables of a page up to date, and says whether that was needed."""
+    before = file.read_text("utf-8")
+    after = updated(before, pages)
+    file.write_text(after, "utf-8")
+    sys.stdout.write(f"{file.name}: {'rewritten' if after != before else 'was up to date'}\n")
 
 
 if __name__ == "__main__":
-    main()
+    rewrite(README)

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 
+import grpc
 import pytest
 import pytest_asyncio
 
 from gateway.settings import SERVICES
+from tests.certificates import Authority
 from tests.gateway.fake_gateway import Running, running_gateway
 from tests.gateway.fake_platform import Platform, running_platform
 
@@ -34,6 +36,16 @@ def platform(shared_platform: Platform) -> Platform:
 def fake_gateway() -> Iterator[Running]:
     """A gateway with nothing behind it that has seen nothing yet, for clients."""
     with running_gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def tls_gateway(authority: Authority) -> Iterator[Running]:
+    """The same, that asks for certificates."""
+    leaf = authority.leaf()
+    pair = (leaf.key.read_bytes(), leaf.certificate.read_bytes())
+    credentials = grpc.ssl_server_credentials([pair], authority.path.read_bytes(), require_client_auth=True)
+    with running_gateway(credentials=credentials) as running:
         yield running
 
 

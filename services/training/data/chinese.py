@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 _DOING = {
     "frowning": "皱眉", "pouting": "撅嘴", "gesturing no": "用手臂比叉", "gesturing ok": "用手臂比圈",
@@ -23,8 +22,11 @@ _DOING = {
 """What English people do, wear or have after `person`, `man` or `woman`, as what stands before 的人."""
 
 _WHO = {"person": "人", "man": "男人", "woman": "女人", "people": "两个人", "men": "两个男人", "women": "两个女人"}
-_MEMBERS = {"man": "男人", "woman": "女人", "boy": "男孩", "girl": "女孩", "adult": "大人", "child": "孩子"}
-_NUMBERS = {1: "一个", 2: "两个"}
+_MEMBERS = {
+    "man": "男人", "woman": "女人", "boy": "男孩", "girl": "女孩", "adult": "大人", "child": "孩子",
+    "men": "男人", "women": "女人", "boys": "男孩", "girls": "女孩", "adults": "大人", "children": "孩子",
+}  # fmt: skip
+_NUMBERS = {"a": "一个", "an": "一个", "two": "两个"}
 
 _BY_ENDING = (
     ("消防车 救护车 警车 出租车 卡车 货车 公交车 自行车 摩托车 赛车 轿车 汽车 滑板车 小巴 电车 轮椅 购物车", "辆"),
@@ -40,7 +42,8 @@ _BY_ENDING = (
     ("香蕉 蜡烛 胡萝卜 黄瓜 骨头 羽毛 针 手杖 盲杖 拐杖 魔棒", "根"),
     ("心 星星 牙齿 炸弹 宝石 珠 星球 行星 葡萄 樱桃 草莓 栗子 豆 药丸 彗星 流星", "颗"),
     ("电视机 电脑 相机 打印机 收音机 摄像机 显微镜 望远镜 传真机 放映机 摄影机 洗衣机 天平", "台"),
-    ("手机 电话 寻呼机", "部"), ("门", "扇"), ("镜子 旗 盾牌 鼓 锣", "面"), ("肉 排骨 培根 面包 巧克力 皂 砖 岩石 黄油", "块"),
+    ("手机 电话 寻呼机", "部"), ("门", "扇"), ("镜子 旗 盾牌 鼓 锣", "面"),
+    ("肉 排骨 培根 面包 巧克力 皂 砖 岩石 黄油", "块"),
     ("彩虹 闪电", "道"), ("咖啡 茶 酒 奶 饮料 啤酒", "杯"), ("饭 面 汤", "碗"), ("树叶 叶 枫叶", "片"),
     ("男人 女人 男孩 女孩 的人 人", "个"),
 )  # fmt: skip
@@ -48,7 +51,8 @@ _BY_ENDING = (
 _BY_SUBGROUP = {
     "animal-mammal": "只", "animal-bird": "只", "animal-amphibian": "只", "animal-reptile": "只", "animal-marine": "只",
     "animal-bug": "只", "cat-face": "只", "monkey-face": "只", "plant-flower": "朵", "plant-other": "棵",
-    "person-role": "位", "heart": "颗", "transport-water": "艘", "hand-fingers-open": "只", "hand-fingers-partial": "只",
+    "person-role": "位", "heart": "颗", "transport-water": "艘",
+    "hand-fingers-open": "只", "hand-fingers-partial": "只",
     "hand-single-finger": "只", "hand-fingers-closed": "只", "hand-prop": "只", "money": "张", "clothing": "件",
     "book-paper": "本", "writing": "支", "place-religious": "座", "place-building": "座", "musical-instrument": "把",
     "light-video": "台",
@@ -60,8 +64,8 @@ _FACES = "脸头鬼怪人"
 
 def chinese_name(label: str, english: str, subgroup: str) -> str:
     """A noun phrase for `label`; `english` is the name that `english_name` gave the same thing."""
-    if subgroup == "family":
-        return _family(english) or label
+    if english.startswith("family with "):
+        return _family(english)
     if english.startswith("clock at "):
         return f"指着{label}的时钟"
     who, _, doing = english.partition(" ")
@@ -80,28 +84,12 @@ def measure_word(name: str, subgroup: str) -> str:
     if subgroup.startswith("face-") and name.endswith("脸"):
         return "张"
     endings = [(ending, measure) for words, measure in _BY_ENDING for ending in words.split() if name.endswith(ending)]
-    if endings and not (subgroup == "person-role" or subgroup.startswith("animal-") and subgroup != "animal-marine"):
+    if endings and not (subgroup == "person-role" or (subgroup.startswith("animal-") and subgroup != "animal-marine")):
         return max(endings, key=lambda one: len(one[0]))[1]
     return _BY_SUBGROUP.get(subgroup, "个")
 
 
 def _family(english: str) -> str:
-    """Names of couples and families, from the regular English ones; empty where that is not regular."""
-    if english.startswith("family with "):
-        singular = english.removeprefix("family with ")
-        counts: Counter[str] = Counter()
-        for number, one in re.findall(r"(an?|two) (\w+)", singular):
-            known = next(member for member in _MEMBERS if one == member or one in _plural(member))
-            counts[known] += 2 if number == "two" else 1
-        words = [f"{_NUMBERS[count]}{_MEMBERS[one]}" for one, count in counts.items()]
-        return f"由{'、'.join(words[:-1])}{'和' if words[1:] else ''}{words[-1]}组成的家庭"
-    for ending, before in (("kissing", "接吻的"), ("with a heart", "相爱的"), ("holding hands", "手拉手的")):
-        for who, chinese in (("two men", "两个男人"), ("men", "两个男人"), ("two women", "两个女人"), ("people", "两个人"),
-                             ("women", "两个女人"), ("woman and man", "一男一女")):  # fmt: skip
-            if english == f"{who} {ending}":
-                return before + chinese
-    return ""
-
-
-def _plural(member: str) -> tuple[str, ...]:
-    return {"man": ("men",), "woman": ("women",), "child": ("children",)}.get(member, (f"{member}s",))
+    """`family with a man and two girls` -> 由一个男人和两个女孩组成的家庭."""
+    words = [f"{_NUMBERS[number]}{_MEMBERS[one]}" for number, one in re.findall(r"\b(an?|two) (\w+)", english)]
+    return f"由{'、'.join(words[:-1])}{'和' if words[1:] else ''}{words[-1]}组成的家庭"

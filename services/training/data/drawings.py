@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from services.training.data.sources import Source
+from services.training.data.sources import OLDER_NAMES, Source
 
 RASTER_PIXELS = 256
+
+_OTHER_THINGS = frozenset({"pistol"})
+"""Older names under which older sets drew something else: a gun, where today's is a toy."""
 
 
 def normalise_hexcode(hexcode: str) -> str:
@@ -27,27 +30,66 @@ def icon_slug(label: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", label.lower().replace("’", "").replace("ñ", "n")).strip("-")
 
 
-def read_drawings(node_modules: Path, source: Source, labels: Mapping[str, str]) -> Iterator[tuple[str, Image.Image]]:
-    """Yields (hexcode, RGBA picture) for those of `labels`, by hexcode, that the source draws."""
+def find_drawings(node_modules: Path, source: Source, labels: Mapping[str, str]) -> dict[str, str]:
+    """The file or the icon of each hexcode of `labels` that the source draws.
+
+    Where the source has no table, an icon is found by the slug of its Unicode name, today's or an older one, as it is,
+    with the number 1 of several, or without hyphens. Looser likeness is none: it is as often another thing.
+    """
+    if not source.icons:
+        files = {normalise_hexcode(path.stem): path.name for path in _bitmaps(node_modules / source.package)}
+        return {hexcode: files[hexcode] for hexcode in labels if hexcode in files}
+    icon_set = _read_json(node_modules / source.package / "icons.json")
+    table = _names_by_hexcode(node_modules, source.names) if source.names else {}
+    older = _older_names(node_modules, labels)
+    found = {}
+    for hexcode, label in labels.items():
+        names = [table.get(hexcode, icon_slug(label)), *older.get(hexcode, ())]
+        tries = (*names, *(f"{name}-1" for name in names), *(name.replace("-", "") for name in names))
+        name = next((one for one in tries if _resolve_icon(icon_set, one)), None)
+        if name is not None and name not in source.other_things:
+            found[hexcode] = name
+    return found
+
+
+def read_drawings(node_modules: Path, source: Source, drawings: Mapping[str, str]) -> Iterator[tuple[str, Image.Image]]:
+    """Yields (hexcode, RGBA picture) for what `find_drawings` found."""
     folder = node_modules / source.package
-    if source.style == "fluent-3d":
-        yield from _read_bitmaps(folder / "assets", labels)
+    if not source.icons:
+        for path in _bitmaps(folder):
+            if (hexcode := normalise_hexcode(path.stem)) in drawings:
+                yield hexcode, Image.open(path).convert("RGBA")
         return
-    icon_set = json.loads((folder / "icons.json").read_text("utf-8"))
-    names = {hexcode: icon_slug(label) for hexcode, label in labels.items()}
-    if source.names:
-        table = json.loads((node_modules / source.names / "chars.json").read_text("utf-8"))
-        names |= {normalise_hexcode(hexcode): name for hexcode, name in table.items()}
-    for hexcode in labels:
-        if (icon := _resolve_icon(icon_set, names[hexcode])) is not None:
-            yield hexcode, _rasterise(icon, icon_set)
+    icon_set = _read_json(folder / "icons.json")
+    for hexcode, name in drawings.items():
+        icon = _resolve_icon(icon_set, name)
+        assert icon is not None  # it was found
+        yield hexcode, _rasterise(icon, icon_set)
 
 
-def _read_bitmaps(assets: Path, labels: Mapping[str, str]) -> Iterator[tuple[str, Image.Image]]:
-    files = {normalise_hexcode(path.stem): path for path in sorted(assets.glob("*.webp"))}
-    for hexcode in labels:
-        if hexcode in files:
-            yield hexcode, Image.open(files[hexcode]).convert("RGBA")
+def _bitmaps(folder: Path) -> Iterable[Path]:
+    return sorted((folder / "assets").glob("*.webp"))
+
+
+def _names_by_hexcode(node_modules: Path, package: str) -> dict[str, str]:
+    table = _read_json(node_modules / package / "chars.json")
+    return {normalise_hexcode(hexcode): name for hexcode, name in table.items()}
+
+
+def _older_names(node_modules: Path, labels: Mapping[str, str]) -> dict[str, list[str]]:
+    """What Unicode called things before, by hexcode: full sets keep those names as aliases of today's."""
+    today = {icon_slug(label) for label in labels.values()}
+    older: dict[str, list[str]] = {}
+    for package in OLDER_NAMES:
+        hexcodes: dict[str, str] = {}
+        for hexcode, name in _names_by_hexcode(node_modules, package).items():
+            if hexcode in labels:
+                hexcodes.setdefault(name, hexcode)
+        for alias, icon in _read_json(node_modules / package / "icons.json")["aliases"].items():
+            known = hexcodes.get(icon["parent"])
+            if known is not None and alias not in today | _OTHER_THINGS:
+                older.setdefault(known, []).append(alias)
+    return older
 
 
 def _resolve_icon(icon_set: dict[str, Any], name: str) -> dict[str, Any] | None:
@@ -71,3 +113,7 @@ def _rasterise(icon: dict[str, Any], icon_set: dict[str, Any]) -> Image.Image:
     )
     png = resvg_py.svg_to_bytes(svg_string=svg, width=RASTER_PIXELS, height=RASTER_PIXELS, skip_system_fonts=True)
     return Image.open(io.BytesIO(bytes(png))).convert("RGBA")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text("utf-8"))  # type: ignore[no-any-return]  # json

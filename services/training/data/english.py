@@ -16,17 +16,15 @@ _LOOKS = {
 _NUMBERS = {1: "a", 2: "two"}
 _PLURALS = {"man": "men", "woman": "women", "boy": "boys", "girl": "girls", "adult": "adults", "child": "children"}
 
-_NO_ARTICLE = frozenset(
-    "bacon butter salt garlic ice soap coral wood popcorn broccoli spaghetti sake bread food pottery money fog yarn "
-    "thread camping bowling badminton lacrosse hockey polo wrestling racing pong sushi falafel oden tape milk rain "
-    "snow lightning furniture people men women teeth feet stars meridians weights dna rice mate green ginger paper "
-    "hearts dice arts collision zzz pushing foggy softball".split()
-)  # head nouns of substances, games and odd plurals
-_SINGULAR = frozenset(
-    "glass compass cactus lotus hibiscus octopus bus dress t-rex walrus minibus trolleybus news mattress canvas moss "
-    "abacus virus campus kiss rhinoceros hippopotamus cross princess claus tennis gas dispenser waitress suspension "
-    "hamsa lens brass bliss".split()
-)  # these end in s and are one thing
+_NO_ARTICLE = frozenset({
+    "bacon", "bread", "broccoli", "butter", "coral", "falafel", "garlic", "men", "milk", "people", "rice", "spaghetti",
+    "weights", "women",
+})  # fmt: skip
+"""Head nouns of substances and the plurals that do not end in s."""
+_SINGULAR = frozenset({
+    "bus", "cactus", "hibiscus", "hippopotamus", "lotus", "minibus", "octopus", "rhinoceros", "trolleybus",
+})  # fmt: skip
+"""These end in s and are one thing, as does all that ends in ss."""
 _TAIL = re.compile(r"\b(?:with|in|of|on|at|and|without|facing|wearing|getting|showing|between|over|behind|under)\b")
 
 
@@ -48,6 +46,8 @@ def english_name(label: str) -> str:
 
 def article(name: str) -> str:
     """`a`, `an`, or empty for plurals and substances."""
+    if name.startswith(("person ", "man ", "woman ")):
+        return "a"
     head = _TAIL.split(name)[0].split() or name.split()
     last = head[-1]
     plural = last.endswith("s") and not last.endswith(("ss", "'s")) and last not in _SINGULAR

@@ -66,7 +66,7 @@ class Pack:
     @property
     def train(self) -> NDArray[np.bool_]:
         """(N,) true for the rows to train on."""
-        return self.split == SPLITS.index("train")
+        return np.equal(self.split, SPLITS.index("train"))
 
 
 def write_pack(pack: Pack, folder: Path) -> Path:
@@ -127,7 +127,7 @@ def _words(pack: Pack) -> bytes:
 
 
 def _concept(words: dict[str, Any]) -> Concept:
-    return Concept(**{key: tuple(value) if isinstance(value, list) else value for key, value in words.items()})
+    return Concept(**{key: tuple(value) if isinstance(value, list) else value for key, value in words.items()})  # type: ignore[arg-type]  # json
 
 
 def _sheet_name(kind: str, start: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.training.data.concepts import DrawnConcept, read_concepts
-from services.training.data.drawings import RASTER_PIXELS, read_drawings
+from services.training.data.drawings import RASTER_PIXELS, find_drawings, read_drawings
 from services.training.data.pack import PIXELS, Pack
 from services.training.data.sources import PACKAGES, SOURCES, STYLES, Source
 from services.training.data.splits import Drawing, split_drawings
@@ -20,7 +20,7 @@ from services.training.data.splits import Drawing, split_drawings
 MARGIN = 0.06  # of the side, on each edge: sets fill their canvas differently, this gives all one scale
 
 Report = Callable[[str, int, int], None]
-"""Hears (style, pictures read, concepts to look for) after each picture."""
+"""Hears (style, pictures read, pictures to read) after each picture."""
 
 
 def build_pack(node_modules: Path, cache: Path, report: Report) -> Pack:
@@ -56,29 +56,28 @@ def _read_style(
     node_modules: Path, cache: Path, source: Source, concepts: Sequence[DrawnConcept], report: Report
 ) -> tuple[list[str], NDArray[np.uint8]]:
     """Hexcodes (N) and their pictures (N, 64, 64, 4), from the cache or drawn and put there."""
-    file = cache / "styles" / f"{source.style}-{_key(source, concepts)}.npz"
+    drawings = find_drawings(node_modules, source, {one.hexcode: one.label for one in concepts})
+    file = cache / "styles" / f"{source.style}-{_key(source, drawings)}.npz"
     if not file.exists():
         found: dict[str, NDArray[np.uint8]] = {}
-        for done, (hexcode, picture) in enumerate(
-            read_drawings(node_modules, source, {one.hexcode: one.label for one in concepts}), start=1
-        ):
+        for hexcode, picture in read_drawings(node_modules, source, drawings):
             found[hexcode] = fit(picture)
-            report(source.style, done, len(concepts))
+            report(source.style, len(found), len(drawings))
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".partial.npz")
         np.savez_compressed(partial, hexcodes=np.array(list(found)), pictures=np.stack(list(found.values())))
         partial.replace(file)
     with np.load(file, allow_pickle=False) as arrays:
         hexcodes, pictures = arrays["hexcodes"].tolist(), arrays["pictures"]
-    report(source.style, len(concepts), len(concepts))
+    report(source.style, len(hexcodes), len(hexcodes))
     return hexcodes, pictures
 
 
-def _key(source: Source, concepts: Sequence[DrawnConcept]) -> str:
+def _key(source: Source, drawings: Mapping[str, str]) -> str:
     """Names all that a style's pictures depend on."""
-    integrities = [one.integrity for one in PACKAGES if one.name in (source.package, source.names)]
-    labels = [f"{one.hexcode} {one.label}" for one in concepts]
-    parts = [importlib.metadata.version("resvg-py"), RASTER_PIXELS, PIXELS, MARGIN, *integrities, *labels]
+    integrity = [one.integrity for one in PACKAGES if one.name == source.package]
+    versions = [importlib.metadata.version(library) for library in ("resvg-py", "pillow")]
+    parts = [*versions, RASTER_PIXELS, PIXELS, MARGIN, *integrity, *drawings.items()]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
@@ -94,7 +93,7 @@ def fit(picture: Image.Image) -> NDArray[np.uint8]:
 
 def _on_white(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(N, 64, 64, 4) -> (N, 64, 64, 3)."""
-    flat = np.empty(pictures.shape[:3] + (3,), dtype=np.uint8)
+    flat = np.empty((*pictures.shape[:3], 3), dtype=np.uint8)
     for row, picture in enumerate(pictures):  # one at a time: all as numbers with a point take gigabytes
         alpha = picture[..., 3:] / 255
         flat[row] = np.rint(picture[..., :3] * alpha + 255 * (1 - alpha))

@@ -23,6 +23,10 @@ class Source:
     link: str
     names: str = ""
     """Package whose table says what an icon is called; empty where icons are called by the Unicode name."""
+    icons: bool = True
+    """Drawn as Iconify's icons, not as bitmaps named by hexcode."""
+    other_things: frozenset[str] = frozenset()
+    """Icons that show something else than their name says, or nothing that can be told apart, as seen by eye."""
 
 
 _ICONIFY = "@iconify-json/"
@@ -31,9 +35,12 @@ _FLUENT_LINK = "https://github.com/microsoft/fluentui-emoji"
 _NOTO_LINK = "https://github.com/googlefonts/noto-emoji"
 _EMOJITWO_LINK = "https://github.com/EmojiTwo/emojitwo"
 
+_BAT = frozenset({"cricket"})
+"""The insect by its name, but drawn before there was one: the bat and the ball."""
+
 SOURCES = (
     Source(style="fluent-3d", family="fluent", package="@lobehub/fluent-emoji-3d",
-           author="Microsoft", licence="MIT", link=_FLUENT_LINK),
+           author="Microsoft", licence="MIT", link=_FLUENT_LINK, icons=False),
     Source(style="fluent-color", family="fluent", package=f"{_ICONIFY}fluent-emoji", names=_FLAT,
            author="Microsoft", licence="MIT", link=_FLUENT_LINK),
     Source(style="fluent-flat", family="fluent", package=_FLAT, names=_FLAT,
@@ -43,21 +50,29 @@ SOURCES = (
     Source(style="noto", family="noto", package=f"{_ICONIFY}noto", names=f"{_ICONIFY}noto",
            author="Google", licence="Apache-2.0", link=_NOTO_LINK),
     Source(style="noto-v1", family="noto", package=f"{_ICONIFY}noto-v1",
-           author="Google", licence="Apache-2.0", link=_NOTO_LINK),
+           author="Google", licence="Apache-2.0", link=_NOTO_LINK, other_things=_BAT),
     Source(style="twemoji", family="twemoji", package=f"{_ICONIFY}twemoji", names=f"{_ICONIFY}twemoji",
            author="Twitter", licence="CC-BY-4.0", link="https://github.com/jdecked/twemoji"),
     Source(style="emojione", family="emojione", package=f"{_ICONIFY}emojione",
-           author="Emoji One", licence="CC-BY-4.0", link=_EMOJITWO_LINK),
+           author="Emoji One", licence="CC-BY-4.0", link=_EMOJITWO_LINK, other_things=_BAT),
     Source(style="emojione-mono", family="emojione", package=f"{_ICONIFY}emojione-monotone",
-           author="Emoji One", licence="CC-BY-4.0", link=_EMOJITWO_LINK),
+           author="Emoji One", licence="CC-BY-4.0", link=_EMOJITWO_LINK, other_things=_BAT),
     Source(style="fxemoji", family="fxemoji", package=f"{_ICONIFY}fxemoji",
-           author="Mozilla", licence="Apache-2.0", link="https://github.com/mozilla/fxemoji"),
+           author="Mozilla", licence="Apache-2.0", link="https://github.com/mozilla/fxemoji",
+           other_things=frozenset({
+               "beating-heart", "cat", "construction", "dog", "gamedie", "keyboard", "kiss", "lastquartermoonface",
+               "pig", "sunglasses", "tearoffcalendar", "tramcar", "umbrella", "window",
+           })),
     Source(style="streamline", family="streamline", package=f"{_ICONIFY}streamline-emojis",
-           author="Streamline", licence="CC-BY-4.0", link="https://github.com/webalys-hq/streamline-vectors"),
+           author="Streamline", licence="CC-BY-4.0", link="https://github.com/webalys-hq/streamline-vectors",
+           other_things=frozenset({"tennis-1", "turkey"})),
 )  # fmt: skip
 
 STYLES = tuple(source.style for source in SOURCES)
 FAMILIES = tuple(dict.fromkeys(source.family for source in SOURCES))
+
+OLDER_NAMES = (f"{_ICONIFY}twemoji", f"{_ICONIFY}noto")
+"""Packages that know what icons were called before."""
 
 TEXTS = "emojibase-data"
 """The package of names, tags and groups."""

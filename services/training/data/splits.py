@@ -45,8 +45,9 @@ _FIRST_OF_KIN = {member: kin[0] for kin in _KIN for member in kin}
 
 
 _SCENE_PIECES = (
-    "1F992 1F42B 1F995 1F996 1F9A9 1F69A 1FA90 1F31E 1FAD6 1F4D5 1F9F8 26F7 1F9CD 1F3C3 1F6B6 1F57A 1F6B4 1F9D8"
-).split()
+    "1F992", "1F42B", "1F995", "1F996", "1F9A9", "1F69A", "1FA90", "1F31E", "1FAD6", "1F4D5", "1F9F8", "26F7",
+    "1F9CD", "1F3C3", "1F6B6", "1F57A", "1F6B4", "1F9D8",
+)  # fmt: skip
 """Drawings of scenes beside everyday things: a concept that scenes teach cannot be held out."""
 
 
@@ -91,9 +92,14 @@ def split_drawings(drawings: Sequence[Drawing], pixels: NDArray[np.uint8]) -> ND
     return split
 
 
+def known_groups(drawings: Sequence[Drawing]) -> set[str]:
+    """Groups of everyday concepts and of those that scenes show: never held out whole."""
+    everyday = {variants_group(one.hexcode) for one in drawings if one.everyday}
+    return everyday | {variants_group(code) for code in _SCENE_PIECES}
+
+
 def _whole_groups(drawings: Sequence[Drawing]) -> list[str]:
-    known = {variants_group(code) for code in _SCENE_PIECES}
-    known |= {variants_group(one.hexcode) for one in drawings if one.everyday}
+    known = known_groups(drawings)
     groups = dict.fromkeys(variants_group(one.hexcode) for one in drawings)
     return [one for one in groups if one not in known and _digest(f"concept {one}")[0] < CONCEPT_SHARE * 256]
 
@@ -123,7 +129,8 @@ def _thumbnails(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     """(N, H, W, 3) -> (N, side * side * 3), averages."""
     factor = pixels.shape[1] // side
     blocks = pixels.reshape(len(pixels), side, factor, side, factor, 3)
-    return blocks.mean(axis=(2, 4), dtype=np.float32).reshape(len(pixels), -1)
+    means: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32)
+    return means.reshape(len(pixels), -1)
 
 
 def _digest(text: str) -> bytes:

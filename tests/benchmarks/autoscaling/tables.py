@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmarks.effort import Result
-from tests.benchmarks.tables import Table, updated
+from tests.benchmarks.tables import Table, rewrite
 
 README = Path(__file__).with_name("README.md")
 SIGNALS = {
@@ -103,13 +102,5 @@ def autoscaling(result: Result) -> Iterator[str]:
         yield table.markdown()
 
 
-def main() -> None:
-    """Rewrites README.md."""
-    before = README.read_text("utf-8")
-    after = updated(before, {"autoscaling": autoscaling})
-    README.write_text(after, "utf-8")
-    sys.stdout.write(f"{README.name}: {'rewritten' if after != before else 'was up to date'}\n")
-
-
 if __name__ == "__main__":
-    main()
+    rewrite(README, {"autoscaling": autoscaling})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from tests.benchmarks.load.summary import spread
 from tests.benchmarks.peers.catalogue import PEERS
 from tests.benchmarks.peers.figures import figures, goodput, group, throughput
 from tests.benchmarks.peers.subjects import DIPTYCH
-from tests.benchmarks.tables import Table, updated, where
+from tests.benchmarks.tables import Table, rewrite, where
 
 README = Path(__file__).with_name("README.md")
 NONE = "none"
@@ -108,13 +107,5 @@ def page(result: Result) -> Iterator[str]:
         yield table.markdown()
 
 
-def main() -> None:
-    """Rewrites README.md here."""
-    before = README.read_text("utf-8")
-    after = updated(before, {"bench-peers": page})
-    README.write_text(after, "utf-8")
-    sys.stdout.write(f"{README.name}: {'rewritten' if after != before else 'was up to date'}\n")
-
-
 if __name__ == "__main__":
-    main()
+    rewrite(README, {"bench-peers": page})

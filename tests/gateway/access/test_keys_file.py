@@ -12,10 +12,11 @@ from typing import TextIO
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.access.key_access import SERVICE, KeyAccess
+from gateway.access.key_access import KeyAccess
 from gateway.access.keys import Key
 from gateway.access.keys_file import key_access
 from gateway.metrics import AccessMetrics
+from gateway.ports import SERVICE
 from shared.errors import ConfigurationError, UnauthenticatedError
 from shared.rpc.access import no_identity
 from tests.gateway.access.given_keys import bearer, entry, key_of, write_keys

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 
 from gateway.client import AsyncDiptych, Diptych, Tls
 from gateway.client.retries import GatewayUnreachableError
 from shared.errors import ConfigurationError
 from tests.certificates import Authority
-from tests.gateway.fake_gateway import Running, running_gateway
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def gateway(authority: Authority) -> Iterator[Running]:
-    """One that asks for certificates."""
-    leaf = authority.leaf()
-    pair = (leaf.key.read_bytes(), leaf.certificate.read_bytes())
-    credentials = grpc.ssl_server_credentials([pair], authority.path.read_bytes(), require_client_auth=True)
-    with running_gateway(credentials=credentials) as running:
-        yield running
+from tests.gateway.fake_gateway import Running
 
 
 def own(authority: Authority) -> Tls:
@@ -35,25 +18,25 @@ def own(authority: Authority) -> Tls:
     return Tls(ca=authority.path, certificate=leaf.certificate, private_key=str(leaf.key))
 
 
-def test_blocking_client_calls_over_mutual_tls(gateway: Running, authority: Authority) -> None:
-    with Diptych(gateway.address, tls=own(authority)) as diptych:
+def test_blocking_client_calls_over_mutual_tls(tls_gateway: Running, authority: Authority) -> None:
+    with Diptych(tls_gateway.address, tls=own(authority)) as diptych:
         assert diptych.text_to_image("a cat", seed=7)[0].seed == 7
 
 
-async def test_async_client_calls_over_mutual_tls(gateway: Running, authority: Authority) -> None:
-    async with AsyncDiptych(gateway.address, tls=own(authority)) as diptych:
+async def test_async_client_calls_over_mutual_tls(tls_gateway: Running, authority: Authority) -> None:
+    async with AsyncDiptych(tls_gateway.address, tls=own(authority)) as diptych:
         assert [picture.seed async for _, picture in diptych.stream_text_to_image("a cat", seed=7)] == [7]
 
 
-def test_who_speaks_plain_text_to_a_gateway_with_tls_is_told_what_may_be_missing(gateway: Running) -> None:
-    with Diptych(gateway.address, retries=0, timeout=20) as diptych:
+def test_who_speaks_plain_text_to_a_gateway_with_tls_is_told_what_may_be_missing(tls_gateway: Running) -> None:
+    with Diptych(tls_gateway.address, retries=0, timeout=20) as diptych:
         with pytest.raises(GatewayUnreachableError, match=r"\(it ended the connection; it may want TLS, or a certif"):
             diptych.text_to_image("a cat")
 
 
 @pytest.mark.parametrize("case", ["plain text", "no certificate", "public CAs", "foreign CA"])
 def test_gateway_that_is_not_trusted_or_trusts_not_is_unreachable(
-    gateway: Running, authority: Authority, tmp_path: Path, case: str
+    tls_gateway: Running, authority: Authority, tmp_path: Path, case: str
 ) -> None:
     tls = {
         "plain text": None,
@@ -61,8 +44,8 @@ def test_gateway_that_is_not_trusted_or_trusts_not_is_unreachable(
         "public CAs": Tls(),
         "foreign CA": Tls(ca=Authority(tmp_path, "foreign").path),
     }[case]
-    with Diptych(gateway.address, tls=tls, retries=0, timeout=20) as diptych:
-        with pytest.raises(GatewayUnreachableError, match=f"no gateway answers at {gateway.address} \\("):
+    with Diptych(tls_gateway.address, tls=tls, retries=0, timeout=20) as diptych:
+        with pytest.raises(GatewayUnreachableError, match=f"no gateway answers at {tls_gateway.address} \\("):
             diptych.text_to_image("a cat")
 
 

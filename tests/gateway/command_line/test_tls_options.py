@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 
 from gateway.command_line.cli import build
@@ -14,26 +12,11 @@ from shared.settings import ServerSettings
 from tests.certificates import Authority, Secret
 from tests.gateway.behaviour import Behaviour
 from tests.gateway.command_line.command import diptych
-from tests.gateway.fake_gateway import Running, running_gateway
+from tests.gateway.fake_gateway import Running
 from tests.gateway.fake_services import FakeReplica
 
 CONNECTING = ("text-to-image", "image-to-text", "classify", "encode", "replay", "status", "capabilities")
 OPTIONS = ("--tls", "--ca", "--certificate", "--private-key")
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def gateway(authority: Authority) -> Iterator[Running]:
-    """One that asks for certificates."""
-    leaf = authority.leaf()
-    pair = (leaf.key.read_bytes(), leaf.certificate.read_bytes())
-    credentials = grpc.ssl_server_credentials([pair], authority.path.read_bytes(), require_client_auth=True)
-    with running_gateway(credentials=credentials) as running:
-        yield running
 
 
 @pytest.fixture
@@ -51,19 +34,19 @@ def test_every_command_that_connects_has_them(command: str) -> None:
 
 
 def test_pictures_are_painted_and_painted_again_over_mutual_tls(
-    gateway: Running, files: dict[str, Path], tmp_path: Path
+    tls_gateway: Running, files: dict[str, Path], tmp_path: Path
 ) -> None:
     options = [word for option in files.items() for word in option]
-    painted = diptych("text-to-image", "a cat", "--address", gateway.address, "-o", tmp_path / "a.png", *options)
+    painted = diptych("text-to-image", "a cat", "--address", tls_gateway.address, "-o", tmp_path / "a.png", *options)
     assert painted.exit_code == ExitCode.OK, painted.output
-    again = diptych("replay", tmp_path / "a.png", "--address", gateway.address, *options)
+    again = diptych("replay", tmp_path / "a.png", "--address", tls_gateway.address, *options)
     assert again.exit_code == ExitCode.OK, again.output
     assert "same picture" in again.stdout
 
 
-def test_variables_stand_for_the_options(gateway: Running, files: dict[str, Path]) -> None:
+def test_variables_stand_for_the_options(tls_gateway: Running, files: dict[str, Path]) -> None:
     variables = {f"DIPTYCH_{name[2:].replace('-', '_').upper()}": str(path) for name, path in files.items()}
-    result = diptych("status", variables={**variables, "DIPTYCH_ADDRESS": gateway.address})
+    result = diptych("status", variables={**variables, "DIPTYCH_ADDRESS": tls_gateway.address})
     assert result.exit_code == ExitCode.OK, result.output
 
 
@@ -90,8 +73,8 @@ def test_files_that_cannot_be_used_end_the_command_with_one_line(options: list[s
     assert result.stderr.strip() == told
 
 
-def test_gateway_of_a_foreign_ca_is_told_as_such(gateway: Running, tmp_path: Path) -> None:
+def test_gateway_of_a_foreign_ca_is_told_as_such(tls_gateway: Running, tmp_path: Path) -> None:
     foreign = Authority(tmp_path, "foreign")
-    result = diptych("status", "--address", gateway.address, "--ca", foreign.path, "--retries", 0)
+    result = diptych("status", "--address", tls_gateway.address, "--ca", foreign.path, "--retries", 0)
     assert result.exit_code == ExitCode.UNAVAILABLE
     assert "certificate" in result.stderr

@@ -20,11 +20,6 @@ from tests.shared.rpc.steady import steady, until
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def gateway(authority: Authority, tmp_path: Path) -> Secret:
     return Secret(tmp_path / "gateway", authority.leaf("gateway"), authority)
 

@@ -9,15 +9,26 @@ import pytest
 import torch
 
 from services.text.predictor import TextPredictor, load
+from services.training.tiny import write_tiny_lstm
 from shared.codes import Reason
 from shared.encodings import Encoding
 from shared.errors import ModelDirectoryError
 from shared.inference.predictor import Failure, RuntimeOptions
 
 
-@pytest.fixture(scope="module", params=["fp32", "bf16"])
-def predictor(tiny_models: dict[str, Path], request: pytest.FixtureRequest) -> TextPredictor:
-    loaded = load(tiny_models["text"], RuntimeOptions(device="cpu", precision=request.param))
+@pytest.fixture(scope="module")
+def directories(tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"transformer": tiny_models["text"], "lstm": write_tiny_lstm(tmp_path_factory.mktemp("lstm"))}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("transformer", "fp32"), ("transformer", "bf16"), ("lstm", "fp32"), ("lstm", "bf16")],
+    ids=" ".join,
+)
+def predictor(directories: dict[str, Path], request: pytest.FixtureRequest) -> TextPredictor:
+    kind, precision = request.param
+    loaded = load(directories[kind], RuntimeOptions(device="cpu", precision=precision))
     loaded.warmup()
     return loaded
 

@@ -19,11 +19,6 @@ from tests.certificates import Authority, Leaf, Secret
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(followed_certificates, "RELOAD_SECONDS", 0.01)
 

@@ -34,11 +34,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(followed_certificates, "RELOAD_SECONDS", 0.02)
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
 def secret_of(authority: Authority, folder: Path, *dns: str) -> Secret:
     return Secret(folder, authority.leaf(folder.name, dns=dns or ("localhost",)), authority)
 

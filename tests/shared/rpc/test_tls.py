@@ -35,11 +35,6 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def foreign(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "foreign")
 

@@ -21,11 +21,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def secret(tmp_path: Path, authority: Authority) -> Secret:
     return Secret(tmp_path / "secret", authority.leaf(), authority)
 

@@ -31,6 +31,7 @@ class SceneCaption:
 def caption(scene: Scene, language: str, rng: random.Random) -> SceneCaption:
     """A random caption in `en` or `zh`: templates, synonyms, and which facts it leaves out are drawn."""
     said = [_thinned(group, rng) for group in groups(scene)]
+    rng.shuffle(said)  # the order of a list says nothing of places
     names_background = rng.random() < BACKGROUND_SHARE or (len(said) == 1 and rng.random() < 0.95)
     relations = sorted(kind_relations(scene))
     relation = _draw_relation(relations, rng) if relations and rng.random() < RELATION_SHARE else None
@@ -38,9 +39,18 @@ def caption(scene: Scene, language: str, rng: random.Random) -> SceneCaption:
 
 
 def canonical_caption(scene: Scene, language: str) -> SceneCaption:
-    """The one wording that states all: every object with count, colour and verb, the background and one relation."""
-    relation = min(kind_relations(scene), key=lambda each: (_PREFERENCE.index(each[1]), each), default=None)
-    return _write(scene, list(groups(scene)), relation, True, language, first, None)
+    """The one wording that states all: every object with count, colour and verb, the background and one relation.
+
+    Objects are named from left to right, those in the sky last.
+    """
+    said = list(groups(scene))
+    order = [group.kind for group in said]
+    relation = min(
+        kind_relations(scene),
+        key=lambda each: (_PREFERENCE.index(each[1]), order.index(each[0]), order.index(each[2])),
+        default=None,
+    )
+    return _write(scene, said, relation, True, language, first, None)
 
 
 def noun_phrase(obj: SceneObject, language: str, rng: random.Random) -> str:

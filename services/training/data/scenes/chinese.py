@@ -60,8 +60,9 @@ def write_relation(
     """One thing by another, then the rest."""
     a, b = phrase(subject, "zh", choose), phrase(other, "zh", choose)
     words = choose(RELATION_WORDS["zh"][kind])
-    forms = [f"{a}在{b}{words}", f"{a}在{b}{words}", f"{b}{words}有{a}"]
-    text = choose(forms)
+    text = choose(
+        (f"{a}在{b}{words}", f"{a}在{b}{words}", f"{a}位于{b}{words}", f"{b}{words}有{a}", f"{b}{words}是{a}")
+    )
     if place:
         where = choose(BACKGROUND_WORDS["zh"][place])
         text = choose((f"{where}，{text}", f"在{where}，{text}"))

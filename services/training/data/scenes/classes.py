@@ -33,6 +33,8 @@ class ObjectClass:
     stances: dict[str, str]
     """How it stands in each background where it may be: `ground`, `far`, `float`, `sky`, `swim` or `drift`."""
     paintable: bool
+    unpaintable: tuple[str, ...]
+    """Styles whose drawing of it looks wrong in other colours; found by looking."""
     pieces: tuple[Piece, ...]
 
 
@@ -82,7 +84,8 @@ def _object_class(line: dict[str, str]) -> ObjectClass:
         measure=line["measure"],
         size=float(line["size"]),
         stances=stances,
-        paintable=line["paint"] == "yes",
+        paintable=line["paint"] != "",
+        unpaintable=tuple(line["paint"].split("!")[1:]),
         pieces=tuple(_piece(part) for part in line["pieces"].split("|")),
     )
 

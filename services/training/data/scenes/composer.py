@@ -14,13 +14,15 @@ from PIL import Image
 from services.training.data.scenes.backgrounds import PAINTED, VARIANTS, background
 from services.training.data.scenes.classes import BACKGROUNDS, object_classes
 from services.training.data.scenes.layout import Item, Spot, lay_out, relations_hold
-from services.training.data.scenes.painting import FittedSprites, paint_object
-from services.training.data.scenes.plan import Plan, draw_plan, may_show
+from services.training.data.scenes.painting import PaintedSprites, paint_object
+from services.training.data.scenes.plan import Plan, draw_plan, may_show, paints
 from services.training.data.scenes.splits import SPLITS
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.data.scenes.truth import Group, Scene, SceneObject, find_relations
 
 LEAST_VISIBLE = 40  # pixels of a 128 px scene
+LEAST_SHARE = 0.5
+"""Of a thing's own pixels: what is hidden more than this is not told from what it is."""
 FIXED_SIDE = {"rainbow", "moon", "book"}
 """Things that a mirror makes wrong."""
 FRONT_SHARE = 0.4
@@ -59,6 +61,7 @@ def compose(seed: int, sprites: SpriteSet, *, split: str = "train", side: int = 
     """
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; there are {', '.join(SPLITS)}")
+    _check_side(side)
     rng = random.Random(f"scene/{split}/{seed}")
     while True:
         scene = _compose(rng, draw_plan(rng, sprites, split), seed, sprites, split, side)
@@ -71,6 +74,7 @@ def compose_like(plan: Plan, seed: int, sprites: SpriteSet, *, split: str = "tes
 
     Raises ValueError when forty tries found none, as for a whale on the street.
     """
+    _check_side(side)
     rng = random.Random(f"like/{split}/{seed}")
     for _ in range(40):
         style = plan.style or rng.choice(sprites.styles)
@@ -82,6 +86,11 @@ def compose_like(plan: Plan, seed: int, sprites: SpriteSet, *, split: str = "tes
         if scene is not None:
             return scene
     raise ValueError(f"no scene shows {', '.join(each.kind for each in plan.groups)} as asked")
+
+
+def _check_side(side: int) -> None:
+    if side < 1 or PAINTED % side:
+        raise ValueError(f"side is {side}; scenes are painted at {PAINTED} and averaged down to a part of it")
 
 
 def _common_backgrounds(wanted: Sequence[Group]) -> list[str]:
@@ -109,24 +118,26 @@ def _compose(
     order = sorted(range(len(cast)), key=lambda index: _painting_order(cast[index], spots[index]))
     canvas = background(plan.background, rng.randrange(VARIANTS)).copy()
     instances = Image.new("L", canvas.size)
-    fitted = _fitted_sprites(sprites)
+    painted = _painted_sprites(sprites)
+    covered = []
     for rank, index in enumerate(order):
         each = cast[index]
-        paint_object(
-            canvas, instances, rank + 1, fitted, each.sprite, box=spots[index].box, paint=each.paint,
+        pixels = paint_object(
+            canvas, instances, rank + 1, painted, each.sprite, box=spots[index].box, paint=each.paint,
             mirrored=each.mirrored, stance=each.stance, dark=plan.background == "night",
         )  # fmt: skip
+        covered.append(pixels * (side / PAINTED) ** 2)
     factor = PAINTED // side
     labels = (
         np.asarray(instances)[factor // 2 :: factor, factor // 2 :: factor] if factor > 1 else np.asarray(instances)
     )
-    objects = _read_back(labels, [(cast[index], spots[index]) for index in order])
+    objects = _read_back(labels, [(cast[index], spots[index]) for index in order], covered)
     if objects is None or (plan.relations and not relations_hold(objects, plan.relations)):
         return None
     scene = Scene(seed=seed, style=plan.style, background=plan.background, objects=objects,
                   relations=find_relations(objects))  # fmt: skip
-    pixels = np.asarray(canvas.reduce(factor) if factor > 1 else canvas)
-    return ComposedScene(scene=scene, pixels=pixels, instances=labels)
+    picture = np.asarray(canvas.reduce(factor) if factor > 1 else canvas)
+    return ComposedScene(scene=scene, pixels=picture, instances=labels)
 
 
 def _cast(rng: random.Random, plan: Plan, sprites: SpriteSet, split: str) -> list[_Cast] | None:
@@ -141,6 +152,8 @@ def _cast(rng: random.Random, plan: Plan, sprites: SpriteSet, split: str) -> lis
             sprite = sprites.sprites[index]
             if group.verb in (None, sprite.verb) and (group.colour in (None, sprite.colour) or sprite.paintable):
                 colour = group.colour or sprite.colour
+                if colour is None and not sprite.plain:
+                    colour = rng.choice(paints(group.kind, split))
                 if split == "test" or may_show(group.kind, colour, plan.background):
                     fitting.append((index, colour))
         if stance is None or not fitting:
@@ -156,9 +169,9 @@ def _cast(rng: random.Random, plan: Plan, sprites: SpriteSet, split: str) -> lis
 
 
 @lru_cache(maxsize=1)
-def _fitted_sprites(sprites: SpriteSet) -> FittedSprites:
+def _painted_sprites(sprites: SpriteSet) -> PaintedSprites:
     """One cache a process: training workers are processes."""
-    return FittedSprites(sprites.sprites)
+    return PaintedSprites(sprites.sprites)
 
 
 def _some_depth(rng: random.Random, cast: Sequence[_Cast]) -> tuple[tuple[str, str, str], ...]:
@@ -178,15 +191,17 @@ def _painting_order(each: _Cast, spot: Spot) -> tuple[int, float]:
     return layer, spot.box[3]
 
 
-def _read_back(labels: NDArray[np.uint8], placed: Sequence[tuple[_Cast, Spot]]) -> tuple[SceneObject, ...] | None:
-    """The objects with the boxes of their visible pixels; None when one is all but hidden."""
+def _read_back(
+    labels: NDArray[np.uint8], placed: Sequence[tuple[_Cast, Spot]], covered: Sequence[float]
+) -> tuple[SceneObject, ...] | None:
+    """The objects with the boxes of their visible pixels; None when one is hidden too much."""
     side = len(labels)
     least = LEAST_VISIBLE * (side / 128) ** 2
     objects = []
     for index, (each, spot) in enumerate(placed):
         mask = labels == index + 1
         visible = int(np.count_nonzero(mask))
-        if visible < least:
+        if visible < max(least, LEAST_SHARE * covered[index]):
             return None
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         x0, y0, x1, y1 = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -31,15 +31,15 @@ def write_list(standing: Sequence[Group], aloft: Sequence[Group], place: str | N
     """Everything, without a relation."""
     names = _joined([*standing, *aloft], choose)
     plain = _listed(standing, aloft, place, choose)
-    single = len(standing) + len(aloft) == 1 and (*standing, *aloft)[0].count == 1
+    are = "is" if (*standing, *aloft)[0].count == 1 else "are"  # as the nearest noun has it
     if place is None:
-        return choose((names, plain, f"there {'is' if single else 'are'} {names}", f"a picture of {names}"))
+        return choose((names, plain, f"there {are} {names}", f"a picture of {names}"))
     where, scene = choose(BACKGROUND_WORDS["en"][place]), choose(SCENE_WORDS[place])
     return choose((
         plain,
         plain,
         f"{scene} with {names}",
-        f"{where}, there {'is' if single else 'are'} {names}",
+        f"{where}, there {are} {names}",
         f"a picture of {plain}",
     ))  # fmt: skip
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from services.training.data.scenes.classes import COLOURS
 
-_HUES = {"red": (-15, 9), "yellow": (43, 60), "green": (85, 160), "blue": (197, 232), "purple": (262, 288)}
-"""Degrees in which a vivid body needs no second look; between them lie orange, teal and magenta."""
+_HUES = {"red": (-14, 11), "yellow": (44, 60), "green": (72, 172), "blue": (190, 240), "purple": (252, 292)}
+"""Degrees in which a vivid body needs no second look."""
+_NAMELESS = (16, 40)
+"""Orange and brown, which are none of the seven; what lies between is a matter of opinion."""
 _GREENS = (65, 170)
 
 
@@ -38,19 +40,22 @@ def body_share(picture: NDArray[np.uint8], *, leaves: bool = False) -> float:
     return float((_body(picture, leaves=leaves) * alpha).sum() / max(alpha.sum(), 1))
 
 
-def natural_colour(picture: NDArray[np.uint8], *, leaves: bool = False) -> str | None:
-    """The colour word that fits an unpainted drawing beyond doubt, or None."""
+def natural_colour(picture: NDArray[np.uint8], *, leaves: bool = False) -> tuple[str | None, bool]:
+    """The colour word that fits an unpainted drawing, and whether that is beyond doubt.
+
+    (None, True) is a drawing that nobody would call by one of the seven, (None, False) one that some would.
+    """
     hue, saturation, value = _hsv(picture)
     body = (_body(picture, leaves=leaves) > 0.5) & (picture[..., 3] > 128)
-    vivid = body & (saturation > 0.5) & (value > 0.4)
-    if body.sum() == 0 or vivid.sum() < 0.6 * body.sum() or body.sum() < 0.3 * (picture[..., 3] > 128).sum():
-        return None
+    vivid = body & (saturation > 0.4) & (value > 0.35)
+    if vivid.sum() < 0.4 * body.sum() or body.sum() == 0:
+        return None, True
     centre = _mean_hue(hue[vivid], saturation[vivid])
+    signed = centre - 360 if centre > 300 else centre
     for name, (low, high) in _HUES.items():
-        if low <= (centre + 180) % 360 - 180 <= high or low <= centre <= high:
-            bright = float(np.median(value[vivid]))
-            return name if name != "yellow" or bright > 0.7 else None
-    return None
+        if low <= signed <= high and not (name == "yellow" and float(np.median(value[vivid])) < 0.75):
+            return name, True
+    return None, _NAMELESS[0] <= signed <= _NAMELESS[1]
 
 
 def _hsv(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -61,7 +66,8 @@ def _hsv(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.fl
     safe = np.where(span == 0, 1, span)
     r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     hue = np.where(value == r, (g - b) / safe % 6, np.where(value == g, (b - r) / safe + 2, (r - g) / safe + 4)) * 60
-    return hue, np.where(value == 0, 0, span / np.where(value == 0, 1, value)), value
+    saturation = span / np.where(value == 0, 1, value)
+    return hue.astype(np.float32), saturation.astype(np.float32), value
 
 
 def _mean_hue(hue: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
@@ -79,7 +85,7 @@ def _body(picture: NDArray[np.uint8], *, leaves: bool) -> NDArray[np.float32]:
         usable = usable * ((hue < _GREENS[0]) | (hue > _GREENS[1]))
     if usable.sum() < 0.3 * alpha.sum() and not leaves:  # grey, white and black animals
         grey = np.clip((0.35 - chroma) / 0.1, 0, 1) * np.clip((value - 0.28) / 0.15, 0, 1)
-        return grey.astype(np.float32)
+        return np.asarray(grey, np.float32)
     votes, _ = np.histogram(hue, bins=72, range=(0, 360), weights=usable * chroma)
     smooth = sum(np.roll(votes, shift) for shift in range(-3, 4))
     peak = float(np.argmax(smooth)) * 5 + 2.5
@@ -87,4 +93,4 @@ def _body(picture: NDArray[np.uint8], *, leaves: bool) -> NDArray[np.float32]:
     near = np.clip((50 - distance) / 15, 0, 1) * np.clip((chroma - 0.05) / 0.1, 0, 1)
     if leaves:
         near = near * ((hue < _GREENS[0]) | (hue > _GREENS[1]))
-    return near.astype(np.float32)
+    return np.asarray(near, np.float32)

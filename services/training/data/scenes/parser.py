@@ -148,7 +148,7 @@ def _add_english(add: object) -> None:
     for name, words in SCENE_WORDS.items():
         for word in words:
             add(word, "background", name)
-    for relation, words in TRAILING_RELATIONS.items():
-        for word in words:
+    for relation, forms in TRAILING_RELATIONS.items():
+        for form in forms:
             for pronoun in ("its", "it", "their", "them"):
-                add(word.format(pronoun), "trailing", relation)
+                add(form.format(pronoun), "trailing", relation)

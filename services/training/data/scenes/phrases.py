@@ -45,7 +45,8 @@ def _english(group: Group, choose: Chooser) -> str:
         return f"{NUMBERS['en'][group.count]} {' '.join(words)}{after}"
     if group.kind in DEFINITE:
         return f"the {' '.join(words)}{after}"
-    article = "an" if words[0][0] in "aeio" or words[0] == "umbrella" else "a"
+    vowel = words[0][0] in "aeio" or words[0] == "umbrella"
+    article = "an" if vowel and words[0] != "ewe" else "a"
     return f"{article} {' '.join(words)}{after}"
 
 

@@ -32,8 +32,8 @@ class Plan:
 
 def plan_from_facts(facts: Iterable[Fact]) -> Plan:
     """A plan that fulfils a caption's facts and shows no other kinds."""
-    facts = frozenset(facts)
-    kinds = sorted(fact.value[0] for fact in facts if fact.kind == "object")
+    facts = sorted(frozenset(facts))
+    kinds = [fact.value[0] for fact in facts if fact.kind == "object"]
     said = {(fact.kind, fact.value[0]): fact.value[1] for fact in facts if fact.kind in ("colour", "count", "verb")}
     groups = tuple(
         Group(
@@ -45,7 +45,7 @@ def plan_from_facts(facts: Iterable[Fact]) -> Plan:
         for kind in kinds
     )
     backgrounds = [fact.value[0] for fact in facts if fact.kind == "background"]
-    relations = sorted(fact.value for fact in facts if fact.kind == "relation")
+    relations = [fact.value for fact in facts if fact.kind == "relation"]
     return Plan(
         groups=groups,
         background=backgrounds[0] if backgrounds else None,
@@ -135,7 +135,12 @@ def _colour(rng: random.Random, kind: str) -> str | None:
     """A colour to paint it in, or None for as it is drawn."""
     if not object_classes()[kind].paintable or rng.random() > PAINTED_SHARE:
         return None
-    return rng.choice([colour for colour in COLOURS if (colour, kind) not in held_out_colours()])
+    return rng.choice(paints(kind, "train"))
+
+
+def paints(kind: str, split: str) -> list[str]:
+    """The colours a kind may be painted in."""
+    return [colour for colour in COLOURS if split == "test" or (colour, kind) not in held_out_colours()]
 
 
 def stands(kind: str, background: str) -> bool:

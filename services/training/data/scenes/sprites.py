@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from services.training.data.concepts import read_labels
+from services.training.data.drawings import find_drawings, read_drawings
 from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.paint import body_share, natural_colour
-from services.training.data.drawings import read_drawings
 from services.training.data.sources import SOURCES
+from services.training.data.splits import pair_split
 
 SIDE = 128
 MINIMUM_BODY = 0.25  # of the area: a smaller body in another colour is no "red car"
@@ -34,6 +36,8 @@ class Sprite:
     colour: str | None
     """The colour it is drawn in, where the class has colours and one of the seven fits."""
     paintable: bool
+    plain: bool
+    """Whether it may be shown as it is drawn; not where people would differ on its colour."""
     picture: NDArray[np.uint8]
     """(H, W, 4) RGBA, cropped to what is visible; the longer side is at most 128."""
 
@@ -59,13 +63,19 @@ class SpriteSet:
 
 
 def build_sprites(node_modules: Path, report: Callable[[str], None]) -> SpriteSet:
-    """Reads every class's drawings in the colour styles; `report` hears one line a style. Deterministic."""
+    """Reads every class's drawings in the colour styles; `report` hears one line a style. Deterministic.
+
+    Drawings that pictograms hold out are left out: a scene would show them to whoever is tested on them.
+    """
+    labels = read_labels(node_modules)
     pieces = [(each, piece) for each in object_classes().values() for piece in each.pieces]
     sprites = []
     for source in SOURCES:
         if source.style not in STYLES:
             continue
-        drawings = dict(read_drawings(node_modules, source, [piece.hexcode for _, piece in pieces]))
+        wanted = {piece.hexcode for _, piece in pieces if pair_split(piece.hexcode, source.family) == "train"}
+        icons = find_drawings(node_modules, source, labels)
+        drawings = dict(read_drawings(node_modules, source, {code: icons[code] for code in icons if code in wanted}))
         found = 0
         for each, piece in pieces:
             if piece.hexcode in drawings and source.style not in piece.unfit:
@@ -88,16 +98,25 @@ def make_sprite(kind: str, style: str, verb: str | None, drawing: Image.Image) -
     picture = np.array(cropped.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
     picture[picture[..., 3] == 0] = 0  # what nobody sees should cost nothing
     leaves = kind in PLANTS
-    paintable = object_classes()[kind].paintable and body_share(picture, leaves=leaves) >= MINIMUM_BODY
-    colour = natural_colour(picture, leaves=leaves) if object_classes()[kind].paintable else None
-    return Sprite(kind=kind, style=style, verb=verb, colour=colour, paintable=paintable, picture=picture)
+    each = object_classes()[kind]
+    paintable = each.paintable and style not in each.unpaintable
+    paintable = paintable and body_share(picture, leaves=leaves) >= MINIMUM_BODY
+    colour, certain = natural_colour(picture, leaves=leaves) if paintable else (None, True)
+    return Sprite(kind=kind, style=style, verb=verb, colour=colour, paintable=paintable, plain=certain, picture=picture)
 
 
 def write_sprites(sprites: SpriteSet, file: Path) -> None:
     """Writes one tar of PNGs with an index; equal sprites give equal bytes."""
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = [
-        {"kind": each.kind, "style": each.style, "verb": each.verb, "colour": each.colour, "paint": each.paintable}
+        {
+            "kind": each.kind,
+            "style": each.style,
+            "verb": each.verb,
+            "colour": each.colour,
+            "paint": each.paintable,
+            "plain": each.plain,
+        }
         for each in sprites.sprites
     ]
     with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -122,6 +141,7 @@ def read_sprites(file: Path) -> SpriteSet:
             verb=row["verb"],
             colour=row["colour"],
             paintable=row["paint"],
+            plain=row["plain"],
             picture=np.array(Image.open(io.BytesIO(contents[f"{index:04}.png"])).convert("RGBA")),
         )
         for index, row in enumerate(json.loads(contents["sprites.json"]))

@@ -48,8 +48,8 @@ RELATION_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "en": {
         "left-of": ("to the left of", "left of", "on the left of"),
         "right-of": ("to the right of", "right of", "on the right of"),
-        "in-front-of": ("in front of", "before"),
-        "behind": ("behind", "at the back of"),
+        "in-front-of": ("in front of", "right in front of"),
+        "behind": ("behind", "right behind"),
         "above": ("above", "over"),
         "under": ("under", "below"),
     },
