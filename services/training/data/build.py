@@ -14,11 +14,14 @@ from services.training.data.familiarity import familiar_concepts
 from services.training.data.pack import SPLITS, Pack, write_pack
 from services.training.data.packages import obtain_packages
 from services.training.data.pictograms import build_pack
+from services.training.data.scenes.sprites import build_sprites, write_sprites
 from services.training.data.sources import PACKAGES, SOURCES
+
+SPRITES_NAME = "sprites.tar"
 
 
 def build_data(out: Path, cache: Path, console: Console) -> None:
-    """Writes the pack into `out`; downloads and pictures read so far are kept in `cache`.
+    """Writes the pack and the sprites of scenes into `out`; downloads and pictures read so far are kept in `cache`.
 
     Raises ConfigurationError when a package cannot be had or is not the pinned one.
     """
@@ -35,6 +38,8 @@ def build_data(out: Path, cache: Path, console: Console) -> None:
 
         pack = build_pack(node_modules, cache, report)
     file = write_pack(pack, out)
+    sprites = build_sprites(node_modules, lambda line: console.print(line, soft_wrap=True))
+    write_sprites(sprites, out / SPRITES_NAME)
     console.print(_summary(pack))
     held_out = len(set(pack.concept[pack.split == SPLITS.index("test_concept")]))
     english, chinese = (int(familiar_concepts(pack, language).sum()) for language in ("en", "zh"))
@@ -46,7 +51,8 @@ def build_data(out: Path, cache: Path, console: Console) -> None:
     size, seconds = file.stat().st_size, time.monotonic() - start
     console.print(
         f"{len(pack.pixels)} pictures of {len(pack.concepts)} concepts in {len(pack.styles)} styles: "
-        f"{file}, {size / 2**20:.1f} MiB, in {seconds:.0f} seconds",
+        f"{file}, {size / 2**20:.1f} MiB; {len(sprites.sprites)} sprites of scenes: {out / SPRITES_NAME}, "
+        f"{(out / SPRITES_NAME).stat().st_size / 2**20:.1f} MiB; {seconds:.0f} seconds",
         soft_wrap=True,
     )
 

@@ -55,6 +55,11 @@ def read_concepts(node_modules: Path) -> tuple[DrawnConcept, ...]:
     )
 
 
+def read_labels(node_modules: Path) -> dict[str, str]:
+    """Unicode's English name of each hexcode."""
+    return {hexcode: record["label"] for hexcode, record in _read_records(node_modules, "en").items()}
+
+
 def slug(name: str) -> str:
     """`glass of milk` -> `glass-of-milk`."""
     return re.sub(r"[^a-z0-9]+", "-", name.replace("'", "")).strip("-")

@@ -92,9 +92,14 @@ def split_drawings(drawings: Sequence[Drawing], pixels: NDArray[np.uint8]) -> ND
     return split
 
 
+def known_groups(drawings: Sequence[Drawing]) -> set[str]:
+    """Groups of everyday concepts and of those that scenes show: never held out whole."""
+    everyday = {variants_group(one.hexcode) for one in drawings if one.everyday}
+    return everyday | {variants_group(code) for code in _SCENE_PIECES}
+
+
 def _whole_groups(drawings: Sequence[Drawing]) -> list[str]:
-    known = {variants_group(code) for code in _SCENE_PIECES}
-    known |= {variants_group(one.hexcode) for one in drawings if one.everyday}
+    known = known_groups(drawings)
     groups = dict.fromkeys(variants_group(one.hexcode) for one in drawings)
     return [one for one in groups if one not in known and _digest(f"concept {one}")[0] < CONCEPT_SHARE * 256]
 

@@ -14,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from services.training.data.concepts import read_labels
+from services.training.data.drawings import find_drawings, read_drawings
 from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.paint import body_share, natural_colour
-from services.training.data.sources import SOURCES, read_drawings
+from services.training.data.sources import SOURCES
+from services.training.data.splits import pair_split
 
 SIDE = 128
 MINIMUM_BODY = 0.25  # of the area: a smaller body in another colour is no "red car"
@@ -60,13 +63,19 @@ class SpriteSet:
 
 
 def build_sprites(node_modules: Path, report: Callable[[str], None]) -> SpriteSet:
-    """Reads every class's drawings in the colour styles; `report` hears one line a style. Deterministic."""
+    """Reads every class's drawings in the colour styles; `report` hears one line a style. Deterministic.
+
+    Drawings that pictograms hold out are left out: a scene would show them to whoever is tested on them.
+    """
+    labels = read_labels(node_modules)
     pieces = [(each, piece) for each in object_classes().values() for piece in each.pieces]
     sprites = []
     for source in SOURCES:
         if source.style not in STYLES:
             continue
-        drawings = dict(read_drawings(node_modules, source, [piece.hexcode for _, piece in pieces]))
+        wanted = {piece.hexcode for _, piece in pieces if pair_split(piece.hexcode, source.family) == "train"}
+        icons = find_drawings(node_modules, source, labels)
+        drawings = dict(read_drawings(node_modules, source, {code: icons[code] for code in icons if code in wanted}))
         found = 0
         for each, piece in pieces:
             if piece.hexcode in drawings and source.style not in piece.unfit:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from services.training.data import splits
+from services.training.data.concepts import EVERYDAY_FILE
+from services.training.data.drawings import normalise_hexcode
 from services.training.data.pack import SPLITS
+from services.training.data.scenes.classes import object_classes
 from services.training.data.sources import FAMILIES
 from services.training.data.splits import Drawing, pair_split, split_drawings, variants_group
 
@@ -128,3 +133,14 @@ def test_variants_by_gender_and_direction_are_of_one_group(one: str, other: str)
 def test_other_things_are_of_other_groups() -> None:
     codes = ("1F408", "1F408-200D-2B1B", "1F468-200D-1F33E", "1F468-200D-1F373", "1F468", "1F466", "1F468-200D-1F466")
     assert len({variants_group(code) for code in codes}) == len(codes)
+
+
+def test_no_drawing_of_scenes_can_be_of_a_concept_held_out_whole() -> None:
+    with EVERYDAY_FILE.open(encoding="utf-8", newline="") as lines:
+        everyday = {normalise_hexcode(line["hex"]) for line in csv.DictReader(lines)}
+    pieces = {piece.hexcode for each in object_classes().values() for piece in each.pieces}
+    drawings = [Drawing(hexcode=code, everyday=code in everyday, family="noto") for code in sorted(everyday | pieces)]
+    noise = np.random.default_rng(1).integers(0, 256, (len(drawings), 64, 64, 3), dtype=np.uint8)
+    protected = splits.known_groups(drawings)
+    assert {variants_group(code) for code in pieces} <= protected
+    assert CONCEPT not in split_drawings(drawings, noise)
