@@ -15,7 +15,7 @@ from diptych.classification.v1 import classification_pb2, classification_pb2_grp
 from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
-from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
+from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2, sampling_pb2
 from gateway.ports import ENCODE_TEXT, Answer
 from gateway.room import require_room_after
 from gateway.shared_calls import EqualRequest, SharedCalls
@@ -205,6 +205,7 @@ class ImageClassifierClient(ServiceClient["ClassificationStub"]):
         space: str | None,
         include_encodings: bool = False,
         label_encodings: Sequence[encoding_pb2.Encoding] = (),
+        heads: Sequence[str] = (),
     ) -> Answer[classification_pb2.ClassifyImageResponse]:
         """One classification an image file, of the model's classes or of the labels; with its encoding if asked for."""
         return await self.ask(
@@ -216,6 +217,7 @@ class ImageClassifierClient(ServiceClient["ClassificationStub"]):
                 language=language,
                 include_encodings=include_encodings,
                 label_encodings=label_encodings,
+                heads=heads,
             ),
             space,
             images,
@@ -256,13 +258,20 @@ class CaptionerClient(ServiceClient["CaptioningStub"]):
     """`Captioner` by diptych.captioning.v1."""
 
     async def generate_caption(
-        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str, candidates: int
+        self,
+        encodings: Sequence[encoding_pb2.Encoding],
+        *,
+        language: str,
+        candidates: int,
+        sampling: sampling_pb2.CaptionSampling | None = None,
     ) -> Answer[captioning_pb2.GenerateCaptionResponse]:
         """Captions for each encoding, by a replica of the encodings' space."""
         return await self.ask(
             "diptych.captioning.v1.CaptioningService/GenerateCaption",
             lambda stub: stub.GenerateCaption,
-            captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language, candidates=candidates),
+            captioning_pb2.GenerateCaptionRequest(
+                encodings=encodings, language=language, candidates=candidates, sampling=sampling
+            ),
             encodings[0].space,
         )
 
