@@ -140,11 +140,18 @@ def _write_generation(folder: Path, space: str) -> Path:
     return _write(folder, "generation", Generator(config), config, space, [])
 
 
-def _write_captioning(folder: Path, captions: list[str], space: str) -> Path:
+def write_tiny_captioner(folder: Path, *, space: str = "tiny", **shape: int) -> Path:
+    """Writes a model directory for the task `captioning`; shape: fields of CaptionerConfig."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        return _write_captioning(folder, _captions(tiny_pack()), space, **shape)
+
+
+def _write_captioning(folder: Path, captions: list[str], space: str, **shape: int) -> Path:
     special = ("<end>", start_token("en"), start_token("zh"))
     tokenizer = train_tokenizer(captions, vocabulary=VOCABULARY, lower_case=False, special=special)
     file = write_tokenizer(folder, tokenizer)
-    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **CAPTIONER_PRESETS["tiny"])
+    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **{**CAPTIONER_PRESETS["tiny"], **shape})
     return _write(folder, "captioning", Captioner(config), config, space, [file])
 
 
