@@ -1,10 +1,9 @@
-"""The model services behind their ports: messages out, answers in, gRPC's errors turned into ours in one place."""
+"""The model services behind their ports: messages out, answers in."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import grpc
@@ -15,22 +14,15 @@ from diptych.classification.v1 import classification_pb2, classification_pb2_grp
 from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
-from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
+from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2, sampling_pb2
 from gateway.ports import ENCODE_TEXT, Answer
 from gateway.room import require_room_after
+from gateway.service_errors import translated_errors
 from gateway.shared_calls import EqualRequest, SharedCalls
-from shared.codes import Code, Reason
-from shared.errors import (
-    CALL_ERRORS,
-    CallError,
-    FailedPreconditionError,
-    InternalError,
-    OverloadedError,
-    UnavailableError,
-)
+from shared.codes import Reason
+from shared.errors import FailedPreconditionError
 from shared.metrics import DownstreamMetrics
 from shared.rpc.replica_pool import ReplicaPool
-from shared.rpc.status import from_rpc_error
 
 Request = TypeVar("Request", bound=Message)
 StubT = TypeVar("StubT")
@@ -64,9 +56,6 @@ if TYPE_CHECKING:  # generic, or present, in the stubs only
     ClassificationStub = classification_pb2_grpc.ClassificationServiceAsyncStub
     GenerationStub = generation_pb2_grpc.GenerationServiceAsyncStub
     CaptioningStub = captioning_pb2_grpc.CaptioningServiceAsyncStub
-
-_REASONS_OF_GRPC = {Code.UNAVAILABLE: Reason.NOT_SERVING, Code.DEADLINE_EXCEEDED: Reason.DEADLINE_PASSED}
-"""Of errors that gRPC raised, not a service: a connection that is gone, a deadline that passed."""
 
 
 class ServiceClient(Generic[StubT]):
@@ -205,6 +194,7 @@ class ImageClassifierClient(ServiceClient["ClassificationStub"]):
         space: str | None,
         include_encodings: bool = False,
         label_encodings: Sequence[encoding_pb2.Encoding] = (),
+        heads: Sequence[str] = (),
     ) -> Answer[classification_pb2.ClassifyImageResponse]:
         """One classification an image file, of the model's classes or of the labels; with its encoding if asked for."""
         return await self.ask(
@@ -216,6 +206,7 @@ class ImageClassifierClient(ServiceClient["ClassificationStub"]):
                 language=language,
                 include_encodings=include_encodings,
                 label_encodings=label_encodings,
+                heads=heads,
             ),
             space,
             images,
@@ -256,13 +247,20 @@ class CaptionerClient(ServiceClient["CaptioningStub"]):
     """`Captioner` by diptych.captioning.v1."""
 
     async def generate_caption(
-        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str, candidates: int
+        self,
+        encodings: Sequence[encoding_pb2.Encoding],
+        *,
+        language: str,
+        candidates: int,
+        sampling: sampling_pb2.CaptionSampling | None = None,
     ) -> Answer[captioning_pb2.GenerateCaptionResponse]:
         """Captions for each encoding, by a replica of the encodings' space."""
         return await self.ask(
             "diptych.captioning.v1.CaptioningService/GenerateCaption",
             lambda stub: stub.GenerateCaption,
-            captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language, candidates=candidates),
+            captioning_pb2.GenerateCaptionRequest(
+                encodings=encodings, language=language, candidates=candidates, sampling=sampling
+            ),
             encodings[0].space,
         )
 
@@ -270,31 +268,3 @@ class CaptionerClient(ServiceClient["CaptioningStub"]):
         """What the model of one replica can do."""
         request = captioning_pb2.GetModelRequest()
         return await self._get_model(lambda stub: stub.GetModel, request, address, timeout_seconds)
-
-
-@contextmanager
-def translated_errors(service: str) -> Iterator[None]:
-    """Turns the end of a call to a model service into the error that our caller gets.
-
-    What the caller can mend keeps its words; all else names the service. Reasons stay; what gRPC itself says gets
-    one. Two codes would mislead, since they speak of the gateway's call and not of the caller's: CANCELLED is a
-    replica that was stopped, UNIMPLEMENTED a target that is another service.
-    """
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        raise _translated(service, from_rpc_error(error)) from None  # in no variable: frame and error would be a circle
-
-
-def _translated(service: str, error: CallError) -> CallError:
-    if error.code is Code.INVALID_ARGUMENT:
-        return error
-    message = f"{service}: {error or error.code.name}"
-    if error.code is Code.CANCELLED:
-        return UnavailableError(message, reason=Reason.NOT_SERVING)
-    if error.code is Code.UNIMPLEMENTED:
-        return InternalError(f"{message}; is its target another service?", reason=Reason.DEFECT)
-    reason = error.reason or _REASONS_OF_GRPC.get(error.code)
-    if isinstance(error, OverloadedError):
-        return OverloadedError(message, reason=reason, retry_after_seconds=error.retry_after_seconds)
-    return CALL_ERRORS[error.code](message, reason=reason)

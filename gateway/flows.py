@@ -10,11 +10,15 @@ from collections.abc import AsyncGenerator, Sequence
 
 from diptych.gateway.v1 import gateway_pb2
 from diptych.text.v1 import text_encoding_pb2
+from diptych.types.v1 import sampling_pb2
 from gateway.concurrency import started
 from gateway.fields import renamed_fields
 from gateway.painting import Painters, Painting, finished
 from gateway.ports import Answer, Captioner, ImageClassifier, TextEncoder
 from gateway.spaces import in_one_space, stream_in_one_space
+
+CONTENT = "content"
+"""For the classifier: the head that says what the picture is of, a thing or a scene."""
 
 
 async def text_to_image(painting: Painting, painters: Painters) -> gateway_pb2.TextToImageResponse:
@@ -60,7 +64,9 @@ async def image_to_text(
     *,
     language: str,
     top_k: int,
+    heads: Sequence[str],
     candidates: int,
+    sampling: sampling_pb2.CaptionSampling | None,
     classifier: ImageClassifier,
     captioner: Captioner,
 ) -> gateway_pb2.ImageToTextResponse:
@@ -68,31 +74,34 @@ async def image_to_text(
 
     async def run(space: str | None) -> gateway_pb2.ImageToTextResponse:
         classified = await classifier.classify_image(
-            images, top_k=top_k, language=language, include_encodings=True, space=space
+            images, top_k=top_k, language=language, include_encodings=True, space=space, heads=heads or [CONTENT]
         )
         seen = classified.message.classifications
         with renamed_fields({"encodings": "images"}):
             captioned = await captioner.generate_caption(
-                [each.encoding for each in seen], language=language, candidates=candidates
+                [each.encoding for each in seen], language=language, candidates=candidates, sampling=sampling
             )
         return gateway_pb2.ImageToTextResponse(
             descriptions=[
-                gateway_pb2.ImageDescription(captions=said.captions, labels=each.labels)
+                gateway_pb2.ImageDescription(captions=said.captions, labels=each.labels, heads=each.heads)
                 for said, each in zip(captioned.message.results, seen, strict=True)
             ],
             stages=[classified.stage, captioned.stage],
+            seed=None if sampling is None else sampling.seed,
         )
 
     return await in_one_space(run, classifier, captioner)
 
 
 async def classify_image(
-    images: Sequence[bytes], *, language: str, top_k: int, classifier: ImageClassifier
+    images: Sequence[bytes], *, language: str, top_k: int, heads: Sequence[str], classifier: ImageClassifier
 ) -> gateway_pb2.ClassifyImageResponse:
     """Images -> labels, out of the model's classes."""
-    classified = await classifier.classify_image(images, top_k=top_k, language=language, space=None)
+    classified = await classifier.classify_image(images, top_k=top_k, language=language, space=None, heads=heads)
     return gateway_pb2.ClassifyImageResponse(
-        results=[gateway_pb2.Labels(labels=each.labels) for each in classified.message.classifications],
+        results=[
+            gateway_pb2.Labels(labels=each.labels, heads=each.heads) for each in classified.message.classifications
+        ],
         stages=[classified.stage],
     )
 

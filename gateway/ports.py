@@ -11,7 +11,7 @@ from diptych.classification.v1 import classification_pb2
 from diptych.gateway.v1 import gateway_pb2
 from diptych.generation.v1 import generation_pb2
 from diptych.text.v1 import text_encoding_pb2
-from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2
+from diptych.types.v1 import encoding_pb2, image_pb2, model_pb2, sampling_pb2
 
 Message = TypeVar("Message")
 SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name
@@ -104,6 +104,7 @@ class ImageClassifier(ModelService, Protocol):
         space: str | None,
         include_encodings: bool = False,
         label_encodings: Sequence[encoding_pb2.Encoding] = (),
+        heads: Sequence[str] = (),
     ) -> Answer[classification_pb2.ClassifyImageResponse]:
         """One classification an image file, of the model's classes or of the labels; with its encoding if asked for."""
 
@@ -126,6 +127,11 @@ class Captioner(ModelService, Protocol):
     """Image encodings to sentences."""
 
     async def generate_caption(
-        self, encodings: Sequence[encoding_pb2.Encoding], *, language: str, candidates: int
+        self,
+        encodings: Sequence[encoding_pb2.Encoding],
+        *,
+        language: str,
+        candidates: int,
+        sampling: sampling_pb2.CaptionSampling | None = None,
     ) -> Answer[captioning_pb2.GenerateCaptionResponse]:
         """Captions for each encoding, by a replica of the encodings' space; all are of one space."""

@@ -72,12 +72,15 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         note_items(len(request.images))
         images = validation.images(request.images, limits)
         candidates = validation.caption_candidates(request.candidates, limits)
+        sampling = validation.sampling(request, self._draw_seed)
         charge_pictures(len(images))
         return await flows.image_to_text(
             images,
             language=request.language,
             top_k=request.top_k,
+            heads=request.heads,
             candidates=candidates,
+            sampling=sampling,
             classifier=self._classifier,
             captioner=self._captioner,
         )
@@ -91,6 +94,7 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
         note_items(len(request.images))
         images = validation.images(request.images, limits)
         labels = validation.labels(request.labels, limits)
+        validation.no_heads_beside_labels(request)
         charge_pictures(len(images))
         if labels:
             return await flows.classify_image_by_labels(
@@ -103,7 +107,11 @@ class GatewayServicer(gateway_pb2_grpc.GatewayServiceServicer):
                 classifier=self._classifier,
             )
         return await flows.classify_image(
-            images, language=request.language, top_k=request.top_k, classifier=self._classifier
+            images,
+            language=request.language,
+            top_k=request.top_k,
+            heads=request.heads,
+            classifier=self._classifier,
         )
 
     @timed

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from diptych.gateway.v1 import gateway_pb2
-from diptych.types.v1 import image_pb2
+from diptych.types.v1 import image_pb2, sampling_pb2
 from gateway.painting import Painting
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
+from shared.sampling import check_sampling
 
 PaintingRequest = gateway_pb2.TextToImageRequest | gateway_pb2.StreamTextToImageRequest
 MAX_QUALITY = 100
@@ -103,6 +104,13 @@ def labels(values: Sequence[str], limits: gateway_pb2.Limits) -> Sequence[str]:
     return values
 
 
+def no_heads_beside_labels(request: gateway_pb2.ClassifyImageRequest) -> None:
+    """Labels of the caller's own are no head's; which heads there are only the model knows."""
+    if request.labels and request.heads:
+        message = f"heads names {request.heads[0]!r} beside labels; name heads, or send labels of your own"
+        raise _refusal(message, Reason.FIELD_INVALID, "heads")
+
+
 def images(values: Sequence[bytes], limits: gateway_pb2.Limits) -> Sequence[bytes]:
     """Image files: their number and sizes; their contents are checked where they are decoded."""
     _check_number(len(values), limits.images, "images")
@@ -122,6 +130,17 @@ def caption_candidates(value: int, limits: gateway_pb2.Limits) -> int:
     if value > limit:
         raise _refusal(f"candidates is {value}; the limit is {limit}", Reason.TOO_MANY_ITEMS, "candidates")
     return value
+
+
+def sampling(request: gateway_pb2.ImageToTextRequest, draw: Callable[[], int]) -> sampling_pb2.CaptionSampling | None:
+    """How captions are drawn, with a seed from `draw` where the caller gave none; None: they are searched for."""
+    if not request.HasField("sampling"):
+        return None
+    check_sampling(request.sampling)
+    seed = request.sampling.seed if request.sampling.HasField("seed") else draw()
+    return sampling_pb2.CaptionSampling(
+        seed=seed, temperature=request.sampling.temperature, top_p=request.sampling.top_p
+    )
 
 
 def _check_number(number: int, limit: int, field: str) -> None:

@@ -12,6 +12,7 @@ from gateway.client.results import (
     Classification,
     Description,
     Encoding,
+    Head,
     Label,
     Limits,
     Model,
@@ -29,7 +30,7 @@ FORMATS = {
     "webp": image_pb2.IMAGE_FORMAT_WEBP,
 }
 """The formats of painted pictures by the client's names."""
-_NAMES = {number: name for name, number in FORMATS.items()}
+_FORMAT_NAMES = {number: name for name, number in FORMATS.items()}
 
 
 def pictures(answer: gateway_pb2.TextToImageResponse) -> list[Picture]:
@@ -50,6 +51,8 @@ def descriptions(answer: gateway_pb2.ImageToTextResponse) -> list[Description]:
         Description(
             captions=tuple(Caption(text=caption.text, score=caption.score) for caption in each.captions),
             labels=_labels(each.labels),
+            heads=_heads(each.heads),
+            seed=answer.seed if answer.HasField("seed") else None,
             stages=read,
         )
         for each in answer.descriptions
@@ -59,7 +62,9 @@ def descriptions(answer: gateway_pb2.ImageToTextResponse) -> list[Description]:
 def classifications(answer: gateway_pb2.ClassifyImageResponse) -> list[Classification]:
     """The pictures' labels."""
     read = _stages(answer.stages)
-    return [Classification(labels=_labels(each.labels), stages=read) for each in answer.results]
+    return [
+        Classification(labels=_labels(each.labels), heads=_heads(each.heads), stages=read) for each in answer.results
+    ]
 
 
 def encodings(answer: gateway_pb2.EncodeTextResponse | gateway_pb2.EncodeImageResponse) -> list[Encoding]:
@@ -100,7 +105,7 @@ def capabilities(answer: gateway_pb2.GetCapabilitiesResponse) -> Capabilities:
         spaces=tuple(answer.spaces),
         languages=tuple(answer.languages),
         input_formats=tuple(answer.input_formats),
-        output_formats=tuple(_NAMES.get(each, str(each)) for each in answer.output_formats),
+        output_formats=tuple(_FORMAT_NAMES.get(each, str(each)) for each in answer.output_formats),
         services=tuple(_service(each) for each in answer.services),
     )
 
@@ -109,7 +114,7 @@ def _picture(painted: gateway_pb2.PaintedImage, read: tuple[Stage, ...]) -> Pict
     return Picture(
         data=painted.image.data,
         seed=painted.seed,
-        format=_NAMES.get(painted.image.format, "png"),
+        format=_FORMAT_NAMES.get(painted.image.format, "png"),
         width=painted.image.width,
         height=painted.image.height,
         pixel_sha256=painted.image.pixel_sha256,
@@ -137,6 +142,14 @@ def _labels(given: Iterable[label_pb2.Label]) -> tuple[Label, ...]:
     return tuple(Label(id=each.id, text=each.text, probability=each.probability) for each in given)
 
 
+def _heads(given: Iterable[label_pb2.HeadLabels]) -> dict[str, tuple[Label, ...]]:
+    return {each.head: _labels(each.labels) for each in given}
+
+
+def _names(given: Iterable[label_pb2.LabelName]) -> dict[str, dict[str, str]]:
+    return {each.id: dict(each.texts) for each in given}
+
+
 def _model(message: model_pb2.Model) -> Model:
     return Model(name=message.name, version=message.version, digest=message.digest, space=message.space)
 
@@ -150,7 +163,16 @@ def _service(message: gateway_pb2.ServiceCapabilities) -> Service:
                 languages=tuple(each.languages),
                 image_width=each.image_width,
                 image_height=each.image_height,
-                labels={name.id: dict(name.texts) for name in each.labels},
+                labels=_names(each.labels),
+                heads=tuple(
+                    Head(
+                        name=head.name,
+                        label_count=head.label_count,
+                        multi_label=head.multi_label,
+                        labels=_names(head.labels or each.labels),
+                    )
+                    for head in each.heads
+                ),
                 max_items=each.max_items,
             )
             for each in message.models

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from google.protobuf.message import Message
 
 from diptych.gateway.v1 import gateway_pb2
+from diptych.types.v1 import sampling_pb2
 from gateway.client import answers
 from gateway.client.files import checked_size, read_picture
 from gateway.client.results import Capabilities, Classification, Description, Encoding, Picture
@@ -91,7 +92,15 @@ def stream_text_to_image(
 
 
 def image_to_text(
-    images: Image | Iterable[Image], *, language: str = "", candidates: int = 0, top_k: int = 0
+    images: Image | Iterable[Image],
+    *,
+    language: str = "",
+    candidates: int = 0,
+    top_k: int = 0,
+    heads: Sequence[str] = (),
+    seed: int | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
 ) -> Call[list[Description]]:
     """Captions and labels of pictures, one description a picture.
 
@@ -99,7 +108,12 @@ def image_to_text(
         images: one picture or up to 16.
         language: of captions and labels, "en" if not said.
         candidates: captions wanted a picture; 0 means 1.
-        top_k: labels wanted a picture; 0 means 5.
+        top_k: labels wanted a picture and head; 0 means 5.
+        heads: of the classifier, as `capabilities` tells them, or "content": objects for a scene, else the concept.
+            "content" if none is named.
+        seed, temperature, top_p: where one is given, captions are drawn instead of searched for: the same seed draws
+            the same ones. `temperature` 0.05 to 5, 1 if not said; `top_p`, up to 1, draws from the likeliest words
+            alone that have this share of the probability. The gateway draws a seed that is not said.
 
     Raises:
         OSError: a file cannot be read; FileNotFoundError where there is none.
@@ -107,12 +121,24 @@ def image_to_text(
     """
     sent = _files(images)
     with _refused_values():
-        request = gateway_pb2.ImageToTextRequest(images=sent, language=language, candidates=candidates, top_k=top_k)
+        request = gateway_pb2.ImageToTextRequest(
+            images=sent,
+            language=language,
+            candidates=candidates,
+            top_k=top_k,
+            heads=_names(heads),
+            sampling=_sampling(seed, temperature, top_p),
+        )
         return Call("ImageToText", request, answers.descriptions)
 
 
 def classify_image(
-    images: Image | Iterable[Image], labels: Sequence[str] | None = None, *, language: str = "", top_k: int = 0
+    images: Image | Iterable[Image],
+    labels: Sequence[str] | None = None,
+    *,
+    language: str = "",
+    top_k: int = 0,
+    heads: Sequence[str] = (),
 ) -> Call[list[Classification]]:
     """What is on pictures, out of the model's classes or of labels of your own.
 
@@ -120,7 +146,9 @@ def classify_image(
         images: one picture or up to 16.
         labels: up to 256 of your own, in any language the text encoder knows; None for the model's.
         language: of the model's labels, "en" if not said.
-        top_k: labels wanted a picture; 0 means 5, or all of `labels`.
+        top_k: labels wanted a picture and head; 0 means 5, or all of `labels`.
+        heads: of the model, as `capabilities` tells them, or "content": objects for a scene, else the concept.
+            "concept" if none is named; none can be beside `labels`.
 
     Raises:
         OSError: a file cannot be read; FileNotFoundError where there is none.
@@ -131,7 +159,9 @@ def classify_image(
     own = [_text(each, f"labels[{index}]") for index, each in enumerate(labels or ())]
     sent = _files(images)
     with _refused_values():
-        request = gateway_pb2.ClassifyImageRequest(images=sent, labels=own, language=language, top_k=top_k)
+        request = gateway_pb2.ClassifyImageRequest(
+            images=sent, labels=own, language=language, top_k=top_k, heads=_names(heads)
+        )
         return Call("ClassifyImage", request, answers.classifications)
 
 
@@ -193,6 +223,20 @@ def _painting(
         "embed_prompt": embed_prompt,
         "space": space,
     }
+
+
+def _names(heads: Sequence[str]) -> list[str]:
+    if isinstance(heads, str):
+        raise TypeError(f"heads is one name, {heads!r}; it must be a list of names: [{heads!r}]")
+    return [_text(each, f"heads[{index}]") for index, each in enumerate(heads)]
+
+
+def _sampling(seed: int | None, temperature: float | None, top_p: float | None) -> sampling_pb2.CaptionSampling | None:
+    if seed is None and temperature is None and top_p is None:
+        return None
+    if seed is not None:
+        _check_seed(seed, "seed")
+    return sampling_pb2.CaptionSampling(seed=seed, temperature=temperature or 0.0, top_p=top_p or 0.0)
 
 
 def _check_seed(seed: int, field: str) -> None:

@@ -97,7 +97,7 @@ class Caption:
 
     text: str
     score: float
-    """Mean natural-log probability a token, at most 0; nearer to 0 is surer."""
+    """Mean natural-log probability a token, at most 0; nearer to 0 is surer, also of one that was drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,11 @@ class Description:
     captions: tuple[Caption, ...]
     """The likeliest first; at least one."""
     labels: tuple[Label, ...]
-    """By falling probability."""
+    """What is on it, by falling probability: of the first head."""
+    heads: dict[str, tuple[Label, ...]] = field(repr=False)
+    """The labels of each head, in the order that was asked for; where none was, those of `labels` by their head."""
+    seed: int | None
+    """That drew the captions; None where the likeliest were searched for."""
     stages: tuple[Stage, ...] = field(repr=False)
 
     @property
@@ -136,7 +140,9 @@ class Classification:
     """One picture's labels."""
 
     labels: tuple[Label, ...]
-    """By falling probability; at least one."""
+    """By falling probability; at least one: of the first head, or of labels of your own."""
+    heads: dict[str, tuple[Label, ...]] = field(repr=False)
+    """The labels of each head that was asked for, in that order."""
     stages: tuple[Stage, ...] = field(repr=False)
 
     @property
@@ -186,6 +192,19 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Head:
+    """A question that a classifier answers."""
+
+    name: str
+    """`concept`, or of a model that has them `subgroup`, `background`, `objects`, `colour` or `style`."""
+    label_count: int
+    multi_label: bool
+    """Whether any number of labels fits a picture, each with its own probability; otherwise exactly one does."""
+    labels: dict[str, dict[str, str]] = field(repr=False)
+    """Names by id and language."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelCapabilities:
     """A model and what it can do; 0 and empty where that is not its task."""
 
@@ -194,7 +213,9 @@ class ModelCapabilities:
     image_width: int
     image_height: int
     labels: dict[str, dict[str, str]] = field(repr=False)
-    """The names of each class that it knows, by id and language."""
+    """The names of each class of its first head, by id and language."""
+    heads: tuple[Head, ...]
+    """What a classifier answers; the first where none is named."""
     max_items: int
 
 

@@ -23,6 +23,7 @@ from gateway.command_line.options import (
     TIMEOUT_SECONDS,
     Address,
     Concurrency,
+    Heads,
     Json,
     Key,
     Language,
@@ -114,7 +115,20 @@ def image_to_text(
     pictures: Pictures,
     language: Language = "en",
     candidates: Annotated[int, typer.Option(min=1, help="Captions a picture.")] = 1,
-    labels: Annotated[int, typer.Option(min=1, help="Labels a picture.")] = 5,
+    labels: Annotated[int, typer.Option(min=1, help="Labels a picture and head.")] = 5,
+    heads: Heads = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**64 - 1, help="Draw the captions, by this seed, the same ones again.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.05, max=5, show_default=False, help="Draw them, more evenly the higher it is.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, max=1, show_default=False, help="Draw them from the likeliest words of this share alone."
+        ),
+    ] = None,
     as_json: Json = False,
     output: Output = None,
     concurrency: Concurrency = CONCURRENCY,
@@ -132,6 +146,8 @@ def image_to_text(
             language=language,
             candidates=candidates,
             labels=labels,
+            heads=descriptions.named_heads(heads),
+            sampling={"seed": seed, "temperature": temperature, "top_p": top_p},
             as_json=as_json,
             output=output,
             concurrency=concurrency,
@@ -147,7 +163,8 @@ def classify(
         str | None, typer.Option(metavar="LABEL,LABEL...", help="Labels of your own; the model's if not given.")
     ] = None,
     language: Language = "en",
-    top_k: Annotated[int, typer.Option(min=0, help="Labels a picture; 0: 5, or all of your own.")] = 0,
+    top_k: Annotated[int, typer.Option(min=0, help="Labels a picture and head; 0: 5, or all of your own.")] = 0,
+    heads: Heads = None,
     as_json: Json = False,
     output: Output = None,
     concurrency: Concurrency = CONCURRENCY,
@@ -165,6 +182,7 @@ def classify(
             labels=descriptions.own_labels(labels),
             language=language,
             top_k=top_k,
+            heads=descriptions.named_heads(heads),
             as_json=as_json,
             output=output,
             concurrency=concurrency,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from gateway.client import AsyncDiptych
-from gateway.client.results import Classification, Description, Encoding
+from gateway.client.results import Classification, Description, Encoding, Label
 from gateway.command_line.console import ExitCode, say
 from gateway.command_line.inputs import PictureInput, TextInput
 from gateway.command_line.listing import Listing, Source
-from gateway.command_line.pictures import models_entry, told_captions, told_labels
+from gateway.command_line.pictures import models_entry, told_captions, told_heads, told_labels
 from shared.errors import ConfigurationError
 
 FLOAT32_DIGITS = 9
@@ -26,6 +26,8 @@ async def image_to_text(
     language: str,
     candidates: int,
     labels: int,
+    heads: Sequence[str],
+    sampling: Mapping[str, Any],
     as_json: bool,
     output: Path | None,
     concurrency: int,
@@ -34,7 +36,9 @@ async def image_to_text(
     """Captions and labels of each picture."""
 
     async def ask(images: Sequence[bytes]) -> list[Description]:
-        return await diptych.image_to_text(images, language=language, candidates=candidates, top_k=labels)
+        return await diptych.image_to_text(
+            images, language=language, candidates=candidates, top_k=labels, heads=heads, **sampling
+        )
 
     listing = Listing[Description](
         diptych=diptych,
@@ -42,11 +46,17 @@ async def image_to_text(
         record=lambda said: {
             "captions": [asdict(each) for each in said.captions],
             "labels": [asdict(each) for each in said.labels],
+            **_heads_entry(heads, said.heads),
+            **({} if said.seed is None else {"seed": said.seed}),
             "models": models_entry(said.stages),
         },
-        words=None if as_json else lambda said: f"{told_captions(said.captions)} ({told_labels(said.labels)})",
-        parameters={"language": language, "candidates": candidates, "labels": labels},
-        options={"language": "--language", "candidates": "--candidates", "top_k": "--labels"},
+        words=None
+        if as_json
+        else lambda said: (
+            f"{told_captions(said.captions)} ({told_heads(said.heads) if heads else told_labels(said.labels)})"
+        ),
+        parameters={"language": language, "candidates": candidates, "labels": labels} | _given(heads, sampling),
+        options={"language": "--language", "candidates": "--candidates", "top_k": "--labels", "heads": "--heads"},
         output=output,
         noun="picture",
         patience_seconds=patience_seconds,
@@ -62,6 +72,7 @@ async def classify(
     labels: Sequence[str],
     language: str,
     top_k: int,
+    heads: Sequence[str],
     as_json: bool,
     output: Path | None,
     concurrency: int,
@@ -70,15 +81,19 @@ async def classify(
     """Labels of each picture, the model's own or the caller's."""
 
     async def ask(images: Sequence[bytes]) -> list[Classification]:
-        return await diptych.classify_image(images, labels, language=language, top_k=top_k)
+        return await diptych.classify_image(images, labels, language=language, top_k=top_k, heads=heads)
 
     listing = Listing[Classification](
         diptych=diptych,
         ask=ask,
-        record=lambda said: {"labels": [asdict(each) for each in said.labels], "models": models_entry(said.stages)},
-        words=None if as_json else lambda said: told_labels(said.labels),
-        parameters={"labels": list(labels), "language": language, "top_k": top_k},
-        options={"language": "--language", "labels": "--labels", "top_k": "--top-k"},
+        record=lambda said: {
+            "labels": [asdict(each) for each in said.labels],
+            **_heads_entry(heads, said.heads),
+            "models": models_entry(said.stages),
+        },
+        words=None if as_json else lambda said: told_heads(said.heads) if heads else told_labels(said.labels),
+        parameters={"labels": list(labels), "language": language, "top_k": top_k} | _given(heads, {}),
+        options={"language": "--language", "labels": "--labels", "top_k": "--top-k", "heads": "--heads"},
         output=output,
         noun="picture",
         patience_seconds=patience_seconds,
@@ -118,6 +133,23 @@ async def encode(
     )
     async with diptych:
         return await listing.run(sources, concurrency=concurrency)
+
+
+def named_heads(given: str | None) -> list[str]:
+    """The heads of `--heads objects,style`; which of them there are, the model knows."""
+    return [] if given is None else [head for each in given.split(",") if (head := each.strip())]
+
+
+def _given(heads: Sequence[str], sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for beyond the usual: files of who asked for nothing more go on as they began."""
+    said = {name: value for name, value in sampling.items() if value is not None}
+    return said | ({"heads": list(heads)} if heads else {})
+
+
+def _heads_entry(asked: Sequence[str], told: Mapping[str, Sequence[Label]]) -> dict[str, Any]:
+    if not asked:
+        return {}
+    return {"heads": {head: [asdict(each) for each in labels] for head, labels in told.items()}}
 
 
 def own_labels(given: str | None) -> list[str]:

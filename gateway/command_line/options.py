@@ -34,6 +34,13 @@ Pictures = Annotated[
     ),
 ]
 Language = Annotated[str, typer.Option(help="en or zh.")]
+Heads = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HEAD,HEAD...",
+        help="What to ask the classifier: concept, objects, background and so on, as `capabilities` tells; or content.",
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", dir_okay=False, help="A file for JSON lines; it is continued where it stopped."),

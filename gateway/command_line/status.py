@@ -150,7 +150,8 @@ def _capabilities_table(found: Capabilities) -> Table:
         for each in service.models:
             told = f"{each.model.name} {each.model.version}, space {each.model.space}, {each.max_items} items a call"
             told += f", {each.image_width} x {each.image_height} pixels" if each.image_width else ""
-            told += f", {len(each.labels)} labels" if each.labels else ""
+            heads = {head.name: head.label_count for head in each.heads}
+            told += f", labels: {', '.join(f'{name} {count:,}' for name, count in heads.items())}" if heads else ""
             rows.append((service.name, told))
     for name, told in rows:
         table.add_row(cell(name), cell(told))

@@ -16,6 +16,18 @@ def beams_for(candidates: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How captions are drawn; equal ones draw the same from one picture."""
+
+    seed: int
+    """0 to 2**64 - 1."""
+    temperature: float
+    """Above 0."""
+    top_p: float
+    """Above 0, up to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CaptionItem:
     """One encoded picture to describe."""
 
@@ -25,6 +37,8 @@ class CaptionItem:
     """One of the model's languages."""
     candidates: int = 1
     """Captions wanted, at least 1."""
+    sampling: Sampling | None = None
+    """None: the likeliest captions are searched for."""
 
 
 @dataclass(frozen=True, kw_only=True)

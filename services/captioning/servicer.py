@@ -8,7 +8,7 @@ from grpc.aio import ServicerContext
 
 from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
 from diptych.types.v1 import label_pb2
-from services.captioning.items import CaptionItem, ScoredCaption, beams_for
+from services.captioning.items import CaptionItem, Sampling, ScoredCaption, beams_for
 from services.captioning.settings import CaptioningSettings
 from shared.codes import Reason
 from shared.errors import InvalidArgumentError
@@ -23,6 +23,7 @@ from shared.inference.submission import (
     submit_call,
     timings_message,
 )
+from shared.sampling import check_sampling
 
 if TYPE_CHECKING:  # generic in the stubs, not at run time
     _GetModelContext = ServicerContext[captioning_pb2.GetModelRequest, captioning_pb2.GetModelResponse]
@@ -51,16 +52,19 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
         check_count(len(request.encodings), field="encodings", limit=self._settings.max_encodings)
         language = answer_language(request.language, self._info)
         candidates = self._candidates(request.candidates)
+        sampling = _sampling(request)
         items = [
             CaptionItem(
                 encoding=encoding_of_space(encoding, self._info, field=f"encodings[{index}]"),
                 language=language,
                 candidates=candidates,
+                sampling=sampling,
             )
             for index, encoding in enumerate(request.encodings)
         ]
         # Sixteen beams take many times as long as one: batches are of one width, and their times are told apart.
-        answer = await submit_call(self._batcher, items, request, field="encodings", kind=beams_for(candidates))
+        kind = (beams_for(candidates), sampling is not None)
+        answer = await submit_call(self._batcher, items, request, field="encodings", kind=kind)
         return captioning_pb2.GenerateCaptionResponse(
             results=[_captions(output) for output in answer.outputs],
             model=self._model,
@@ -79,6 +83,14 @@ class CaptioningServicer(captioning_pb2_grpc.CaptioningServiceServicer):
     ) -> captioning_pb2.GetModelResponse:
         """What is served, without asking the model."""
         return captioning_pb2.GetModelResponse(capabilities=self._capabilities)
+
+
+def _sampling(request: captioning_pb2.GenerateCaptionRequest) -> Sampling | None:
+    if not request.HasField("sampling"):
+        return None
+    check_sampling(request.sampling)
+    given = request.sampling
+    return Sampling(seed=given.seed, temperature=given.temperature or 1.0, top_p=given.top_p or 1.0)
 
 
 def _captions(output: tuple[ScoredCaption, ...]) -> captioning_pb2.Captions:

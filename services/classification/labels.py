@@ -1,37 +1,53 @@
-"""Reads labels.json: the names of the classes, one a row of the head."""
+"""Reads labels.json: the names of the labels of each head, one a row."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.classification.config import CONCEPT
 from shared.errors import ModelDirectoryError
 from shared.inference.predictor import LabelName
 
+HeadLabels = dict[str, tuple[LabelName, ...]]
 
-def read_labels(file: Path, *, count: int, languages: Sequence[str]) -> tuple[LabelName, ...]:
-    """The classes in the order of the head.
 
-    The file is a JSON array of objects of strings: `id`, and the name under the code of each language.
+def read_labels(file: Path, *, counts: Mapping[str, int], languages: Sequence[str]) -> HeadLabels:
+    """The labels of each head of `counts`, in the order of its rows.
 
-    Raises ModelDirectoryError, in one line: not JSON, another number of classes than `count`, an entry without an id or
-    without one of `languages`, or an id that stands twice.
+    The file is a JSON object with an array a head, or, of a model that has no further head, the array of its concepts.
+    An entry is an object of strings: `id`, and the name under the code of each language.
+
+    Raises ModelDirectoryError, in one line: not JSON, other heads or another number of labels than `counts`, an entry
+    without an id or without one of `languages`, or an id that stands twice in a head.
     """
     try:
-        entries = json.loads(file.read_text("utf-8"))
+        table = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelDirectoryError(f"{file}: is not JSON: {error}") from None
+    if isinstance(table, list):
+        table = {CONCEPT: table}
+    if not isinstance(table, dict) or table.keys() != counts.keys():
+        found = ", ".join(table) if isinstance(table, dict) else type(table).__name__
+        raise ModelDirectoryError(f"{file}: expected labels of {', '.join(counts)}, found {found}")
+    return {
+        head: _head(table[head], file if table.keys() == {CONCEPT} else f"{file}: {head}", count, languages)
+        for head, count in counts.items()
+    }
+
+
+def _head(entries: Any, place: Path | str, count: int, languages: Sequence[str]) -> tuple[LabelName, ...]:
     if not isinstance(entries, list):
-        raise ModelDirectoryError(f"{file}: expected an array of labels, found {type(entries).__name__}")
+        raise ModelDirectoryError(f"{place}: expected an array of labels, found {type(entries).__name__}")
     if len(entries) != count:
-        raise ModelDirectoryError(f"{file}: expected {count} labels, found {len(entries)}")
-    labels = tuple(_label(entry, f"{file}: entry {index}", languages) for index, entry in enumerate(entries))
+        raise ModelDirectoryError(f"{place}: expected {count} labels, found {len(entries)}")
+    labels = tuple(_label(entry, f"{place}: entry {index}", languages) for index, entry in enumerate(entries))
     places: dict[str, int] = {}
     for index, label in enumerate(labels):
         if (first := places.setdefault(label.id, index)) != index:
-            raise ModelDirectoryError(f"{file}: entry {index}: id {label.id!r} is that of entry {first}")
+            raise ModelDirectoryError(f"{place}: entry {index}: id {label.id!r} is that of entry {first}")
     return labels
 
 

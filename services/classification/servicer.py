@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grpc.aio import ServicerContext
 
 from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
 from diptych.types.v1 import label_pb2
-from services.classification.items import ClassifiedImage, ImageItem
+from services.classification.items import CONTENT, ClassifiedImage, ImageItem, LabelScore
 from services.classification.settings import ClassificationSettings
 from shared.codes import Reason
 from shared.encodings import to_proto
@@ -53,6 +54,7 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
         for index, image in enumerate(request.images):
             _check_file(image, f"images[{index}]")
         label_vectors = self._label_vectors(request)
+        heads = self._heads(request)
         # The caller's own labels are in no language of ours; one that is named must still exist.
         language = answer_language(request.language, self._info) if request.language or not label_vectors else ""
         items = [
@@ -61,6 +63,7 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
                 top_k=request.top_k or DEFAULT_TOP_K,
                 language=language,
                 include_encoding=request.include_encodings,
+                heads=heads,
                 label_vectors=label_vectors,
             )
             for image in request.images
@@ -81,6 +84,21 @@ class ClassificationServicer(classification_pb2_grpc.ClassificationServiceServic
             for index, encoding in enumerate(request.label_encodings)
         )
 
+    def _heads(self, request: classification_pb2.ClassifyImageRequest) -> tuple[str, ...]:
+        known = (CONTENT, *(head.name for head in self._info.heads))
+        for index, head in enumerate(request.heads):
+            if request.label_encodings:
+                problem = "cannot be answered beside label_encodings"
+            elif head not in known:
+                problem = f"is not of this model; it has {', '.join(known)}"
+            elif head in request.heads[:index]:
+                problem = "is named twice"
+            else:
+                continue
+            message = f"heads[{index}] is {head!r}, which {problem}"
+            raise InvalidArgumentError(message, reason=Reason.FIELD_INVALID, field=f"heads[{index}]")
+        return tuple(request.heads)
+
     async def GetModel(
         self, request: classification_pb2.GetModelRequest, context: _GetModelContext
     ) -> classification_pb2.GetModelResponse:
@@ -100,8 +118,11 @@ def _check_file(image: bytes, field: str) -> None:
 
 def _classification(output: ClassifiedImage) -> classification_pb2.Classification:
     return classification_pb2.Classification(
-        labels=[
-            label_pb2.Label(id=label.id, text=label.text, probability=label.probability) for label in output.labels
-        ],
+        labels=_labels(output.labels),
         encoding=None if output.encoding is None else to_proto(output.encoding),
+        heads=[label_pb2.HeadLabels(head=each.head, labels=_labels(each.labels)) for each in output.heads],
     )
+
+
+def _labels(scores: Sequence[LabelScore]) -> list[label_pb2.Label]:
+    return [label_pb2.Label(id=each.id, text=each.text, probability=each.probability) for each in scores]

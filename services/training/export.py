@@ -81,13 +81,22 @@ def write_model_directory(
     return folder
 
 
-def write_labels(folder: Path, pack: Pack) -> str:
-    """Writes labels.json, the names of the classifier's concepts; returns its name."""
+def write_labels(folder: Path, pack: Pack, heads: Mapping[str, Sequence[Mapping[str, str]]] | None = None) -> str:
+    """Writes labels.json, the names of the classifier's concepts and of its further heads' labels; returns its name.
+
+    heads: by head its labels in the order of its rows, each with `id` and its name under the code of each language.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    labels = [{"id": one.id, "en": label(one, "en"), "zh": label(one, "zh")} for one in pack.concepts]
-    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in labels)
-    (folder / "labels.json").write_text(f"[\n{lines}\n]\n", "utf-8")
+    concepts = [{"id": one.id, "en": label(one, "en"), "zh": label(one, "zh")} for one in pack.concepts]
+    tables = {"concept": concepts, **(heads or {})}
+    arrays = (f'"{head}": {_json_lines(labels)}' for head, labels in tables.items())
+    text = "{\n" + ",\n".join(arrays) + "\n}" if heads else _json_lines(concepts)
+    (folder / "labels.json").write_text(f"{text}\n", "utf-8")
     return "labels.json"
+
+
+def _json_lines(entries: Sequence[Mapping[str, str]]) -> str:
+    return "[\n" + ",\n".join(json.dumps(one, ensure_ascii=False) for one in entries) + "\n]"
 
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +28,15 @@ from services.training.export import Card, ModelConfig, write_labels, write_mode
 from services.training.tokenizers import train_tokenizer
 
 VOCABULARY = 300
+
+TINY_HEADS = {
+    "subgroup": ("animal", "building", "fruit"),
+    "background": ("plain", "meadow", "night"),
+    "objects": ("cat", "dog", "house", "apple", "moon"),
+    "colour": ("black", "red"),
+    "style": ("flat", "line"),
+}
+"""The labels of a tiny classifier's further heads."""
 
 _WORDS = (
     ("a", "cat", "只", "猫"),
@@ -95,10 +105,34 @@ def _write_text(
     return _write(folder, "text", TextEncoder(config), config, space, [file])
 
 
-def _write_classification(folder: Path, pack: Pack, space: str) -> Path:
-    file = write_labels(folder, pack)
-    config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS["tiny"])
-    return _write(folder, "classification", ImageEncoder(config), config, space, [file])
+def write_tiny_classifier(
+    folder: Path, *, seed: int = 0, space: str = "tiny", serving: Mapping[str, object] | None = None, **shape: Any
+) -> Path:
+    """Writes a model directory for the task `classification` with all heads.
+
+    shape: fields of ImageEncoderConfig, in place of the preset's. serving: what `[serving]` says besides.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        return _write_classification(folder, tiny_pack(), space, TINY_HEADS, serving or {}, **shape)
+
+
+def _write_classification(
+    folder: Path,
+    pack: Pack,
+    space: str,
+    heads: Mapping[str, Sequence[str]] | None = None,
+    serving: Mapping[str, object] | None = None,
+    **shape: Any,
+) -> Path:
+    tables = {head: [{"id": one, "en": one, "zh": one} for one in labels] for head, labels in (heads or {}).items()}
+    file = write_labels(folder, pack, tables)
+    config = ImageEncoderConfig(
+        concepts=len(pack.concepts),
+        heads={head: len(labels) for head, labels in tables.items()},
+        **{**IMAGE_PRESETS["tiny"], **shape},
+    )
+    return _write(folder, "classification", ImageEncoder(config), config, space, [file], serving)
 
 
 def _write_generation(folder: Path, space: str) -> Path:
@@ -106,14 +140,30 @@ def _write_generation(folder: Path, space: str) -> Path:
     return _write(folder, "generation", Generator(config), config, space, [])
 
 
-def _write_captioning(folder: Path, captions: list[str], space: str) -> Path:
+def write_tiny_captioner(folder: Path, *, space: str = "tiny", **shape: int) -> Path:
+    """Writes a model directory for the task `captioning`; shape: fields of CaptionerConfig."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        return _write_captioning(folder, _captions(tiny_pack()), space, **shape)
+
+
+def _write_captioning(folder: Path, captions: list[str], space: str, **shape: int) -> Path:
     special = ("<end>", start_token("en"), start_token("zh"))
     tokenizer = train_tokenizer(captions, vocabulary=VOCABULARY, lower_case=False, special=special)
     file = write_tokenizer(folder, tokenizer)
-    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **CAPTIONER_PRESETS["tiny"])
+    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **{**CAPTIONER_PRESETS["tiny"], **shape})
     return _write(folder, "captioning", Captioner(config), config, space, [file])
 
 
-def _write(folder: Path, task: str, module: torch.nn.Module, config: ModelConfig, space: str, files: list[str]) -> Path:
-    card = Card(name=f"tiny-{task}", version="0.0.0", space=space, description="Random weights, for tests.")
+def _write(
+    folder: Path,
+    task: str,
+    module: torch.nn.Module,
+    config: ModelConfig,
+    space: str,
+    files: list[str],
+    serving: Mapping[str, object] | None = None,
+) -> Path:
+    words = "Random weights, for tests."
+    card = Card(name=f"tiny-{task}", version="0.0.0", space=space, description=words, serving=serving or {})
     return write_model_directory(folder, task=task, module=module, config=config, card=card, files=files)

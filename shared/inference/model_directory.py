@@ -53,6 +53,8 @@ class ModelDirectory:
     """BCP 47 codes of the languages it answers in."""
     zero_shot_scale: float | None
     """Factor of the cosine between a picture and a label of the caller's own; None: that of the model's training."""
+    temperature: Mapping[str, float]
+    """By the name of a head of a classifier: what its logits are divided by; 1 where it is absent."""
 
     @staticmethod
     def read(path: Path, *, task: str) -> ModelDirectory:
@@ -88,6 +90,7 @@ class ModelDirectory:
             microbatch=_get(table, "serving.microbatch", int, file, default=0),
             languages=tuple(_get(table, "serving.languages", list, file, default=[])),
             zero_shot_scale=table.get("serving", {}).get("zero_shot_scale"),
+            temperature=_get(table, "serving.temperature", dict, file, default={}),
         )
         directory._check_buckets(file)
         if not all(type(language) is str for language in directory.languages):
@@ -96,8 +99,12 @@ class ModelDirectory:
         if directory.microbatch < 0:
             raise ModelDirectoryError(f"{file}: serving.microbatch: expected at least 0, found {directory.microbatch}")
         scale = directory.zero_shot_scale
-        if scale is not None and not (type(scale) in (float, int) and 0 < scale < math.inf):
+        if scale is not None and not _is_positive(scale):
             raise ModelDirectoryError(f"{file}: serving.zero_shot_scale: expected a number above 0, found {scale!r}")
+        for head, value in directory.temperature.items():
+            if not _is_positive(value):
+                place = f"{file}: serving.temperature.{head}"
+                raise ModelDirectoryError(f"{place}: expected a number above 0, found {value!r}")
         return directory
 
     def _check_buckets(self, file: Path) -> None:
@@ -142,6 +149,10 @@ class ModelDirectory:
             bucket_sizes=self.bucket_sizes,
             languages=self.languages,
         )
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) in (float, int) and 0 < value < math.inf
 
 
 def _get(table: Mapping[str, Any], key: str, kind: type[Value], file: Path, *, default: Value | None = None) -> Value:

@@ -14,8 +14,17 @@ Out = TypeVar("Out", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
+class EnsembleMember:
+    """A model directory whose answers count beside those of the first."""
+
+    directory: Path
+    weight: float
+    """Above 0; the first has 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RuntimeOptions:
-    """What a process may use to run its model."""
+    """What a process may use to run its model, and what it joins with it."""
 
     device: str = "auto"
     """`auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`."""
@@ -27,6 +36,8 @@ class RuntimeOptions:
     """Of the GPU's memory, at most."""
     cuda_graphs: bool = True
     """On a GPU, replay recorded graphs; without, the same kernels are launched one by one."""
+    ensemble: tuple[EnsembleMember, ...] = ()
+    """Further models that answer together with the first, where a service can join several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +47,16 @@ class LabelName:
     id: str
     texts: Mapping[str, str]
     """The name by BCP 47 code of the language."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadInfo:
+    """A question that a classifier answers, and the labels it chooses from."""
+
+    name: str
+    multi_label: bool
+    """Whether any number of labels fits a picture, each with a probability of its own, or exactly one."""
+    labels: tuple[LabelName, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +73,15 @@ class ModelInfo:
     """Batch sizes the model runs at, rising; the last is the largest batch."""
     languages: tuple[str, ...] = ()
     """BCP 47 codes of the languages it answers in; empty where it answers in none."""
-    labels: tuple[LabelName, ...] = ()
-    """The classes it knows; empty where it has none."""
+    heads: tuple[HeadInfo, ...] = ()
+    """What it knows classes of; the first answers where none is named. Empty where it knows none."""
     image_side: int = 0
     """Width and height of the pictures it paints, in pixels; 0 where it paints none."""
+
+    @property
+    def labels(self) -> tuple[LabelName, ...]:
+        """The classes of the first head; empty where there is none."""
+        return self.heads[0].labels if self.heads else ()
 
     @property
     def max_batch_size(self) -> int:

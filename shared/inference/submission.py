@@ -13,7 +13,7 @@ from shared.encodings import Encoding, from_proto
 from shared.errors import CALL_ERRORS, InvalidArgumentError, SpaceMismatchError
 from shared.inference.batching import DynamicBatcher
 from shared.inference.journey import Journey, tell_journey
-from shared.inference.predictor import ModelInfo
+from shared.inference.predictor import LabelName, ModelInfo
 from shared.inference.request import Answer, ItemFailedError, Priority
 from shared.rpc.context import current_call
 
@@ -121,9 +121,22 @@ def capabilities_message(info: ModelInfo, *, max_items: int) -> model_pb2.ModelC
         languages=info.languages,
         image_width=info.image_side,
         image_height=info.image_side,
-        labels=[label_pb2.LabelName(id=label.id, texts=label.texts) for label in info.labels],
+        labels=_label_names(info.labels),
         max_items=max_items,
+        heads=[
+            model_pb2.Head(
+                name=head.name,
+                label_count=len(head.labels),
+                multi_label=head.multi_label,
+                labels=_label_names(head.labels) if place else (),  # the first's are above
+            )
+            for place, head in enumerate(info.heads)
+        ],
     )
+
+
+def _label_names(labels: Sequence[LabelName]) -> list[label_pb2.LabelName]:
+    return [label_pb2.LabelName(id=label.id, texts=label.texts) for label in labels]
 
 
 def timings_message(answer: Answer[Out]) -> model_pb2.Timings:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from services.captioning.config import CaptionerConfig
 from services.captioning.items import CaptionItem
 from services.classification.items import ImageItem
 from services.generation.items import PaintItem
@@ -48,8 +49,8 @@ class Measured:
     """Items, the forward passes alone, from CPU to CPU."""
 
 
-def _vector(number: int) -> bytes:
-    drawn = np.random.default_rng(number).standard_normal(256)
+def _vector(number: int, width: int) -> bytes:
+    drawn = np.random.default_rng(number).standard_normal(width)
     return (drawn / np.linalg.norm(drawn)).astype("<f4").tobytes()
 
 
@@ -61,27 +62,37 @@ def _image(number: int) -> ImageItem:
     return ImageItem(image=file.getvalue(), top_k=5, language="en", include_encoding=True)
 
 
-def _caption(number: int, space: str) -> CaptionItem:
-    tokens = np.random.default_rng(number).standard_normal((16, 256)).astype("<f2").tobytes()
-    encoding = Encoding(space=space, vector=_vector(number), tokens=tokens, token_width=256)
+def _caption(number: int, predictor: Any) -> CaptionItem:
+    config = predictor._model.config
+    shape = (config.memory_tokens, config.token_width)
+    tokens = np.random.default_rng(number).standard_normal(shape).astype("<f2").tobytes()
+    vector = _vector(number, config.space_width)
+    encoding = Encoding(space=predictor.info.space, vector=vector, tokens=tokens, token_width=config.token_width)
     return CaptionItem(encoding=encoding, language="en")
 
 
-ITEMS: Mapping[str, Callable[[int, str], Any]] = {
+ITEMS: Mapping[str, Callable[[int, Any], Any]] = {
     "text": lambda number, _: PROMPTS[number % len(PROMPTS)],
     "classification": lambda number, _: _image(number),
-    "generation": lambda number, _: PaintItem(vector=_vector(number), seed=number),
+    "generation": lambda number, predictor: PaintItem(
+        vector=_vector(number, predictor._model.config.space_width), seed=number
+    ),
     "captioning": _caption,
 }
 PASSES: Mapping[str, Callable[[Any, int], tuple[torch.Tensor, ...]]] = {
     "text": lambda predictor, rows: predictor._encode(*predictor._draw(rows, length=16)),
-    "classification": lambda predictor, rows: predictor._see(torch.zeros(rows, 64, 64, 3, dtype=torch.uint8)),
-    "generation": lambda predictor, rows: predictor._paint(*predictor._draw(rows)),
-    "captioning": lambda predictor, rows: predictor._write[1](
-        torch.zeros(rows, 16, 256), torch.zeros(rows, 256), torch.full((rows,), 2)
+    "classification": lambda predictor, rows: predictor._see(
+        *(torch.zeros(rows, side, side, 3, dtype=torch.uint8) for side in predictor._model.sides)
     ),
+    "generation": lambda predictor, rows: predictor._paint(*predictor._draw(rows)),
+    "captioning": lambda predictor, rows: predictor._write[1](*_pictures(predictor._model.config, rows)),
 }
 """One pass of so many rows; text of 16 tokens, captions with one beam."""
+
+
+def _pictures(config: CaptionerConfig, rows: int) -> tuple[torch.Tensor, ...]:
+    tokens = torch.zeros(rows, config.memory_tokens, config.token_width)
+    return tokens, torch.zeros(rows, config.space_width), torch.full((rows,), 2)
 
 
 def measure(task: str, *, device: str, threads: int, repeats: int) -> list[Measured]:
@@ -94,8 +105,9 @@ def measure(task: str, *, device: str, threads: int, repeats: int) -> list[Measu
         options = RuntimeOptions(device=device, precision=precision, threads=threads, cuda_graphs=graphs)  # type: ignore[arg-type]
         predictors[precision, graphs] = load(SERVICES / task / "weights", options)
         predictors[precision, graphs].warmup()
-    info = next(iter(predictors.values())).info
-    items = [ITEMS[task](number, info.space) for number in range(info.max_batch_size)]
+    first = next(iter(predictors.values()))
+    info = first.info
+    items = [ITEMS[task](number, first) for number in range(info.max_batch_size)]
     found = []
     for size in info.bucket_sizes:
         seconds: dict[Any, tuple[list[float], list[float]]] = {way: ([], []) for way in ways}

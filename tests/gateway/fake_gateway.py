@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -135,11 +135,14 @@ class FakeGateway(gateway_pb2_grpc.GatewayServiceServicer):
                         for rank in range(1, 1 + (request.candidates or 1))
                     ],
                     labels=_labels([f"{request.language} label {rank}" for rank in range(request.top_k or 5)]),
+                    heads=_heads(request.heads),
                 )
                 for image in request.images
             ]
             stages = self.behaviour.stages("classification.ClassifyImage", "captioning.GenerateCaption")
-        return gateway_pb2.ImageToTextResponse(descriptions=descriptions, stages=stages)
+        drawn = request.sampling
+        seed = (drawn.seed if drawn.HasField("seed") else 99) if request.HasField("sampling") else None
+        return gateway_pb2.ImageToTextResponse(descriptions=descriptions, stages=stages, seed=seed)
 
     def ClassifyImage(
         self, request: gateway_pb2.ClassifyImageRequest, context: grpc.ServicerContext
@@ -147,7 +150,8 @@ class FakeGateway(gateway_pb2_grpc.GatewayServiceServicer):
         with self.behaviour.meet(request, context):
             self._check_images(request.images, request.language)
             names = list(request.labels) or [f"{request.language} label {rank}" for rank in range(5)]
-            labels = gateway_pb2.Labels(labels=_labels(names[: request.top_k or len(names)]))
+            told = _labels(names[: request.top_k or len(names)])
+            labels = gateway_pb2.Labels(labels=told, heads=_heads(request.heads))
             stages = self.behaviour.stages("classification.ClassifyImage")
         return gateway_pb2.ClassifyImageResponse(results=[labels for _ in request.images], stages=stages)
 
@@ -216,6 +220,10 @@ class FakeGateway(gateway_pb2_grpc.GatewayServiceServicer):
             if image.startswith(b"bad") or not image:
                 message = f"images[{place}] is no picture"
                 raise InvalidArgumentError(message, reason=Reason.IMAGE_UNREADABLE, field=f"images[{place}]")
+
+
+def _heads(names: Iterable[str]) -> list[label_pb2.HeadLabels]:
+    return [label_pb2.HeadLabels(head=name, labels=_labels([f"{name} label"])) for name in names]
 
 
 def _labels(names: list[str]) -> list[label_pb2.Label]:

@@ -50,7 +50,7 @@ class FakeTextEncoding(text_encoding_pb2_grpc.TextEncodingServiceServicer):
 class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
     """An image's point is its number of bytes, or the seed of a painted one; its labels are `label-0`, `label-1`, ...
 
-    Of labels in the request the last is the likeliest.
+    Of labels in the request the last is the likeliest; a head's labels are `label-0` and so on of that head.
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -70,6 +70,10 @@ class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
                 classification_pb2.Classification(
                     labels=labels,
                     encoding=self.behaviour.encoding(point_of(image), b"tt") if request.include_encodings else None,
+                    heads=[
+                        label_pb2.HeadLabels(head=head, labels=[label_pb2.Label(id=f"{head}-label-0", probability=0.5)])
+                        for head in request.heads
+                    ],
                 )
                 for image in request.images
             ],
@@ -114,7 +118,7 @@ class FakeGeneration(generation_pb2_grpc.GenerationServiceServicer):
 
 
 class FakeCaptioning(captioning_pb2_grpc.CaptioningServiceServicer):
-    """A caption says its language and the encoding's point."""
+    """A caption says its language and the encoding's point, and of drawn ones the seed and the temperature."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
@@ -123,11 +127,15 @@ class FakeCaptioning(captioning_pb2_grpc.CaptioningServiceServicer):
         self, request: captioning_pb2.GenerateCaptionRequest, context: object
     ) -> captioning_pb2.GenerateCaptionResponse:
         await self.behaviour.meet(request, request.encodings[0].space)
+        drawn = request.sampling
+        how = f", seed {drawn.seed} at {drawn.temperature:g}" if request.HasField("sampling") else ""
         return captioning_pb2.GenerateCaptionResponse(
             results=[
                 captioning_pb2.Captions(
                     captions=[
-                        label_pb2.Caption(text=f"{request.language}: {encoding.vector[0]:g} bytes", score=-0.5 - rank)
+                        label_pb2.Caption(
+                            text=f"{request.language}: {encoding.vector[0]:g} bytes{how}", score=-0.5 - rank
+                        )
                         for rank in range(request.candidates or 1)
                     ]
                 )

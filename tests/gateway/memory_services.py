@@ -123,6 +123,7 @@ class MemoryClassifier(MemoryService):
         space: str | None,
         include_encodings: bool = False,
         label_encodings: Sequence[encoding_pb2.Encoding] = (),
+        heads: Sequence[str] = (),
     ) -> Answer[classification_pb2.ClassifyImageResponse]:
         self.meet(space)
         labels = [label_pb2.Label(id=str(place)) for place in range(len(label_encodings))][:top_k]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diptych.gateway.v1 import gateway_pb2
-from diptych.types.v1 import model_pb2
+from diptych.types.v1 import model_pb2, sampling_pb2
 from tests.gateway.fake_platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -24,6 +24,31 @@ async def test_image_to_text_returns_as_many_captions_as_candidates(platform: Pl
     assert [caption.score for caption in answer.descriptions[0].captions] == [-0.5, -1.5, -2.5]
 
 
+async def test_image_to_text_asks_what_a_picture_is_of_unless_heads_are_named(platform: Platform) -> None:
+    plain = await platform.stub.ImageToText(gateway_pb2.ImageToTextRequest(images=[b"1"]))
+    named = await platform.stub.ImageToText(gateway_pb2.ImageToTextRequest(images=[b"22"], heads=["style", "colour"]))
+    assert [[head.head for head in each.descriptions[0].heads] for each in (plain, named)] == [
+        ["content"],
+        ["style", "colour"],
+    ]
+    assert [list(call.request.heads) for call in platform.classification[0].calls] == [["content"], ["style", "colour"]]
+
+
+async def test_captions_are_drawn_by_the_callers_seed_or_by_one_that_is_told(platform: Platform) -> None:
+    def request(**sampling: float) -> gateway_pb2.ImageToTextRequest:
+        drawn = sampling_pb2.CaptionSampling(temperature=0.5, **sampling)  # type: ignore[arg-type]
+        return gateway_pb2.ImageToTextRequest(images=[b"1"], language="en", sampling=drawn)
+
+    given = await platform.stub.ImageToText(request(seed=0, top_p=0.25))
+    assert (given.seed, given.descriptions[0].captions[0].text) == (0, "en: 1 bytes, seed 0 at 0.5")
+    assert platform.captioning[0].calls[0].request.sampling.top_p == 0.25
+    told = await platform.stub.ImageToText(request())
+    assert told.descriptions[0].captions[0].text == f"en: 1 bytes, seed {told.seed} at 0.5"
+    assert told.seed != (await platform.stub.ImageToText(request())).seed
+    searched = await platform.stub.ImageToText(gateway_pb2.ImageToTextRequest(images=[b"1"]))
+    assert not searched.HasField("seed")
+
+
 async def test_image_to_text_asks_for_labels_and_encodings_in_one_call(platform: Platform) -> None:
     await platform.stub.ImageToText(gateway_pb2.ImageToTextRequest(images=[b"1"]))
     assert [call.request.include_encodings for call in platform.classification[0].calls] == [True]
@@ -33,6 +58,14 @@ async def test_classify_image_returns_the_labels_of_each_picture(platform: Platf
     answer = await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"1", b"22"], top_k=1))
     assert [[label.id for label in result.labels] for result in answer.results] == [["label-0"], ["label-0"]]
     assert not platform.classification[0].calls[0].request.include_encodings
+
+
+async def test_classify_image_answers_from_the_heads_that_are_named(platform: Platform) -> None:
+    answer = await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"1"], heads=["objects"]))
+    [head] = answer.results[0].heads
+    assert (head.head, [label.id for label in head.labels]) == ("objects", ["objects-label-0"])
+    plain = await platform.stub.ClassifyImage(gateway_pb2.ClassifyImageRequest(images=[b"1"]))
+    assert not plain.results[0].heads
 
 
 async def test_classify_image_by_own_labels_gives_them_back_as_they_came(platform: Platform) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import grpc
 import pytest
 from google.protobuf.message import Message
 
 from diptych.gateway.v1 import gateway_pb2
-from diptych.types.v1 import image_pb2
+from diptych.types.v1 import image_pb2, sampling_pb2
 from gateway.settings import SERVICES
 from shared.errors import InvalidArgumentError
 from shared.rpc.status import from_rpc_error
@@ -78,7 +81,25 @@ REFUSED = [
     (EncodeText(texts=["x", "y", "z" * 501]), "texts[2]", "texts[2] has 501 characters; the limit is 500"),
     (EncodeText(texts=["  "]), "texts[0]", "texts[0] has 2 characters, all blank"),
 ]
+_DRAWN: list[tuple[dict[str, Any], str, str]] = [
+    ({"temperature": 0.01}, "sampling.temperature", "sampling.temperature is 0.01; it must be 0.05 to 5, or 0 for 1"),
+    ({"temperature": -1}, "sampling.temperature", "sampling.temperature is -1; it must be 0.05 to 5, or 0 for 1"),
+    ({"temperature": 5.5}, "sampling.temperature", "sampling.temperature is 5.5; it must be 0.05 to 5, or 0 for 1"),
+    (
+        {"temperature": math.nan},
+        "sampling.temperature",
+        "sampling.temperature is nan; it must be 0.05 to 5, or 0 for 1",
+    ),
+    ({"top_p": 1.5}, "sampling.top_p", "sampling.top_p is 1.5; it must be above 0 and up to 1, or 0 for 1"),
+    ({"top_p": math.nan}, "sampling.top_p", "sampling.top_p is nan; it must be above 0 and up to 1, or 0 for 1"),
+]
+REFUSED += [
+    (ImageToText(images=[b"x"], sampling=sampling_pb2.CaptionSampling(**fields)), field, message)
+    for fields, field, message in _DRAWN
+]
 ACCEPTED = [
+    ImageToText(images=[b"x"], sampling=sampling_pb2.CaptionSampling(seed=2**64 - 1, temperature=0.05, top_p=1)),
+    ImageToText(images=[b"x"], sampling=sampling_pb2.CaptionSampling(temperature=5)),
     TextToImage(prompt="x" * 500),
     TextToImage(prompt="猫" * 500),
     TextToImage(prompt="x", seeds=range(16)),

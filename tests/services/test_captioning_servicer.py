@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from diptych.captioning.v1 import captioning_pb2, captioning_pb2_grpc
-from diptych.types.v1 import encoding_pb2
+from diptych.types.v1 import encoding_pb2, sampling_pb2
 from services.captioning.items import CaptionItem, ScoredCaption
 from services.captioning.servicer import CaptioningServicer
 from services.captioning.settings import CaptioningSettings
@@ -29,16 +29,24 @@ def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
 
 
 def spell(item: CaptionItem) -> tuple[ScoredCaption, ...]:
-    """The model: a caption is the tokens' bytes as letters, and the language; as many as are wanted."""
-    return (ScoredCaption(text=f"{item.encoding.tokens.decode()} {item.language}", score=-0.5),) * item.candidates
+    """The model: a caption is the tokens' bytes as letters, language and sampling; as many as are wanted."""
+    how = "" if item.sampling is None else f" {item.sampling.seed} {item.sampling.temperature} {item.sampling.top_p}"
+    return (ScoredCaption(text=f"{item.encoding.tokens.decode()} {item.language}{how}", score=-0.5),) * item.candidates
 
 
 def caption(
-    channel: grpc.aio.Channel, *tokens: bytes, language: str = "", space: str = "s1", candidates: int = 0
+    channel: grpc.aio.Channel,
+    *tokens: bytes,
+    language: str = "",
+    space: str = "s1",
+    candidates: int = 0,
+    sampling: sampling_pb2.CaptionSampling | None = None,
 ) -> Any:
     stub: Any = captioning_pb2_grpc.CaptioningServiceStub(channel)
     encodings = [encoding_pb2.Encoding(space=space, vector=[1.0], tokens=each, token_width=1) for each in tokens]
-    request = captioning_pb2.GenerateCaptionRequest(encodings=encodings, language=language, candidates=candidates)
+    request = captioning_pb2.GenerateCaptionRequest(
+        encodings=encodings, language=language, candidates=candidates, sampling=sampling
+    )
     return stub.GenerateCaption(request, timeout=5)
 
 
@@ -49,6 +57,24 @@ async def test_encodings_are_described_in_order_in_the_language() -> None:
     assert [result.captions[0].text for result in english.results] == ["ab en", "cd en"]
     assert english.results[0].captions[0].score == -0.5
     assert chinese.results[0].captions[0].text == "ab zh"
+
+
+async def test_captions_are_drawn_at_temperature_and_share_1_unless_others_are_said() -> None:
+    async with serving(add, spell) as channel:
+        plain = await caption(channel, b"ab", sampling=sampling_pb2.CaptionSampling())
+        cold = await caption(channel, b"ab", sampling=sampling_pb2.CaptionSampling(seed=7, temperature=0.5, top_p=0.25))
+    assert plain.results[0].captions[0].text == "ab en 0 1.0 1.0"
+    assert cold.results[0].captions[0].text == "ab en 7 0.5 0.25"
+
+
+@pytest.mark.parametrize(
+    ("sampling", "field"), [({"temperature": 6}, "sampling.temperature"), ({"top_p": -0.5}, "sampling.top_p")]
+)
+async def test_temperature_or_share_out_of_range_is_refused(sampling: dict[str, float], field: str) -> None:
+    async with serving(add, spell) as channel:
+        error = await refused(caption(channel, b"ab", sampling=sampling_pb2.CaptionSampling(**sampling)))  # type: ignore[arg-type]
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.field, error.reason) == (field, Reason.FIELD_INVALID)
 
 
 async def test_a_batch_has_one_number_of_beams() -> None:

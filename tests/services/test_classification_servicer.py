@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -9,18 +10,20 @@ import pytest
 
 from diptych.classification.v1 import classification_pb2, classification_pb2_grpc
 from diptych.types.v1 import encoding_pb2
-from services.classification.items import ClassifiedImage, ImageItem, LabelScore
+from services.classification.items import ClassifiedImage, HeadScores, ImageItem, LabelScore
 from services.classification.servicer import ClassificationServicer
 from services.classification.settings import ClassificationSettings
 from shared.codes import Reason
 from shared.encodings import Encoding
 from shared.errors import FailedPreconditionError, InvalidArgumentError
-from shared.inference.predictor import Failure
+from shared.inference.predictor import Failure, HeadInfo
 from tests.services.serving import INFO, refused, serving
+
+HEADS = tuple(HeadInfo(name=name, multi_label=False, labels=()) for name in ("concept", "objects"))
 
 
 def add(server: grpc.aio.Server, batcher: Any, info: Any) -> None:
-    servicer = ClassificationServicer(batcher, info, ClassificationSettings())
+    servicer = ClassificationServicer(batcher, replace(info, heads=HEADS), ClassificationSettings())
     classification_pb2_grpc.add_ClassificationServiceServicer_to_server(servicer, server)
 
 
@@ -42,6 +45,10 @@ def echo(item: ImageItem) -> ClassifiedImage | Failure:
     return ClassifiedImage(
         labels=(LabelScore(id=name, text=f"{name}-{item.language}", probability=0.5),) * item.top_k,
         encoding=encoding if item.include_encoding else None,
+        heads=tuple(
+            HeadScores(head=head, labels=(LabelScore(id=f"{head}-{name}", text="", probability=0.5),))
+            for head in item.heads
+        ),
     )
 
 
@@ -65,6 +72,36 @@ async def test_top_k_and_encodings_come_when_asked_for() -> None:
     (only,) = answer.classifications
     assert len(only.labels) == 2
     assert (list(only.encoding.vector), only.encoding.tokens, only.encoding.token_width) == ([1.0], b"\0<", 1)
+
+
+async def test_heads_are_answered_in_the_order_of_the_request_and_none_unasked() -> None:
+    async with serving(add, echo) as channel:
+        plain = await classify(channel, b"a")
+        asked = await classify(channel, b"a", heads=["objects", "content", "concept"])
+    assert not plain.classifications[0].heads
+    told = {head.head: [label.id for label in head.labels] for head in asked.classifications[0].heads}
+    assert list(told.items()) == [(head, [f"{head}-a"]) for head in ("objects", "content", "concept")]
+
+
+@pytest.mark.parametrize(
+    ("heads", "labels", "field", "words"),
+    [
+        (
+            ["objects", "colour"],
+            0,
+            "heads[1]",
+            "'colour', which is not of this model; it has content, concept, objects",
+        ),
+        (["objects", "objects"], 0, "heads[1]", "'objects', which is named twice"),
+        (["objects"], 1, "heads[0]", "'objects', which cannot be answered beside label_encodings"),
+    ],
+)
+async def test_head_that_cannot_be_answered_is_named(heads: list[str], labels: int, field: str, words: str) -> None:
+    async with serving(add, echo) as channel:
+        error = await refused(classify(channel, b"a", heads=heads, label_encodings=[label()] * labels))
+    assert isinstance(error, InvalidArgumentError)
+    assert (error.field, error.reason) == (field, Reason.FIELD_INVALID)
+    assert words in str(error)
 
 
 @pytest.mark.parametrize(

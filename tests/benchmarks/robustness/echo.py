@@ -20,7 +20,7 @@ from services.captioning.items import CaptionItem, ScoredCaption
 from services.classification.items import ClassifiedImage, ImageItem, LabelScore
 from services.generation.items import PaintedImage, PaintItem
 from shared.encodings import Encoding
-from shared.inference.predictor import LabelName, ModelInfo, RuntimeOptions
+from shared.inference.predictor import HeadInfo, LabelName, ModelInfo, RuntimeOptions
 
 SPACE = "echo"
 SIDE = 2
@@ -34,7 +34,7 @@ INFO = ModelInfo(
     space=SPACE,
     bucket_sizes=(1, 2, 4, 8, 16),
     languages=("en",),
-    labels=(LabelName(id="echo", texts={"en": "echo"}),),
+    heads=(HeadInfo(name="concept", multi_label=False, labels=(LabelName(id="echo", texts={"en": "echo"}),)),),
     image_side=SIDE,
 )
 

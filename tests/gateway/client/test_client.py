@@ -102,6 +102,28 @@ def test_description_has_captions_with_scores_and_labels(diptych: Diptych) -> No
     assert [(label.text, label.probability) for label in said.labels] == [("en label 0", 0.5)]
 
 
+def test_heads_are_answered_by_name(diptych: Diptych) -> None:
+    [said] = diptych.image_to_text(b"1", heads=["objects", "style"])
+    [seen] = diptych.classify_image(b"1", heads=["objects"])
+    assert {head: labels[0].text for head, labels in said.heads.items()} == {
+        "objects": "objects label",
+        "style": "style label",
+    }
+    assert list(seen.heads) == ["objects"]
+    with pytest.raises(TypeError, match="heads is one name, 'objects'; it must be a list of names"):
+        diptych.classify_image(b"1", heads="objects")
+
+
+def test_captions_are_drawn_where_seed_or_temperature_is_said(diptych: Diptych, gateway: Running) -> None:
+    [searched], [seeded] = diptych.image_to_text(b"1"), diptych.image_to_text(b"1", seed=0)
+    [warm] = diptych.image_to_text(b"1", temperature=0.5, top_p=0.25)
+    assert (searched.seed, seeded.seed, warm.seed) == (None, 0, 99)
+    sampling = gateway.behaviour.calls[-1].request.sampling
+    assert (sampling.HasField("seed"), sampling.temperature, sampling.top_p) == (False, 0.5, 0.25)
+    with pytest.raises(InvalidArgumentError, match=r"seed is -1; it must be 0 to"):
+        diptych.image_to_text(b"1", seed=-1)
+
+
 def test_classification_is_by_the_models_labels_or_ones_own(diptych: Diptych) -> None:
     assert diptych.classify_image(b"1", language="zh", top_k=2)[0].labels[1].text == "zh label 1"
     [own] = diptych.classify_image(b"1", ["cat", "狗"])

@@ -174,6 +174,24 @@ def test_classify_names_the_models_labels_or_ones_own(gateway: Running, folder: 
     assert json.loads(result.stdout)["labels"] == [{"id": "0", "text": "cat", "probability": 0.5}]
 
 
+def test_heads_are_told_by_name_on_the_screen_and_in_json(gateway: Running, folder: Path) -> None:
+    address = ("--address", gateway.address)
+    asked = ("in/b.png", "--heads", "objects, style", *address)
+    assert diptych("classify", *asked).stdout == "in/b.png: objects: objects label 50%; style: style label 50%\n"
+    assert diptych("image-to-text", *asked).stdout.endswith("(objects: objects label 50%; style: style label 50%)\n")
+    said = json.loads(diptych("classify", *asked, "--json").stdout)
+    assert said["heads"]["style"] == [{"id": "0", "text": "style label", "probability": 0.5}]
+    assert said["parameters"]["heads"] == ["objects", "style"]
+    assert "heads" not in json.loads(diptych("classify", "in/b.png", "--json", *address).stdout)["parameters"]
+
+
+def test_drawn_captions_name_their_seed_in_json(gateway: Running, folder: Path) -> None:
+    drawn = json.loads(_describe(gateway, "in/b.png", "--seed", 7, "--temperature", 0.5, "--json").stdout)
+    assert (drawn["seed"], drawn["parameters"]["seed"], drawn["parameters"]["temperature"]) == (7, 7, 0.5)
+    searched = json.loads(_describe(gateway, "in/b.png", "--json").stdout)
+    assert "seed" not in searched and "seed" not in searched["parameters"]
+
+
 def test_label_named_twice_counts_once(gateway: Running, folder: Path) -> None:
     result = diptych("classify", "in/b.png", "--labels", "猫,猫, ,狗", "--address", gateway.address)
     assert result.stdout == "in/b.png: 猫 50%, 狗 25%\n"

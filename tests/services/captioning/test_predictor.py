@@ -132,10 +132,10 @@ def test_texts_that_are_equal_are_one_caption_and_broken_ones_are_left_out(predi
     broken = predictor._tokenizer.encode("\u9fff").ids[:1]  # the first byte of three
     dog = predictor._tokenizer.encode("a dog").ids
     written = [([*cat], -0.5), ([*cat, PADDING], -0.6), (broken, -0.7), ([], -0.8), (dog, -0.9), (cat, -math.inf)]
-    captions = captions_of(predictor._answer(written, 9))
+    captions = captions_of(predictor._answer(written, item_of(9)))
     assert captions == (ScoredCaption(text="a cat", score=-0.5), ScoredCaption(text="a dog", score=-0.9))
-    assert captions_of(predictor._answer(written, 1)) == captions[:1]
-    assert [caption.text for caption in captions_of(predictor._answer(written[3:4], 1))] == [""]
+    assert captions_of(predictor._answer(written, item_of(1))) == captions[:1]
+    assert [caption.text for caption in captions_of(predictor._answer(written[3:4], item_of(1)))] == [""]
 
 
 def test_vector_of_any_length_is_the_unit_vector_of_its_direction(predictor: CaptioningPredictor) -> None:

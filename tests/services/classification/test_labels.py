@@ -23,15 +23,40 @@ def write(folder: Path, content: Any) -> Path:
 
 
 def test_labels_are_read_in_order_in_the_languages_of_the_model(tmp_path: Path) -> None:
-    labels = read_labels(write(tmp_path, [DOG, CAT]), count=2, languages=("zh",))
-    assert labels == (LabelName(id="dog", texts={"zh": "狗"}), LabelName(id="cat", texts={"zh": "猫"}))
+    labels = read_labels(write(tmp_path, [DOG, CAT]), counts={"concept": 2}, languages=("zh",))
+    assert labels == {"concept": (LabelName(id="dog", texts={"zh": "狗"}), LabelName(id="cat", texts={"zh": "猫"}))}
+
+
+def test_each_head_has_a_table_of_its_own(tmp_path: Path) -> None:
+    file = write(tmp_path, {"objects": [CAT], "concept": [CAT, DOG]})
+    labels = read_labels(file, counts={"concept": 2, "objects": 1}, languages=("en",))
+    assert {head: [label.id for label in each] for head, each in labels.items()} == {
+        "concept": ["cat", "dog"],
+        "objects": ["cat"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ([CAT, DOG], "expected labels of concept, objects, found concept"),
+        ({"concept": [CAT, DOG], "object": [CAT]}, "expected labels of concept, objects, found concept, object"),
+        ({"concept": [CAT, DOG], "objects": CAT}, "objects: expected an array of labels, found dict"),
+        ({"concept": [CAT, DOG], "objects": [CAT, CAT]}, "objects: expected 1 labels, found 2"),
+        ({"concept": [CAT, DOG], "objects": [{}]}, "objects: entry 0: id: expected a name, found nothing"),
+    ],
+)
+def test_tables_of_other_heads_than_the_models_are_refused(tmp_path: Path, content: Any, complaint: str) -> None:
+    with pytest.raises(ModelDirectoryError) as caught:
+        read_labels(write(tmp_path, content), counts={"concept": 2, "objects": 1}, languages=("en",))
+    assert complaint in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
         ("[", "is not JSON"),
-        ({"cat": CAT}, "expected an array of labels, found dict"),
+        ({"cat": CAT}, "expected labels of concept, found cat"),
         ([CAT], "expected 2 labels, found 1"),
         ([CAT, "dog"], "entry 1: id: expected a name, found nothing"),
         ([CAT, {**DOG, "id": 2}], "entry 1: id: expected a name, found 2"),
@@ -44,7 +69,7 @@ def test_wrong_labels_are_refused_with_the_entry_and_what_was_expected(
     tmp_path: Path, content: Any, complaint: str
 ) -> None:
     with pytest.raises(ModelDirectoryError) as caught:
-        read_labels(write(tmp_path, content), count=2, languages=("en", "zh"))
+        read_labels(write(tmp_path, content), counts={"concept": 2}, languages=("en", "zh"))
     assert complaint in str(caught.value)
     assert str(tmp_path / "labels.json") in str(caught.value)
     assert "\n" not in str(caught.value)

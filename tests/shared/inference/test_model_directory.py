@@ -64,6 +64,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = 0.0"}, "expected a number above 0, found 0.0"),
         ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = nan"}, "expected a number above 0, found nan"),
         ({"serving": "[serving]\nbucket_sizes = [1]\nzero_shot_scale = true"}, "expected a number above 0, found True"),
+        ({"serving": "[serving]\nbucket_sizes = [1]\ntemperature = 2"}, "temperature: expected dict, found 2"),
+        (
+            {"serving": "[serving]\nbucket_sizes = [1]\n[serving.temperature]\nconcept = 0"},
+            "serving.temperature.concept: expected a number above 0, found 0",
+        ),
         ({"serving": "[serving]\nbucket_sizes = [1]\nlanguages = [1]"}, "serving.languages: expected codes of"),
         ({"serving": "[serving\n"}, "is not TOML"),
     ],

@@ -25,25 +25,26 @@ _sym_db = _symbol_database.Default()
 from diptych.types.v1 import encoding_pb2 as diptych_dot_types_dot_v1_dot_encoding__pb2
 from diptych.types.v1 import label_pb2 as diptych_dot_types_dot_v1_dot_label__pb2
 from diptych.types.v1 import model_pb2 as diptych_dot_types_dot_v1_dot_model__pb2
+from diptych.types.v1 import sampling_pb2 as diptych_dot_types_dot_v1_dot_sampling__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&diptych/captioning/v1/captioning.proto\x12\x15\x64iptych.captioning.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/label.proto\x1a\x1c\x64iptych/types/v1/model.proto\"m\n\x16GenerateCaptionRequest\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x12\n\ncandidates\x18\x03 \x01(\r\"7\n\x08\x43\x61ptions\x12+\n\x08\x63\x61ptions\x18\x01 \x03(\x0b\x32\x19.diptych.types.v1.Caption\"\x9f\x01\n\x17GenerateCaptionResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.diptych.captioning.v1.Captions\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\"\x11\n\x0fGetModelRequest\"M\n\x10GetModelResponse\x12\x39\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32#.diptych.types.v1.ModelCapabilities2\xe6\x01\n\x11\x43\x61ptioningService\x12r\n\x0fGenerateCaption\x12-.diptych.captioning.v1.GenerateCaptionRequest\x1a..diptych.captioning.v1.GenerateCaptionResponse\"\x00\x12]\n\x08GetModel\x12&.diptych.captioning.v1.GetModelRequest\x1a\'.diptych.captioning.v1.GetModelResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&diptych/captioning/v1/captioning.proto\x12\x15\x64iptych.captioning.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/label.proto\x1a\x1c\x64iptych/types/v1/model.proto\x1a\x1f\x64iptych/types/v1/sampling.proto\"\xa2\x01\n\x16GenerateCaptionRequest\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x12\n\ncandidates\x18\x03 \x01(\r\x12\x33\n\x08sampling\x18\x04 \x01(\x0b\x32!.diptych.types.v1.CaptionSampling\"7\n\x08\x43\x61ptions\x12+\n\x08\x63\x61ptions\x18\x01 \x03(\x0b\x32\x19.diptych.types.v1.Caption\"\x9f\x01\n\x17GenerateCaptionResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.diptych.captioning.v1.Captions\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\"\x11\n\x0fGetModelRequest\"M\n\x10GetModelResponse\x12\x39\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32#.diptych.types.v1.ModelCapabilities2\xe6\x01\n\x11\x43\x61ptioningService\x12r\n\x0fGenerateCaption\x12-.diptych.captioning.v1.GenerateCaptionRequest\x1a..diptych.captioning.v1.GenerateCaptionResponse\"\x00\x12]\n\x08GetModel\x12&.diptych.captioning.v1.GetModelRequest\x1a\'.diptych.captioning.v1.GetModelResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diptych.captioning.v1.captioning_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GENERATECAPTIONREQUEST']._serialized_start=158
-  _globals['_GENERATECAPTIONREQUEST']._serialized_end=267
-  _globals['_CAPTIONS']._serialized_start=269
-  _globals['_CAPTIONS']._serialized_end=324
-  _globals['_GENERATECAPTIONRESPONSE']._serialized_start=327
-  _globals['_GENERATECAPTIONRESPONSE']._serialized_end=486
-  _globals['_GETMODELREQUEST']._serialized_start=488
-  _globals['_GETMODELREQUEST']._serialized_end=505
-  _globals['_GETMODELRESPONSE']._serialized_start=507
-  _globals['_GETMODELRESPONSE']._serialized_end=584
-  _globals['_CAPTIONINGSERVICE']._serialized_start=587
-  _globals['_CAPTIONINGSERVICE']._serialized_end=817
+  _globals['_GENERATECAPTIONREQUEST']._serialized_start=192
+  _globals['_GENERATECAPTIONREQUEST']._serialized_end=354
+  _globals['_CAPTIONS']._serialized_start=356
+  _globals['_CAPTIONS']._serialized_end=411
+  _globals['_GENERATECAPTIONRESPONSE']._serialized_start=414
+  _globals['_GENERATECAPTIONRESPONSE']._serialized_end=573
+  _globals['_GETMODELREQUEST']._serialized_start=575
+  _globals['_GETMODELREQUEST']._serialized_end=592
+  _globals['_GETMODELRESPONSE']._serialized_start=594
+  _globals['_GETMODELRESPONSE']._serialized_end=671
+  _globals['_CAPTIONINGSERVICE']._serialized_start=674
+  _globals['_CAPTIONINGSERVICE']._serialized_end=904
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from diptych.types.v1 import encoding_pb2 as _encoding_pb2
 from diptych.types.v1 import label_pb2 as _label_pb2
 from diptych.types.v1 import model_pb2 as _model_pb2
+from diptych.types.v1 import sampling_pb2 as _sampling_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -30,15 +31,22 @@ class GenerateCaptionRequest(_message.Message):
     ENCODINGS_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
     language: _builtins.str
     """BCP 47 code of the captions' language, "en" or "zh" for the embedded model; empty means "en", or
     the first of a model that does not know it.
     """
     candidates: _builtins.int
-    """Different captions wanted a picture, up to 16; 0 means 1. One is written greedily, several by beam search."""
+    """Different captions wanted a picture, up to 16; 0 means 1. One is written greedily, several by beam search, unless
+    `sampling` says otherwise.
+    """
     @_builtins.property
     def encodings(self) -> _containers.RepeatedCompositeFieldContainer[_encoding_pb2.Encoding]:
         """1 to 16 encodings of pictures, with tokens, as ClassifyImage returns them."""
+
+    @_builtins.property
+    def sampling(self) -> _sampling_pb2.CaptionSampling:
+        """Draws the captions instead; absent: no."""
 
     def __init__(
         self,
@@ -46,10 +54,11 @@ class GenerateCaptionRequest(_message.Message):
         encodings: _abc.Iterable[_encoding_pb2.Encoding] | None = ...,
         language: _builtins.str = ...,
         candidates: _builtins.int = ...,
+        sampling: _sampling_pb2.CaptionSampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "encodings", b"encodings", "language", b"language"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "encodings", b"encodings", "language", b"language", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -64,7 +73,9 @@ class Captions(_message.Message):
     CAPTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def captions(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Caption]:
-        """The captions, the likeliest first; 1 to `candidates`, fewer where the model finds no further ones."""
+        """The captions, the likeliest first; 1 to `candidates`, fewer where the model finds no further ones, or drew the
+        same one twice.
+        """
 
     def __init__(
         self,

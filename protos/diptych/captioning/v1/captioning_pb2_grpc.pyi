@@ -38,7 +38,8 @@ class CaptioningServiceStub:
 
     INVALID_ARGUMENT: no encoding, too many, one without tokens, of the wrong length or with numbers
     that are not finite (field `encodings[i]`), a language the model does not write (field `language`),
-    too many candidates (field `candidates`).
+    too many candidates (field `candidates`), a temperature or a share out of its range (fields `sampling.temperature`
+    and `sampling.top_p`).
     FAILED_PRECONDITION: an encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
     """
@@ -58,7 +59,8 @@ class CaptioningServiceAsyncStub(CaptioningServiceStub):
 
     INVALID_ARGUMENT: no encoding, too many, one without tokens, of the wrong length or with numbers
     that are not finite (field `encodings[i]`), a language the model does not write (field `language`),
-    too many candidates (field `candidates`).
+    too many candidates (field `candidates`), a temperature or a share out of its range (fields `sampling.temperature`
+    and `sampling.top_p`).
     FAILED_PRECONDITION: an encoding of another space than the model's.
     RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
     """
@@ -81,7 +83,8 @@ class CaptioningServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: no encoding, too many, one without tokens, of the wrong length or with numbers
         that are not finite (field `encodings[i]`), a language the model does not write (field `language`),
-        too many candidates (field `candidates`).
+        too many candidates (field `candidates`), a temperature or a share out of its range (fields `sampling.temperature`
+        and `sampling.top_p`).
         FAILED_PRECONDITION: an encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.
         """

@@ -27,7 +27,7 @@ from diptych.types.v1 import label_pb2 as diptych_dot_types_dot_v1_dot_label__pb
 from diptych.types.v1 import model_pb2 as diptych_dot_types_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.diptych/classification/v1/classification.proto\x12\x19\x64iptych.classification.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/label.proto\x1a\x1c\x64iptych/types/v1/model.proto\"\x97\x01\n\x14\x43lassifyImageRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x19\n\x11include_encodings\x18\x04 \x01(\x08\x12\x33\n\x0flabel_encodings\x18\x05 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\"g\n\x0e\x43lassification\x12\'\n\x06labels\x18\x01 \x03(\x0b\x32\x17.diptych.types.v1.Label\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0b\x32\x1a.diptych.types.v1.Encoding\"\xaf\x01\n\x15\x43lassifyImageResponse\x12\x42\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32).diptych.classification.v1.Classification\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\"\x11\n\x0fGetModelRequest\"M\n\x10GetModelResponse\x12\x39\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32#.diptych.types.v1.ModelCapabilities2\xf4\x01\n\x15\x43lassificationService\x12t\n\rClassifyImage\x12/.diptych.classification.v1.ClassifyImageRequest\x1a\x30.diptych.classification.v1.ClassifyImageResponse\"\x00\x12\x65\n\x08GetModel\x12*.diptych.classification.v1.GetModelRequest\x1a+.diptych.classification.v1.GetModelResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.diptych/classification/v1/classification.proto\x12\x19\x64iptych.classification.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/label.proto\x1a\x1c\x64iptych/types/v1/model.proto\"\xa6\x01\n\x14\x43lassifyImageRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x19\n\x11include_encodings\x18\x04 \x01(\x08\x12\x33\n\x0flabel_encodings\x18\x05 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\r\n\x05heads\x18\x06 \x03(\t\"\x94\x01\n\x0e\x43lassification\x12\'\n\x06labels\x18\x01 \x03(\x0b\x32\x17.diptych.types.v1.Label\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0b\x32\x1a.diptych.types.v1.Encoding\x12+\n\x05heads\x18\x03 \x03(\x0b\x32\x1c.diptych.types.v1.HeadLabels\"\xaf\x01\n\x15\x43lassifyImageResponse\x12\x42\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32).diptych.classification.v1.Classification\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\"\x11\n\x0fGetModelRequest\"M\n\x10GetModelResponse\x12\x39\n\x0c\x63\x61pabilities\x18\x01 \x01(\x0b\x32#.diptych.types.v1.ModelCapabilities2\xf4\x01\n\x15\x43lassificationService\x12t\n\rClassifyImage\x12/.diptych.classification.v1.ClassifyImageRequest\x1a\x30.diptych.classification.v1.ClassifyImageResponse\"\x00\x12\x65\n\x08GetModel\x12*.diptych.classification.v1.GetModelRequest\x1a+.diptych.classification.v1.GetModelResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,15 +35,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diptych.classification.v1.c
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLASSIFYIMAGEREQUEST']._serialized_start=171
-  _globals['_CLASSIFYIMAGEREQUEST']._serialized_end=322
-  _globals['_CLASSIFICATION']._serialized_start=324
-  _globals['_CLASSIFICATION']._serialized_end=427
-  _globals['_CLASSIFYIMAGERESPONSE']._serialized_start=430
-  _globals['_CLASSIFYIMAGERESPONSE']._serialized_end=605
-  _globals['_GETMODELREQUEST']._serialized_start=607
-  _globals['_GETMODELREQUEST']._serialized_end=624
-  _globals['_GETMODELRESPONSE']._serialized_start=626
-  _globals['_GETMODELRESPONSE']._serialized_end=703
-  _globals['_CLASSIFICATIONSERVICE']._serialized_start=706
-  _globals['_CLASSIFICATIONSERVICE']._serialized_end=950
+  _globals['_CLASSIFYIMAGEREQUEST']._serialized_end=337
+  _globals['_CLASSIFICATION']._serialized_start=340
+  _globals['_CLASSIFICATION']._serialized_end=488
+  _globals['_CLASSIFYIMAGERESPONSE']._serialized_start=491
+  _globals['_CLASSIFYIMAGERESPONSE']._serialized_end=666
+  _globals['_GETMODELREQUEST']._serialized_start=668
+  _globals['_GETMODELREQUEST']._serialized_end=685
+  _globals['_GETMODELRESPONSE']._serialized_start=687
+  _globals['_GETMODELRESPONSE']._serialized_end=764
+  _globals['_CLASSIFICATIONSERVICE']._serialized_start=767
+  _globals['_CLASSIFICATIONSERVICE']._serialized_end=1011
 # @@protoc_insertion_point(module_scope)

@@ -32,8 +32,9 @@ class ClassifyImageRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     INCLUDE_ENCODINGS_FIELD_NUMBER: _builtins.int
     LABEL_ENCODINGS_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     top_k: _builtins.int
-    """Labels wanted a picture, the likeliest first; 0 means 5, and more than there are means all."""
+    """Labels wanted a picture and head, the likeliest first; 0 means 5, and more than there are means all."""
     language: _builtins.str
     """BCP 47 code of the labels' language, "en" or "zh" for the embedded model; empty means "en", or
     the first of a model that does not know it.
@@ -53,6 +54,13 @@ class ClassifyImageRequest(_message.Message):
         probabilities are softmax(scale x cosine), with the scale of model.toml. Empty: the model's own classes.
         """
 
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Heads to answer from, each once, of those that GetModel tells; "content" stands for the one that says what the
+        picture is of: "objects" for a scene, where they are at least 0.5 probable but for the likeliest, and else
+        "concept". Empty: "concept".
+        """
+
     def __init__(
         self,
         *,
@@ -61,10 +69,11 @@ class ClassifyImageRequest(_message.Message):
         language: _builtins.str = ...,
         include_encodings: _builtins.bool = ...,
         label_encodings: _abc.Iterable[_encoding_pb2.Encoding] | None = ...,
+        heads: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "include_encodings", b"include_encodings", "label_encodings", b"label_encodings", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heads", b"heads", "images", b"images", "include_encodings", b"include_encodings", "label_encodings", b"label_encodings", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -78,23 +87,29 @@ class Classification(_message.Message):
 
     LABELS_FIELD_NUMBER: _builtins.int
     ENCODING_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Label]:
-        """The likeliest labels, by falling probability."""
+        """The likeliest labels, by falling probability: of the first of `heads`, or of the label encodings."""
 
     @_builtins.property
     def encoding(self) -> _encoding_pb2.Encoding:
         """The picture's encoding, with tokens; absent unless asked for."""
+
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.HeadLabels]:
+        """One for each of the request's `heads`, in their order."""
 
     def __init__(
         self,
         *,
         labels: _abc.Iterable[_label_pb2.Label] | None = ...,
         encoding: _encoding_pb2.Encoding | None = ...,
+        heads: _abc.Iterable[_label_pb2.HeadLabels] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "heads", b"heads", "labels", b"labels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

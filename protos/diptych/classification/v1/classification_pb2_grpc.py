@@ -56,7 +56,8 @@ class ClassificationServiceServicer:
         the names are the caller's (zero-shot): each picture is compared with the encodings of their words.
 
         INVALID_ARGUMENT: no image, too many, one that cannot be read or is too large (field `images[i]`),
-        a language the model has no words in (field `language`), too many label encodings, one of the wrong length
+        a language the model has no words in (field `language`), a head that the model does not have, that is named twice
+        or beside label encodings (field `heads[i]`), too many label encodings, one of the wrong length
         or with numbers that are not finite (field `label_encodings[i]`).
         FAILED_PRECONDITION: a label encoding of another space than the model's.
         RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE: as for every model service, see protos/README.md.

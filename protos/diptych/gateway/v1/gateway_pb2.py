@@ -26,57 +26,58 @@ from diptych.types.v1 import encoding_pb2 as diptych_dot_types_dot_v1_dot_encodi
 from diptych.types.v1 import image_pb2 as diptych_dot_types_dot_v1_dot_image__pb2
 from diptych.types.v1 import label_pb2 as diptych_dot_types_dot_v1_dot_label__pb2
 from diptych.types.v1 import model_pb2 as diptych_dot_types_dot_v1_dot_model__pb2
+from diptych.types.v1 import sampling_pb2 as diptych_dot_types_dot_v1_dot_sampling__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n diptych/gateway/v1/gateway.proto\x12\x12\x64iptych.gateway.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/image.proto\x1a\x1c\x64iptych/types/v1/label.proto\x1a\x1c\x64iptych/types/v1/model.proto\"\xd7\x01\n\x12TextToImageRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x04\x12\x13\n\x0bimage_count\x18\x03 \x01(\r\x12\x12\n\ncandidates\x18\x04 \x01(\r\x12-\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1d.diptych.types.v1.ImageFormat\x12\x0f\n\x07quality\x18\x06 \x01(\r\x12\x19\n\x0c\x65mbed_prompt\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05space\x18\x08 \x01(\tB\x0f\n\r_embed_prompt\"\xa0\x01\n\x0cPaintedImage\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x17.diptych.types.v1.Image\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12\x17\n\nsimilarity\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x32\n\nprovenance\x18\x04 \x01(\x0b\x32\x1e.diptych.gateway.v1.ProvenanceB\r\n\x0b_similarity\"\xb9\x01\n\nProvenance\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12+\n\ntext_model\x18\x03 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x31\n\x10generation_model\x18\x04 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x14\n\x0cpixel_sha256\x18\x05 \x01(\t\x12\x17\n\x0f\x64iptych_version\x18\x06 \x01(\t\"p\n\x13TextToImageResponse\x12\x30\n\x06images\x18\x01 \x03(\x0b\x32 .diptych.gateway.v1.PaintedImage\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"\xdd\x01\n\x18StreamTextToImageRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x04\x12\x13\n\x0bimage_count\x18\x03 \x01(\r\x12\x12\n\ncandidates\x18\x04 \x01(\r\x12-\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1d.diptych.types.v1.ImageFormat\x12\x0f\n\x07quality\x18\x06 \x01(\r\x12\x19\n\x0c\x65mbed_prompt\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05space\x18\x08 \x01(\tB\x0f\n\r_embed_prompt\"\x84\x01\n\x19StreamTextToImageResponse\x12\r\n\x05index\x18\x01 \x01(\r\x12/\n\x05image\x18\x02 \x01(\x0b\x32 .diptych.gateway.v1.PaintedImage\x12\'\n\x06stages\x18\x03 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"Y\n\x12ImageToTextRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\x10\n\x08language\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x12\n\ncandidates\x18\x04 \x01(\r\"h\n\x10ImageDescription\x12+\n\x08\x63\x61ptions\x18\x01 \x03(\x0b\x32\x19.diptych.types.v1.Caption\x12\'\n\x06labels\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Label\"z\n\x13ImageToTextResponse\x12:\n\x0c\x64\x65scriptions\x18\x01 \x03(\x0b\x32$.diptych.gateway.v1.ImageDescription\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"W\n\x14\x43lassifyImageRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\"1\n\x06Labels\x12\'\n\x06labels\x18\x01 \x03(\x0b\x32\x17.diptych.types.v1.Label\"m\n\x15\x43lassifyImageResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.diptych.gateway.v1.Labels\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"1\n\x11\x45ncodeTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05space\x18\x02 \x01(\t\"l\n\x12\x45ncodeTextResponse\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"K\n\x12\x45ncodeImageRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\x16\n\x0einclude_tokens\x18\x02 \x01(\x08\x12\r\n\x05space\x18\x03 \x01(\t\"m\n\x13\x45ncodeImageResponse\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"\x18\n\x16GetCapabilitiesRequest\"\x8a\x02\n\x17GetCapabilitiesResponse\x12\x17\n\x0f\x64iptych_version\x18\x01 \x01(\t\x12*\n\x06limits\x18\x02 \x01(\x0b\x32\x1a.diptych.gateway.v1.Limits\x12\x0e\n\x06spaces\x18\x03 \x03(\t\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12\x15\n\rinput_formats\x18\x05 \x03(\t\x12\x35\n\x0eoutput_formats\x18\x06 \x03(\x0e\x32\x1d.diptych.types.v1.ImageFormat\x12\x39\n\x08services\x18\x07 \x03(\x0b\x32\'.diptych.gateway.v1.ServiceCapabilities\"\xc4\x01\n\x06Limits\x12\x19\n\x11prompt_characters\x18\x01 \x01(\r\x12\r\n\x05texts\x18\x02 \x01(\r\x12\x0e\n\x06images\x18\x03 \x01(\r\x12\x1a\n\x12\x63\x61ption_candidates\x18\x04 \x01(\r\x12\x0e\n\x06labels\x18\x05 \x01(\r\x12\x13\n\x0bimage_bytes\x18\x06 \x01(\x04\x12\x14\n\x0cimage_pixels\x18\x07 \x01(\x04\x12\x12\n\nimage_side\x18\x08 \x01(\r\x12\x15\n\rmessage_bytes\x18\t \x01(\x04\"\x87\x01\n\x13ServiceCapabilities\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x06models\x18\x02 \x03(\x0b\x32#.diptych.types.v1.ModelCapabilities\x12-\n\x08replicas\x18\x03 \x03(\x0b\x32\x1b.diptych.gateway.v1.Replica\"\x93\x01\n\x07Replica\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12&\n\x05model\x18\x04 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x15\n\rqueue_seconds\x18\x05 \x01(\x01\x12\x17\n\x0f\x63\x61lls_in_flight\x18\x06 \x01(\r2\xe1\x05\n\x0eGatewayService\x12`\n\x0bTextToImage\x12&.diptych.gateway.v1.TextToImageRequest\x1a\'.diptych.gateway.v1.TextToImageResponse\"\x00\x12t\n\x11StreamTextToImage\x12,.diptych.gateway.v1.StreamTextToImageRequest\x1a-.diptych.gateway.v1.StreamTextToImageResponse\"\x00\x30\x01\x12`\n\x0bImageToText\x12&.diptych.gateway.v1.ImageToTextRequest\x1a\'.diptych.gateway.v1.ImageToTextResponse\"\x00\x12\x66\n\rClassifyImage\x12(.diptych.gateway.v1.ClassifyImageRequest\x1a).diptych.gateway.v1.ClassifyImageResponse\"\x00\x12]\n\nEncodeText\x12%.diptych.gateway.v1.EncodeTextRequest\x1a&.diptych.gateway.v1.EncodeTextResponse\"\x00\x12`\n\x0b\x45ncodeImage\x12&.diptych.gateway.v1.EncodeImageRequest\x1a\'.diptych.gateway.v1.EncodeImageResponse\"\x00\x12l\n\x0fGetCapabilities\x12*.diptych.gateway.v1.GetCapabilitiesRequest\x1a+.diptych.gateway.v1.GetCapabilitiesResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n diptych/gateway/v1/gateway.proto\x12\x12\x64iptych.gateway.v1\x1a\x1f\x64iptych/types/v1/encoding.proto\x1a\x1c\x64iptych/types/v1/image.proto\x1a\x1c\x64iptych/types/v1/label.proto\x1a\x1c\x64iptych/types/v1/model.proto\x1a\x1f\x64iptych/types/v1/sampling.proto\"\xd7\x01\n\x12TextToImageRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x04\x12\x13\n\x0bimage_count\x18\x03 \x01(\r\x12\x12\n\ncandidates\x18\x04 \x01(\r\x12-\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1d.diptych.types.v1.ImageFormat\x12\x0f\n\x07quality\x18\x06 \x01(\r\x12\x19\n\x0c\x65mbed_prompt\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05space\x18\x08 \x01(\tB\x0f\n\r_embed_prompt\"\xa0\x01\n\x0cPaintedImage\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x17.diptych.types.v1.Image\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12\x17\n\nsimilarity\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x32\n\nprovenance\x18\x04 \x01(\x0b\x32\x1e.diptych.gateway.v1.ProvenanceB\r\n\x0b_similarity\"\xb9\x01\n\nProvenance\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12+\n\ntext_model\x18\x03 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x31\n\x10generation_model\x18\x04 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x14\n\x0cpixel_sha256\x18\x05 \x01(\t\x12\x17\n\x0f\x64iptych_version\x18\x06 \x01(\t\"p\n\x13TextToImageResponse\x12\x30\n\x06images\x18\x01 \x03(\x0b\x32 .diptych.gateway.v1.PaintedImage\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"\xdd\x01\n\x18StreamTextToImageRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\r\n\x05seeds\x18\x02 \x03(\x04\x12\x13\n\x0bimage_count\x18\x03 \x01(\r\x12\x12\n\ncandidates\x18\x04 \x01(\r\x12-\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x1d.diptych.types.v1.ImageFormat\x12\x0f\n\x07quality\x18\x06 \x01(\r\x12\x19\n\x0c\x65mbed_prompt\x18\x07 \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05space\x18\x08 \x01(\tB\x0f\n\r_embed_prompt\"\x84\x01\n\x19StreamTextToImageResponse\x12\r\n\x05index\x18\x01 \x01(\r\x12/\n\x05image\x18\x02 \x01(\x0b\x32 .diptych.gateway.v1.PaintedImage\x12\'\n\x06stages\x18\x03 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"\x9d\x01\n\x12ImageToTextRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\x10\n\x08language\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\r\x12\x12\n\ncandidates\x18\x04 \x01(\r\x12\r\n\x05heads\x18\x05 \x03(\t\x12\x33\n\x08sampling\x18\x06 \x01(\x0b\x32!.diptych.types.v1.CaptionSampling\"\x95\x01\n\x10ImageDescription\x12+\n\x08\x63\x61ptions\x18\x01 \x03(\x0b\x32\x19.diptych.types.v1.Caption\x12\'\n\x06labels\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Label\x12+\n\x05heads\x18\x03 \x03(\x0b\x32\x1c.diptych.types.v1.HeadLabels\"\x96\x01\n\x13ImageToTextResponse\x12:\n\x0c\x64\x65scriptions\x18\x01 \x03(\x0b\x32$.diptych.gateway.v1.ImageDescription\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\x12\x11\n\x04seed\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\x07\n\x05_seed\"f\n\x14\x43lassifyImageRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12\r\n\x05heads\x18\x05 \x03(\t\"^\n\x06Labels\x12\'\n\x06labels\x18\x01 \x03(\x0b\x32\x17.diptych.types.v1.Label\x12+\n\x05heads\x18\x02 \x03(\x0b\x32\x1c.diptych.types.v1.HeadLabels\"m\n\x15\x43lassifyImageResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.diptych.gateway.v1.Labels\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"1\n\x11\x45ncodeTextRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\r\n\x05space\x18\x02 \x01(\t\"l\n\x12\x45ncodeTextResponse\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"K\n\x12\x45ncodeImageRequest\x12\x0e\n\x06images\x18\x01 \x03(\x0c\x12\x16\n\x0einclude_tokens\x18\x02 \x01(\x08\x12\r\n\x05space\x18\x03 \x01(\t\"m\n\x13\x45ncodeImageResponse\x12-\n\tencodings\x18\x01 \x03(\x0b\x32\x1a.diptych.types.v1.Encoding\x12\'\n\x06stages\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Stage\"\x18\n\x16GetCapabilitiesRequest\"\x8a\x02\n\x17GetCapabilitiesResponse\x12\x17\n\x0f\x64iptych_version\x18\x01 \x01(\t\x12*\n\x06limits\x18\x02 \x01(\x0b\x32\x1a.diptych.gateway.v1.Limits\x12\x0e\n\x06spaces\x18\x03 \x03(\t\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12\x15\n\rinput_formats\x18\x05 \x03(\t\x12\x35\n\x0eoutput_formats\x18\x06 \x03(\x0e\x32\x1d.diptych.types.v1.ImageFormat\x12\x39\n\x08services\x18\x07 \x03(\x0b\x32\'.diptych.gateway.v1.ServiceCapabilities\"\xc4\x01\n\x06Limits\x12\x19\n\x11prompt_characters\x18\x01 \x01(\r\x12\r\n\x05texts\x18\x02 \x01(\r\x12\x0e\n\x06images\x18\x03 \x01(\r\x12\x1a\n\x12\x63\x61ption_candidates\x18\x04 \x01(\r\x12\x0e\n\x06labels\x18\x05 \x01(\r\x12\x13\n\x0bimage_bytes\x18\x06 \x01(\x04\x12\x14\n\x0cimage_pixels\x18\x07 \x01(\x04\x12\x12\n\nimage_side\x18\x08 \x01(\r\x12\x15\n\rmessage_bytes\x18\t \x01(\x04\"\x87\x01\n\x13ServiceCapabilities\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x06models\x18\x02 \x03(\x0b\x32#.diptych.types.v1.ModelCapabilities\x12-\n\x08replicas\x18\x03 \x03(\x0b\x32\x1b.diptych.gateway.v1.Replica\"\x93\x01\n\x07Replica\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12&\n\x05model\x18\x04 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x15\n\rqueue_seconds\x18\x05 \x01(\x01\x12\x17\n\x0f\x63\x61lls_in_flight\x18\x06 \x01(\r2\xe1\x05\n\x0eGatewayService\x12`\n\x0bTextToImage\x12&.diptych.gateway.v1.TextToImageRequest\x1a\'.diptych.gateway.v1.TextToImageResponse\"\x00\x12t\n\x11StreamTextToImage\x12,.diptych.gateway.v1.StreamTextToImageRequest\x1a-.diptych.gateway.v1.StreamTextToImageResponse\"\x00\x30\x01\x12`\n\x0bImageToText\x12&.diptych.gateway.v1.ImageToTextRequest\x1a\'.diptych.gateway.v1.ImageToTextResponse\"\x00\x12\x66\n\rClassifyImage\x12(.diptych.gateway.v1.ClassifyImageRequest\x1a).diptych.gateway.v1.ClassifyImageResponse\"\x00\x12]\n\nEncodeText\x12%.diptych.gateway.v1.EncodeTextRequest\x1a&.diptych.gateway.v1.EncodeTextResponse\"\x00\x12`\n\x0b\x45ncodeImage\x12&.diptych.gateway.v1.EncodeImageRequest\x1a\'.diptych.gateway.v1.EncodeImageResponse\"\x00\x12l\n\x0fGetCapabilities\x12*.diptych.gateway.v1.GetCapabilitiesRequest\x1a+.diptych.gateway.v1.GetCapabilitiesResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'diptych.gateway.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TEXTTOIMAGEREQUEST']._serialized_start=180
-  _globals['_TEXTTOIMAGEREQUEST']._serialized_end=395
-  _globals['_PAINTEDIMAGE']._serialized_start=398
-  _globals['_PAINTEDIMAGE']._serialized_end=558
-  _globals['_PROVENANCE']._serialized_start=561
-  _globals['_PROVENANCE']._serialized_end=746
-  _globals['_TEXTTOIMAGERESPONSE']._serialized_start=748
-  _globals['_TEXTTOIMAGERESPONSE']._serialized_end=860
-  _globals['_STREAMTEXTTOIMAGEREQUEST']._serialized_start=863
-  _globals['_STREAMTEXTTOIMAGEREQUEST']._serialized_end=1084
-  _globals['_STREAMTEXTTOIMAGERESPONSE']._serialized_start=1087
-  _globals['_STREAMTEXTTOIMAGERESPONSE']._serialized_end=1219
-  _globals['_IMAGETOTEXTREQUEST']._serialized_start=1221
-  _globals['_IMAGETOTEXTREQUEST']._serialized_end=1310
-  _globals['_IMAGEDESCRIPTION']._serialized_start=1312
-  _globals['_IMAGEDESCRIPTION']._serialized_end=1416
-  _globals['_IMAGETOTEXTRESPONSE']._serialized_start=1418
-  _globals['_IMAGETOTEXTRESPONSE']._serialized_end=1540
-  _globals['_CLASSIFYIMAGEREQUEST']._serialized_start=1542
-  _globals['_CLASSIFYIMAGEREQUEST']._serialized_end=1629
-  _globals['_LABELS']._serialized_start=1631
-  _globals['_LABELS']._serialized_end=1680
-  _globals['_CLASSIFYIMAGERESPONSE']._serialized_start=1682
-  _globals['_CLASSIFYIMAGERESPONSE']._serialized_end=1791
-  _globals['_ENCODETEXTREQUEST']._serialized_start=1793
-  _globals['_ENCODETEXTREQUEST']._serialized_end=1842
-  _globals['_ENCODETEXTRESPONSE']._serialized_start=1844
-  _globals['_ENCODETEXTRESPONSE']._serialized_end=1952
-  _globals['_ENCODEIMAGEREQUEST']._serialized_start=1954
-  _globals['_ENCODEIMAGEREQUEST']._serialized_end=2029
-  _globals['_ENCODEIMAGERESPONSE']._serialized_start=2031
-  _globals['_ENCODEIMAGERESPONSE']._serialized_end=2140
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2142
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2166
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2169
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2435
-  _globals['_LIMITS']._serialized_start=2438
-  _globals['_LIMITS']._serialized_end=2634
-  _globals['_SERVICECAPABILITIES']._serialized_start=2637
-  _globals['_SERVICECAPABILITIES']._serialized_end=2772
-  _globals['_REPLICA']._serialized_start=2775
-  _globals['_REPLICA']._serialized_end=2922
-  _globals['_GATEWAYSERVICE']._serialized_start=2925
-  _globals['_GATEWAYSERVICE']._serialized_end=3662
+  _globals['_TEXTTOIMAGEREQUEST']._serialized_start=213
+  _globals['_TEXTTOIMAGEREQUEST']._serialized_end=428
+  _globals['_PAINTEDIMAGE']._serialized_start=431
+  _globals['_PAINTEDIMAGE']._serialized_end=591
+  _globals['_PROVENANCE']._serialized_start=594
+  _globals['_PROVENANCE']._serialized_end=779
+  _globals['_TEXTTOIMAGERESPONSE']._serialized_start=781
+  _globals['_TEXTTOIMAGERESPONSE']._serialized_end=893
+  _globals['_STREAMTEXTTOIMAGEREQUEST']._serialized_start=896
+  _globals['_STREAMTEXTTOIMAGEREQUEST']._serialized_end=1117
+  _globals['_STREAMTEXTTOIMAGERESPONSE']._serialized_start=1120
+  _globals['_STREAMTEXTTOIMAGERESPONSE']._serialized_end=1252
+  _globals['_IMAGETOTEXTREQUEST']._serialized_start=1255
+  _globals['_IMAGETOTEXTREQUEST']._serialized_end=1412
+  _globals['_IMAGEDESCRIPTION']._serialized_start=1415
+  _globals['_IMAGEDESCRIPTION']._serialized_end=1564
+  _globals['_IMAGETOTEXTRESPONSE']._serialized_start=1567
+  _globals['_IMAGETOTEXTRESPONSE']._serialized_end=1717
+  _globals['_CLASSIFYIMAGEREQUEST']._serialized_start=1719
+  _globals['_CLASSIFYIMAGEREQUEST']._serialized_end=1821
+  _globals['_LABELS']._serialized_start=1823
+  _globals['_LABELS']._serialized_end=1917
+  _globals['_CLASSIFYIMAGERESPONSE']._serialized_start=1919
+  _globals['_CLASSIFYIMAGERESPONSE']._serialized_end=2028
+  _globals['_ENCODETEXTREQUEST']._serialized_start=2030
+  _globals['_ENCODETEXTREQUEST']._serialized_end=2079
+  _globals['_ENCODETEXTRESPONSE']._serialized_start=2081
+  _globals['_ENCODETEXTRESPONSE']._serialized_end=2189
+  _globals['_ENCODEIMAGEREQUEST']._serialized_start=2191
+  _globals['_ENCODEIMAGEREQUEST']._serialized_end=2266
+  _globals['_ENCODEIMAGERESPONSE']._serialized_start=2268
+  _globals['_ENCODEIMAGERESPONSE']._serialized_end=2377
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=2379
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=2403
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=2406
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=2672
+  _globals['_LIMITS']._serialized_start=2675
+  _globals['_LIMITS']._serialized_end=2871
+  _globals['_SERVICECAPABILITIES']._serialized_start=2874
+  _globals['_SERVICECAPABILITIES']._serialized_end=3009
+  _globals['_REPLICA']._serialized_start=3012
+  _globals['_REPLICA']._serialized_end=3159
+  _globals['_GATEWAYSERVICE']._serialized_start=3162
+  _globals['_GATEWAYSERVICE']._serialized_end=3899
 # @@protoc_insertion_point(module_scope)

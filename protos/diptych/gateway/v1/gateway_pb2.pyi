@@ -8,6 +8,7 @@ from diptych.types.v1 import encoding_pb2 as _encoding_pb2
 from diptych.types.v1 import image_pb2 as _image_pb2
 from diptych.types.v1 import label_pb2 as _label_pb2
 from diptych.types.v1 import model_pb2 as _model_pb2
+from diptych.types.v1 import sampling_pb2 as _sampling_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -298,12 +299,14 @@ class ImageToTextRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     TOP_K_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
+    SAMPLING_FIELD_NUMBER: _builtins.int
     language: _builtins.str
     """BCP 47 code of the language of captions and labels, "en" or "zh" for the embedded models; empty means
     "en", or the first of a model that does not know it.
     """
     top_k: _builtins.int
-    """Labels wanted a picture; 0 means 5."""
+    """Labels wanted a picture and head; 0 means 5."""
     candidates: _builtins.int
     """Different captions wanted a picture, up to 16; 0 means 1."""
     @_builtins.property
@@ -312,6 +315,17 @@ class ImageToTextRequest(_message.Message):
         64 MiB the whole call.
         """
 
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Heads to answer from, each once, of those that GetModel tells; "content" stands for the one that says what the
+        picture is of: "objects" for a scene, where they are at least 0.5 probable but for the likeliest, and else
+        "concept". Empty: "content".
+        """
+
+    @_builtins.property
+    def sampling(self) -> _sampling_pb2.CaptionSampling:
+        """Draws the captions instead of searching for the likeliest ones; absent: no."""
+
     def __init__(
         self,
         *,
@@ -319,10 +333,12 @@ class ImageToTextRequest(_message.Message):
         language: _builtins.str = ...,
         top_k: _builtins.int = ...,
         candidates: _builtins.int = ...,
+        heads: _abc.Iterable[_builtins.str] | None = ...,
+        sampling: _sampling_pb2.CaptionSampling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "images", b"images", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "heads", b"heads", "images", b"images", "language", b"language", "sampling", b"sampling", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -336,23 +352,29 @@ class ImageDescription(_message.Message):
 
     CAPTIONS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def captions(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Caption]:
         """The captions, the likeliest first; 1 to `candidates`, fewer where the model finds no further ones."""
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Label]:
-        """The labels behind them, by falling probability."""
+        """What is on the picture, by falling probability: of the first of `heads`."""
+
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.HeadLabels]:
+        """One for each of the request's `heads`, in their order; where it names none, one for "content"."""
 
     def __init__(
         self,
         *,
         captions: _abc.Iterable[_label_pb2.Caption] | None = ...,
         labels: _abc.Iterable[_label_pb2.Label] | None = ...,
+        heads: _abc.Iterable[_label_pb2.HeadLabels] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["captions", b"captions", "labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captions", b"captions", "heads", b"heads", "labels", b"labels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -366,6 +388,9 @@ class ImageToTextResponse(_message.Message):
 
     DESCRIPTIONS_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    seed: _builtins.int
+    """With `sampling` its seed, which the gateway drew where the request had none."""
     @_builtins.property
     def descriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImageDescription]:
         """One a picture, in the order of the request."""
@@ -379,12 +404,15 @@ class ImageToTextResponse(_message.Message):
         *,
         descriptions: _abc.Iterable[Global___ImageDescription] | None = ...,
         stages: _abc.Iterable[_model_pb2.Stage] | None = ...,
+        seed: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["descriptions", b"descriptions", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "descriptions", b"descriptions", "seed", b"seed", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 
 Global___ImageToTextResponse: _TypeAlias = ImageToTextResponse  # noqa: Y015
 
@@ -398,8 +426,9 @@ class ClassifyImageRequest(_message.Message):
     TOP_K_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     top_k: _builtins.int
-    """Labels wanted a picture. 0 means 5, or all of `labels`; more than there are means all."""
+    """Labels wanted a picture and head. 0 means 5, or all of `labels`; more than there are means all."""
     language: _builtins.str
     """BCP 47 code of the language of the model's own labels; empty means "en", or the first of a model that does not
     know it.
@@ -416,6 +445,13 @@ class ClassifyImageRequest(_message.Message):
         all blank (zero-shot): EncodeText, then ClassifyImage. Empty: the model's own classes.
         """
 
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Heads to answer from, each once, of those that GetModel tells; "content" stands for the one that says what the
+        picture is of: "objects" for a scene, where they are at least 0.5 probable but for the likeliest, and else
+        "concept". Empty: "concept". None may be named beside `labels`.
+        """
+
     def __init__(
         self,
         *,
@@ -423,10 +459,11 @@ class ClassifyImageRequest(_message.Message):
         top_k: _builtins.int = ...,
         language: _builtins.str = ...,
         labels: _abc.Iterable[_builtins.str] | None = ...,
+        heads: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "labels", b"labels", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heads", b"heads", "images", b"images", "labels", b"labels", "language", b"language", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -439,18 +476,24 @@ class Labels(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LABELS_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Label]:
-        """The likeliest labels, by falling probability."""
+        """The likeliest labels, by falling probability: of the first of `heads`, or of the caller's."""
+
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.HeadLabels]:
+        """One for each of the request's `heads`, in their order."""
 
     def __init__(
         self,
         *,
         labels: _abc.Iterable[_label_pb2.Label] | None = ...,
+        heads: _abc.Iterable[_label_pb2.HeadLabels] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heads", b"heads", "labels", b"labels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iptych/types/v1/label.proto\x12\x10\x64iptych.types.v1\"6\n\x05Label\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"|\n\tLabelName\x12\n\n\x02id\x18\x01 \x01(\t\x12\x35\n\x05texts\x18\x02 \x03(\x0b\x32&.diptych.types.v1.LabelName.TextsEntry\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"&\n\x07\x43\x61ption\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iptych/types/v1/label.proto\x12\x10\x64iptych.types.v1\"6\n\x05Label\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bprobability\x18\x03 \x01(\x02\"C\n\nHeadLabels\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\'\n\x06labels\x18\x02 \x03(\x0b\x32\x17.diptych.types.v1.Label\"|\n\tLabelName\x12\n\n\x02id\x18\x01 \x01(\t\x12\x35\n\x05texts\x18\x02 \x03(\x0b\x32&.diptych.types.v1.LabelName.TextsEntry\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"&\n\x07\x43\x61ption\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LABELNAME_TEXTSENTRY']._serialized_options = b'8\001'
   _globals['_LABEL']._serialized_start=50
   _globals['_LABEL']._serialized_end=104
-  _globals['_LABELNAME']._serialized_start=106
-  _globals['_LABELNAME']._serialized_end=230
-  _globals['_LABELNAME_TEXTSENTRY']._serialized_start=186
-  _globals['_LABELNAME_TEXTSENTRY']._serialized_end=230
-  _globals['_CAPTION']._serialized_start=232
-  _globals['_CAPTION']._serialized_end=270
+  _globals['_HEADLABELS']._serialized_start=106
+  _globals['_HEADLABELS']._serialized_end=173
+  _globals['_LABELNAME']._serialized_start=175
+  _globals['_LABELNAME']._serialized_end=299
+  _globals['_LABELNAME_TEXTSENTRY']._serialized_start=255
+  _globals['_LABELNAME_TEXTSENTRY']._serialized_end=299
+  _globals['_CAPTION']._serialized_start=301
+  _globals['_CAPTION']._serialized_end=339
 # @@protoc_insertion_point(module_scope)

@@ -34,7 +34,9 @@ class Label(_message.Message):
     text: _builtins.str
     """The class in the language of the request, such as "black cat" or "黑猫"; or the caller's label as it came."""
     probability: _builtins.float
-    """Probability in [0, 1]; over all classes of the model, or all labels of the request, they add up to 1."""
+    """Probability in [0, 1]; over all classes of a head, or all labels of the request, they add up to 1. Of a head that
+    gives a picture any number of labels ("objects", "colour") each has its own.
+    """
     def __init__(
         self,
         *,
@@ -49,6 +51,34 @@ class Label(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Label: _TypeAlias = Label  # noqa: Y015
+
+@_typing.final
+class HeadLabels(_message.Message):
+    """What one head of a classifier says of a picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEAD_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    head: _builtins.str
+    """The head, such as "concept"; where "content" was asked for, the one that it stood for."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]:
+        """Its likeliest labels, by falling probability."""
+
+    def __init__(
+        self,
+        *,
+        head: _builtins.str = ...,
+        labels: _abc.Iterable[Global___Label] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "labels", b"labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeadLabels: _TypeAlias = HeadLabels  # noqa: Y015
 
 @_typing.final
 class LabelName(_message.Message):
@@ -109,7 +139,9 @@ class Caption(_message.Message):
     text: _builtins.str
     """The sentence, in the language of the request."""
     score: _builtins.float
-    """Mean natural-log probability a token, at most 0; nearer to 0 is surer."""
+    """Mean natural-log probability a token, at most 0; nearer to 0 is surer. Of a sampled caption too it is what the
+    model gives it, whatever temperature drew it.
+    """
     def __init__(
         self,
         *,

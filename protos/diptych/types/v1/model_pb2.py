@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from diptych.types.v1 import label_pb2 as diptych_dot_types_dot_v1_dot_label__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iptych/types/v1/model.proto\x12\x10\x64iptych.types.v1\x1a\x1c\x64iptych/types/v1/label.proto\"E\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\r\n\x05space\x18\x04 \x01(\t\"\xb9\x01\n\x11ModelCapabilities\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\x13\n\x0bimage_width\x18\x03 \x01(\r\x12\x14\n\x0cimage_height\x18\x04 \x01(\r\x12+\n\x06labels\x18\x05 \x03(\x0b\x32\x1b.diptych.types.v1.LabelName\x12\x11\n\tmax_items\x18\x06 \x01(\r\"O\n\x07Timings\x12\x15\n\rqueue_seconds\x18\x01 \x01(\x01\x12\x19\n\x11inference_seconds\x18\x02 \x01(\x01\x12\x12\n\nbatch_size\x18\x03 \x01(\r\"\x84\x01\n\x05Stage\x12\x0e\n\x06method\x18\x01 \x01(\t\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\x12\x17\n\x0f\x65lapsed_seconds\x18\x04 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64iptych/types/v1/model.proto\x12\x10\x64iptych.types.v1\x1a\x1c\x64iptych/types/v1/label.proto\"E\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\r\n\x05space\x18\x04 \x01(\t\"\xe0\x01\n\x11ModelCapabilities\x12&\n\x05model\x18\x01 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\x13\n\x0bimage_width\x18\x03 \x01(\r\x12\x14\n\x0cimage_height\x18\x04 \x01(\r\x12+\n\x06labels\x18\x05 \x03(\x0b\x32\x1b.diptych.types.v1.LabelName\x12\x11\n\tmax_items\x18\x06 \x01(\r\x12%\n\x05heads\x18\x07 \x03(\x0b\x32\x16.diptych.types.v1.Head\"k\n\x04Head\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0blabel_count\x18\x02 \x01(\r\x12\x13\n\x0bmulti_label\x18\x03 \x01(\x08\x12+\n\x06labels\x18\x04 \x03(\x0b\x32\x1b.diptych.types.v1.LabelName\"O\n\x07Timings\x12\x15\n\rqueue_seconds\x18\x01 \x01(\x01\x12\x19\n\x11inference_seconds\x18\x02 \x01(\x01\x12\x12\n\nbatch_size\x18\x03 \x01(\r\"\x84\x01\n\x05Stage\x12\x0e\n\x06method\x18\x01 \x01(\t\x12&\n\x05model\x18\x02 \x01(\x0b\x32\x17.diptych.types.v1.Model\x12*\n\x07timings\x18\x03 \x01(\x0b\x32\x19.diptych.types.v1.Timings\x12\x17\n\x0f\x65lapsed_seconds\x18\x04 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL']._serialized_start=80
   _globals['_MODEL']._serialized_end=149
   _globals['_MODELCAPABILITIES']._serialized_start=152
-  _globals['_MODELCAPABILITIES']._serialized_end=337
-  _globals['_TIMINGS']._serialized_start=339
-  _globals['_TIMINGS']._serialized_end=418
-  _globals['_STAGE']._serialized_start=421
-  _globals['_STAGE']._serialized_end=553
+  _globals['_MODELCAPABILITIES']._serialized_end=376
+  _globals['_HEAD']._serialized_start=378
+  _globals['_HEAD']._serialized_end=485
+  _globals['_TIMINGS']._serialized_start=487
+  _globals['_TIMINGS']._serialized_end=566
+  _globals['_STAGE']._serialized_start=569
+  _globals['_STAGE']._serialized_end=701
 # @@protoc_insertion_point(module_scope)

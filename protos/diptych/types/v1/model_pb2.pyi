@@ -65,6 +65,7 @@ class ModelCapabilities(_message.Message):
     IMAGE_HEIGHT_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
     image_width: _builtins.int
     """Width of the pictures that it paints, in pixels (generation)."""
     image_height: _builtins.int
@@ -81,7 +82,11 @@ class ModelCapabilities(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.LabelName]:
-        """The classes that it knows (classification)."""
+        """The classes that it knows (classification): those of its first head, "concept"."""
+
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___Head]:
+        """The questions that it answers of a picture (classification); the first is answered where none is named."""
 
     def __init__(
         self,
@@ -92,14 +97,51 @@ class ModelCapabilities(_message.Message):
         image_height: _builtins.int = ...,
         labels: _abc.Iterable[_label_pb2.LabelName] | None = ...,
         max_items: _builtins.int = ...,
+        heads: _abc.Iterable[Global___Head] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model", b"model"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_height", b"image_height", "image_width", b"image_width", "labels", b"labels", "languages", b"languages", "max_items", b"max_items", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heads", b"heads", "image_height", b"image_height", "image_width", b"image_width", "labels", b"labels", "languages", b"languages", "max_items", b"max_items", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelCapabilities: _TypeAlias = ModelCapabilities  # noqa: Y015
+
+@_typing.final
+class Head(_message.Message):
+    """A question that a classifier answers, with the labels it chooses from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    LABEL_COUNT_FIELD_NUMBER: _builtins.int
+    MULTI_LABEL_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"concept", or of a model that has them "subgroup", "background", "objects", "colour" or "style"."""
+    label_count: _builtins.int
+    """Number of its labels."""
+    multi_label: _builtins.bool
+    """Whether any number of labels fits a picture, each with its own probability; otherwise exactly one does."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.LabelName]:
+        """Its labels; of the first head they are in ModelCapabilities.labels."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        label_count: _builtins.int = ...,
+        multi_label: _builtins.bool = ...,
+        labels: _abc.Iterable[_label_pb2.LabelName] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label_count", b"label_count", "labels", b"labels", "multi_label", b"multi_label", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Head: _TypeAlias = Head  # noqa: Y015
 
 @_typing.final
 class Timings(_message.Message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,9 @@ from services.training.data.scenes.truth import Group, true_facts
 from tests.services.training.data.scenes.drawings import sprites
 
 
-def composed(count: int = 60) -> list[ComposedScene]:
-    return [compose(seed, sprites()) for seed in range(count)]
+@cache
+def composed() -> list[ComposedScene]:
+    return [compose(seed, sprites()) for seed in range(60)]
 
 
 def group(kind: str, colour: str | None = None, verb: str | None = None, count: int = 1) -> Group:

@@ -47,8 +47,8 @@ def test_classes_without_colours_have_none_even_when_drawn_in_one() -> None:
 
 def test_repainting_keeps_leaves_and_transparency() -> None:
     picture = np.zeros((8, 8, 4), np.uint8)
-    picture[:4] = (230, 40, 60, 255)
-    picture[4:6] = (50, 160, 60, 255)
+    picture[:4] = (250, 210, 30, 255)
+    picture[4:6] = (130, 170, 50, 255)  # a hue so near to yellow that only its being a leaf tells
     painted = repaint(picture, "blue", leaves=True)
     assert painted[0, 0, 2] > painted[0, 0, 0] + 100
     assert np.array_equal(painted[4:], picture[4:])
