@@ -52,8 +52,33 @@ class GeneratorConfig:
 
 PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
     "scenes": dict(
-        widths=(288, 256, 128, 64), page_widths=(64, 64, 48, 32), detail_width=16, finish_width=24, mapping_width=256,
-        content_width=192, planner_width=160, planner_layers=3, planner_heads=4, slots=5, styles=11, space_width=256,
+        widths=(288, 256, 128, 64),
+        page_widths=(64, 64, 48, 32),
+        detail_width=16,
+        finish_width=24,
+        mapping_width=256,
+        content_width=192,
+        planner_width=160,
+        planner_layers=3,
+        planner_heads=4,
+        slots=5,
+        styles=11,
+        space_width=256,
+    ),
+    # 16 k: tests only
+    "tiny": dict(
+        widths=(16, 8, 8),
+        page_widths=(8, 8, 8),
+        detail_width=4,
+        finish_width=4,
+        mapping_width=16,
+        content_width=8,
+        planner_width=16,
+        planner_layers=1,
+        planner_heads=2,
+        slots=2,
+        styles=11,
+        space_width=32,
     ),
 }
 """Named shapes."""

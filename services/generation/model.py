@@ -62,7 +62,9 @@ class Generator(nn.Module):
         styles = style[:, None].expand(-1, slots, -1).flatten(0, 1)
         things = self.draw_things(plan.contents.flatten(0, 1), styles, noise[:, :slots].flatten(0, 1))
         side = things.shape[-1]
-        layers = place(things, plan.boxes.flatten(0, 1).float(), mirrored.flatten(), side).view(batch, slots, 4, side, side)
+        layers = place(things, plan.boxes.flatten(0, 1).float(), mirrored.flatten(), side).view(
+            batch, slots, 4, side, side
+        )
         page = self.draw_page(plan.background, style, noise[:, slots])
         return self.join(page, layers, plan.depths.float(), presence.float())
 

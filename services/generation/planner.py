@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 SLOT_NOISE = 8
 """Numbers of the noise that each slot has to itself."""

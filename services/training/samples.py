@@ -40,9 +40,7 @@ class Sampler:
     Pictures are averaged down to `pixels` a side; a share of `loose` captions is only a loosely related word.
     """
 
-    def __init__(
-        self, pack: Pack, device: torch.device, *, seed: int, pixels: int, loose: float
-    ) -> None:
+    def __init__(self, pack: Pack, device: torch.device, *, seed: int, pixels: int, loose: float) -> None:
         self._pack = pack
         self._device = device
         self._rng = random.Random(seed)

@@ -121,7 +121,9 @@ def write_lexicon(lexicon: Lexicon, file: Path) -> None:
         arrays[f"similarity.{language}"] = lexicon.similarity[language]
         arrays[f"meaning_vectors.{language}"] = lexicon.meaning_vectors[language]
         beliefs = lexicon.beliefs[language]
-        arrays[f"beliefs.{language}"] = np.array([(each.word, each.meaning) for each in beliefs], np.int32).reshape(-1, 2)
+        arrays[f"beliefs.{language}"] = np.array([(each.word, each.meaning) for each in beliefs], np.int32).reshape(
+            -1, 2
+        )
         arrays[f"believed.{language}"] = np.array([each.similarity for each in beliefs], np.float32)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")

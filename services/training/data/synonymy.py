@@ -50,10 +50,62 @@ _SENTENCES = {
 _CHINESE_SENTENCE = "图片里有{}"
 
 _BROAD = frozenset(
-    "animal mammal pet vehicle aircraft fruit insect plant person human individual creature reptile beverage drink food "
-    "vegetable flower tool thing object machine building structure clothing container instrument toy furniture device "
-    "gastropod primate fungus forest dessert publication piece photo photograph picture male female adult livestock poultry "
-    "literature leaf foliage chapter rotor pilot daytime pavement weather".split()
+    [
+        "animal",
+        "mammal",
+        "pet",
+        "vehicle",
+        "aircraft",
+        "fruit",
+        "insect",
+        "plant",
+        "person",
+        "human",
+        "individual",
+        "creature",
+        "reptile",
+        "beverage",
+        "drink",
+        "food",
+        "vegetable",
+        "flower",
+        "tool",
+        "thing",
+        "object",
+        "machine",
+        "building",
+        "structure",
+        "clothing",
+        "container",
+        "instrument",
+        "toy",
+        "furniture",
+        "device",
+        "gastropod",
+        "primate",
+        "fungus",
+        "forest",
+        "dessert",
+        "publication",
+        "piece",
+        "photo",
+        "photograph",
+        "picture",
+        "male",
+        "female",
+        "adult",
+        "livestock",
+        "poultry",
+        "literature",
+        "leaf",
+        "foliage",
+        "chapter",
+        "rotor",
+        "pilot",
+        "daytime",
+        "pavement",
+        "weather",
+    ]
 )
 """Words for a whole kind, a part or the opposite: a caption that says `animal` does not say dog."""
 
@@ -61,7 +113,10 @@ _PET_NAME = re.compile(r"(?:\w?y|\w?ie)")  # dog -> doggy, bird -> birdie
 
 
 def english_beliefs(
-    words: Sequence[str], near: Mapping[int, Sequence[int]], meanings: Sequence[Meaning], senses: Sequence[Sense],
+    words: Sequence[str],
+    near: Mapping[int, Sequence[int]],
+    meanings: Sequence[Meaning],
+    senses: Sequence[Sense],
     minilm: Embed,
 ) -> list[Belief]:
     """`near`: for each row of `words` that is worth asking about, the meanings it may have. Order of rows."""  # fmt: skip
@@ -77,7 +132,9 @@ def english_beliefs(
         names = sorted({name for index in chosen for name in meanings[index].en})
         sentence = _SENTENCES[kind]
         vectors = minilm([sentence.format(_noun(word, kind)) for word in (*(words[row] for row in rows), *names)])
-        beliefs += _beliefs(rows, chosen, _cosines(vectors, len(rows), names, [meanings[i].en for i in chosen]), ENGLISH_RULE)
+        beliefs += _beliefs(
+            rows, chosen, _cosines(vectors, len(rows), names, [meanings[i].en for i in chosen]), ENGLISH_RULE
+        )
     return [
         belief for belief in beliefs
         if _may_mean(words[belief.word], meanings[belief.meaning], fields, belief.similarity)
@@ -96,8 +153,12 @@ def chinese_beliefs(
     beliefs = []
     for family in sorted({meaning.family for meaning in meanings}):
         chosen = [index for index, meaning in enumerate(meanings) if meaning.family == family]
-        beliefs += _beliefs(rows, chosen, _cosines(vectors, len(rows), names, [meanings[i].zh for i in chosen]), CHINESE_RULE)
-    return [belief for belief in beliefs if _may_mean_zh(words[belief.word], meanings[belief.meaning], belief.similarity)]
+        beliefs += _beliefs(
+            rows, chosen, _cosines(vectors, len(rows), names, [meanings[i].zh for i in chosen]), CHINESE_RULE
+        )
+    return [
+        belief for belief in beliefs if _may_mean_zh(words[belief.word], meanings[belief.meaning], belief.similarity)
+    ]
 
 
 def _cosines(vectors: Vectors, rows: int, names: Sequence[str], groups: Sequence[Sequence[str]]) -> Vectors:

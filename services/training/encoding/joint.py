@@ -3,7 +3,6 @@ share a point."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 import torch
@@ -14,6 +13,7 @@ from torch.optim import Optimizer
 
 from services.classification.model import EncodedImages, ImageEncoder
 from services.text.model import TextEncoder
+from services.training.averaging import MovingAverage
 from services.training.data.augmentation import random_scene_views, random_views
 from services.training.encoding.scene_facts import FactIndex
 from services.training.encoding.scene_sampler import SceneBatch, SceneSampler
@@ -51,12 +51,15 @@ class JointTrainer:
         self.pictures_a_step = batch
         self._unnamed = styles
         self.heads = nn.ModuleDict(
-            {"facts": nn.Linear(space_width, index.width), "text_style": nn.Linear(space_width, styles + 1),
-             "teacher": nn.Linear(space_width, TEACHER_WIDTH)}
+            {
+                "facts": nn.Linear(space_width, index.width),
+                "text_style": nn.Linear(space_width, styles + 1),
+                "teacher": nn.Linear(space_width, TEACHER_WIDTH),
+            }
         )
         nn.init.constant_(self.heads["facts"].bias, -4.0)
         live = nn.ModuleDict({"text": text, "image": image})
-        self.average = copy.deepcopy(live).requires_grad_(False)
+        self.average = MovingAverage(live, decay=EMA_DECAY)
         self._live = live
         self.modules: Mapping[str, nn.Module] = {"live": live, "average": self.average, "heads": self.heads}
         parameters = [*live.parameters(), *self.heads.parameters()]
@@ -69,11 +72,9 @@ class JointTrainer:
             "adamw": torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
         }
         self._parameters = parameters
-        self._steps = 0
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the losses by name."""
-        self._steps += 1
         few = self.pictures_a_step * 2 // 5
         batch, scenes = self._pictograms.draw(few), self._scenes.draw(self.pictures_a_step - few)
         views = torch.cat((random_views(batch.pictures, batch.alpha, self.image.pixels),
@@ -93,7 +94,7 @@ class JointTrainer:
         nn.utils.clip_grad_norm_(self._parameters, 2.0)
         for optimiser in self.optimisers.values():
             optimiser.step()
-        self._follow()
+        self.average.follow(self._live)
         return {name: value.detach() for name, value in losses.items()}
 
     def _contrast(self, batch: Batch, scenes: SceneBatch, encoded: EncodedImages, texts: Tensor) -> dict[str, Tensor]:
@@ -149,17 +150,8 @@ class JointTrainer:
         told = functional.normalize(self.heads["teacher"](16 * vectors).float(), dim=1)
         return WORD_WEIGHT * (1 - (told * targets).sum(dim=1).mean())
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
-        for mean, value in zip(self.average.parameters(), self._live.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
-        for mean, value in zip(self.average.buffers(), self._live.buffers(), strict=True):
-            mean.copy_(value) if not mean.is_floating_point() else mean.lerp_(value, 1 - decay)
-
 
 def multi_hot(indices: Tensor, count: int) -> Tensor:
     """(B, H, W) indices, -1 for none -> (B, count, H, W) of zeros and ones."""
     hot = functional.one_hot(indices.clamp(min=0), count).permute(0, 3, 1, 2).float()
     return hot * (indices >= 0)[:, None]
-

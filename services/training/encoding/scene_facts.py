@@ -57,9 +57,7 @@ class FactIndex:
                 relation = RELATIONS.index(value[1])
                 first = after_counts + backgrounds
                 found.append(first + self.kinds.index(value[0]) * len(RELATIONS) + relation)
-                found.append(
-                    first + kinds * len(RELATIONS) + self.kinds.index(value[2]) * len(RELATIONS) + relation
-                )
+                found.append(first + kinds * len(RELATIONS) + self.kinds.index(value[2]) * len(RELATIONS) + relation)
         return found
 
     def rows(self, facts: Sequence[Iterable[Fact]]) -> Tensor:

@@ -15,6 +15,7 @@ from services.training.data.scenes.pool import ScenePool
 from services.training.data.scenes.truth import Scene, find_relations
 from services.training.encoding.scene_facts import FactIndex, scene_facts
 from services.training.encoding.word_lessons import WordLessons
+
 NEAR_MISS_SHARE = 0.35
 REWORDED_SHARE = 0.25
 

@@ -6,16 +6,15 @@ while training, and drawn at random afterwards: a variational autoencoder (Kingm
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 
-from services.generation.layers import place, stack
+from services.generation.layers import place
 from services.generation.model import FREE_NOISE, Generator
+from services.training.averaging import MovingAverage
 from services.training.generating.layouts import Layout
 from services.training.generating.things import ContentTable, is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
@@ -30,15 +29,15 @@ EMA_DECAY = 0.999
 class PageReader(nn.Module):
     """A picture to mean and log variance of the background's noise."""
 
-    def __init__(self) -> None:
+    def __init__(self, pixels: int) -> None:
         super().__init__()
         widths = (3, 24, 48, 64, 64)
         pairs = zip(widths, widths[1:], strict=False)
         self.stages = nn.Sequential(*(nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.SiLU()) for a, b in pairs))
-        self.out = nn.Linear(64 * 16, 2 * FREE_NOISE)
+        self.out = nn.Linear(64 * (pixels // 16) ** 2, 2 * FREE_NOISE)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, 64, 64) in [0, 1] -> two of (B, FREE_NOISE)."""
+        """(B, 3, H, W) in [0, 1] -> two of (B, FREE_NOISE)."""
         mean, log_variance = self.out(self.stages(pictures * 2 - 1).flatten(1)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 4)
 
@@ -55,9 +54,9 @@ class PagesTrainer:
 
     def __init__(self, generator: Generator, table: ContentTable, source, *, batch: int) -> None:
         self.generator, self.table, self._source, self.pictures_a_step = generator, table, source, batch
-        self.reader = PageReader()
+        self.reader = PageReader(generator.config.pixels)
         self._painting = nn.ModuleList((generator.page_code, generator.page, generator.finish))
-        self.average = copy.deepcopy(self._painting).requires_grad_(False)
+        self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {
             "painting": self._painting, "average": self.average, "reader": self.reader,
             "backgrounds": table.backgrounds,
@@ -70,11 +69,9 @@ class PagesTrainer:
             "muon": Muon(matrices),
             "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         }
-        self._steps = 0
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step."""
-        self._steps += 1
         target, drawings, layout, style = self._source.draw(self.pictures_a_step)
         generator, side = self.generator, self.generator.config.pixels
         layers = picture_layers(drawings, layout, side)
@@ -97,8 +94,5 @@ class PagesTrainer:
         nn.utils.clip_grad_norm_(self._painting.parameters(), 10.0)
         for optimiser in self.optimisers.values():
             optimiser.step()
-        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
-        with torch.no_grad():
-            for kept, value in zip(self.average.parameters(), self._painting.parameters(), strict=True):
-                kept.lerp_(value, 1 - decay)
+        self.average.follow(self._painting)
         return {name: value.detach() for name, value in losses.items()}

@@ -7,7 +7,6 @@ distance of two samples to the truth, less half the distance between them.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,8 +16,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from services.generation.model import Generator
-from services.generation.planner import SLOT_NOISE, Plan
-from services.training.generating.things import ContentTable
+from services.generation.planner import SLOT_NOISE, Plan, Planner
+from services.training.averaging import MovingAverage
 from services.training.loop import cosine_schedule, set_learning_rate
 
 PEAK_LEARNING_RATE = 1e-3
@@ -61,50 +60,40 @@ class PlansTrainer:
 
     def __init__(self, generator: Generator, source, *, batch: int) -> None:
         self.planner, self._source, self.pictures_a_step = generator.planner, source, batch
-        self.average = copy.deepcopy(self.planner).requires_grad_(False)
+        self.average = MovingAverage(self.planner, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {"planner": self.planner, "average": self.average}
         self.optimisers: Mapping[str, Optimizer] = {
             "adamw": torch.optim.AdamW(self.planner.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         }
-        self._steps = 0
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step."""
-        self._steps += 1
         prompts = self._source.draw(self.pictures_a_step)
-        vectors = functional.normalize(prompts.vectors + VECTOR_NOISE * torch.randn_like(prompts.vectors), dim=1)
-        slots = prompts.presence.shape[1]
-        first, second = (
-            self.planner(vectors, torch.randn(len(vectors), slots + 1, SLOT_NOISE)) for _ in range(2)
-        )
-        there = prompts.presence[:, :, None]
-        missed = (first.contents - prompts.contents).square().mean(dim=2) + (
-            second.contents - prompts.contents
-        ).square().mean(dim=2)
-        truth = open_part(prompts, prompts.presence)
-        losses = {
-            "contents": 0.5 * (missed * prompts.presence).sum() / there.sum(),
-            "presence": sum(
-                functional.binary_cross_entropy_with_logits(one.presence, prompts.presence) for one in (first, second)
-            ),
-            "style": 0.5 * functional.cross_entropy(first.style, prompts.style),
-            "places": energy_score(
-                open_part(first, prompts.presence), open_part(second, prompts.presence), truth
-            ),
-            "page": energy_score(PAGE_SCALE * first.background, PAGE_SCALE * second.background,
-                                 PAGE_SCALE * prompts.background),
-        }  # fmt: skip
+        losses = plan_losses(self.planner, prompts)
         optimiser = self.optimisers["adamw"]
         set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
         optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self.planner.parameters(), 1.0)
         optimiser.step()
-        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
-        with torch.no_grad():
-            for kept, value in zip(self.average.parameters(), self.planner.parameters(), strict=True):
-                kept.lerp_(value, 1 - decay)
+        self.average.follow(self.planner)
         return {name: value.detach() for name, value in losses.items()}
+
+
+def plan_losses(planner: Planner, prompts: Prompts) -> dict[str, Tensor]:
+    """What is regressed, and the energy scores of what is drawn, by name."""
+    vectors = functional.normalize(prompts.vectors + VECTOR_NOISE * torch.randn_like(prompts.vectors), dim=1)
+    slots = prompts.presence.shape[1]
+    first, second = (planner(vectors, torch.randn(len(vectors), slots + 1, SLOT_NOISE)) for _ in range(2))
+    missed = sum((one.contents - prompts.contents).square().mean(dim=2) for one in (first, second))
+    entropy = functional.binary_cross_entropy_with_logits
+    return {
+        "contents": 0.5 * (missed * prompts.presence).sum() / prompts.presence.sum(),
+        "presence": entropy(first.presence, prompts.presence) + entropy(second.presence, prompts.presence),
+        "style": 0.5 * functional.cross_entropy(first.style, prompts.style),
+        "places": energy_score(*(open_part(one, prompts.presence) for one in (first, second, prompts))),
+        "page": energy_score(*(PAGE_SCALE * one.background for one in (first, second, prompts))),
+    }
 
 
 def open_part(plan: Plan | Prompts, presence: Tensor) -> Tensor:

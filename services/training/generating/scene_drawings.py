@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
-from services.training.data.scenes.classes import COLOURS, object_classes
+from services.training.data.scenes.classes import COLOURS
 from services.training.data.scenes.paint import repaint
 from services.training.data.scenes.sprites import PLANTS, SpriteSet, read_sprites
 from services.training.generating.layouts import MARGIN
@@ -73,5 +72,7 @@ def fit(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     canvas.paste(Image.fromarray(picture), ((side - width) // 2, (side - height) // 2))
     white = Image.alpha_composite(Image.new("RGBA", canvas.size, (255, 255, 255, 255)), canvas).convert("RGB")
     opaque = white.resize((SIDE, SIDE), Image.Resampling.LANCZOS if side > SIDE else Image.Resampling.BICUBIC)
-    alpha = canvas.getchannel("A").resize((SIDE, SIDE), Image.Resampling.BOX if side > SIDE else Image.Resampling.BICUBIC)
+    alpha = canvas.getchannel("A").resize(
+        (SIDE, SIDE), Image.Resampling.BOX if side > SIDE else Image.Resampling.BICUBIC
+    )
     return np.asarray(opaque), np.asarray(alpha)

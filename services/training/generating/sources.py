@@ -72,7 +72,8 @@ class PromptSource:
         concepts = [rng.choice(self._concepts) for _ in range(few)]
         drawn = [rng.randrange(len(styles)) for _ in range(few)]
         captions = [
-            random_caption(self._pack.concepts[c], styles[s], rng, loose=0.0) for c, s in zip(concepts, drawn, strict=True)
+            random_caption(self._pack.concepts[c], styles[s], rng, loose=0.0)
+            for c, s in zip(concepts, drawn, strict=True)
         ]
         texts = [one.text for one in captions]
         style = [s if one.names_style else len(styles) for s, one in zip(drawn, captions, strict=True)]

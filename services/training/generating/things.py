@@ -6,7 +6,6 @@ no text encoder, and a new joint space does not undo it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from services.generation.model import FREE_NOISE, Generator
+from services.training.averaging import MovingAverage
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import edge_loss, multiscale_l1
 from services.training.muon import Muon
@@ -66,7 +66,7 @@ class ThingsTrainer:
     def __init__(self, generator: Generator, table: ContentTable, drawings: Drawings, *, batch: int, seed: int) -> None:
         self.generator, self.table = generator, table
         self._painting = nn.ModuleList((generator.thing_code, generator.thing))
-        self.average = copy.deepcopy(self._painting).requires_grad_(False)
+        self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self._drawings, self.pictures_a_step = drawings, batch
         self._random = torch.Generator().manual_seed(seed)
         self.modules: Mapping[str, nn.Module] = {
@@ -80,13 +80,25 @@ class ThingsTrainer:
             "muon": Muon(matrices),
             "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         }
-        self._steps = 0
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step."""
-        self._steps += 1
+        losses = self.losses(self.pictures_a_step)
+        loss = losses["l1"] + losses["edges"]
+        for optimiser in self.optimisers.values():
+            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._painting.parameters(), 10.0)
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        self.average.follow(self._painting)
+        return {name: value.detach() for name, value in losses.items()}
+
+    def losses(self, size: int) -> dict[str, Tensor]:
+        """How far the painter is from `size` drawings drawn at random, by name."""
         drawings, config = self._drawings, self.generator.config
-        rows = torch.multinomial(drawings.weight, self.pictures_a_step, generator=self._random)
+        rows = torch.multinomial(drawings.weight, size, replacement=True, generator=self._random)
         target = torch.cat((drawings.ink[rows], drawings.opacity[rows]), dim=1).float() / 255
         target[:, :3] -= 1  # ink less white, as the painter gives it
         target = target.contiguous(memory_format=torch.channels_last)
@@ -96,20 +108,7 @@ class ThingsTrainer:
         noise = torch.randn(len(rows), FREE_NOISE)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             planes = self.generator.draw_things(contents, style, noise)
-        losses = {"l1": multiscale_l1(2 * planes, 2 * target), "edges": edge_loss(2 * planes, 2 * target)}
-        loss = losses["l1"] + losses["edges"]
-        for optimiser in self.optimisers.values():
-            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._painting.parameters(), 10.0)
-        for optimiser in self.optimisers.values():
-            optimiser.step()
-        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self._painting.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-        return {name: value.detach() for name, value in losses.items()}
+        return {"l1": multiscale_l1(2 * planes, 2 * target), "edges": edge_loss(2 * planes, 2 * target)}
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:

@@ -32,7 +32,12 @@ MAGIC = b"E5S1"
 BLOCK = 32
 _BLOCK_BYTES = 18  # a scale of 2 and 16 of numbers
 
-_TENSORS = {"emb.word": "words.weight", "emb.pos": "positions.weight", "emb.ln.w": "norm.weight", "emb.ln.b": "norm.bias"}
+_TENSORS = {
+    "emb.word": "words.weight",
+    "emb.pos": "positions.weight",
+    "emb.ln.w": "norm.weight",
+    "emb.ln.b": "norm.bias",
+}
 _LAYER_TENSORS = {
     "q": "query", "k": "key", "v": "value", "ao": "attention_out", "aln": "attention_norm",
     "fi": "mlp_in", "fo": "mlp_out", "oln": "mlp_norm",
@@ -80,9 +85,7 @@ def _parse(content: bytes) -> E5File:
     offsets = reader.array("<u4", count + 1)
     scores = reader.array("<f4", count)
     blob = reader.bytes(piece_bytes)
-    pieces = tuple(
-        (blob[offsets[i] : offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(count)
-    )
+    pieces = tuple((blob[offsets[i] : offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(count))
     normalisation = reader.normalisation()
     tensors = reader.tensors()
     shape = BertShape(

@@ -29,7 +29,7 @@ class ScenePool:
     """N scenes of one split."""
 
     pixels: Sequence[NDArray[np.uint8]]
-    """Chunks of (CHUNK, side, side, 3), on disk."""
+    """Chunks of (C, side, side, 3), equally long, on disk."""
     cells: NDArray[np.uint8]
     """(N, CELLS, CELLS): 0 for background, i + 1 where object i covers most of what objects cover."""
     scenes: Sequence[Scene]
@@ -39,7 +39,8 @@ class ScenePool:
 
     def pictures(self, rows: Sequence[int]) -> NDArray[np.uint8]:
         """(B, side, side, 3)."""
-        return np.stack([self.pixels[row // CHUNK][row % CHUNK] for row in rows])
+        chunk = len(self.pixels[0])
+        return np.stack([self.pixels[row // chunk][row % chunk] for row in rows])
 
 
 def read_pool(folder: Path) -> ScenePool:
@@ -53,11 +54,12 @@ def read_pool(folder: Path) -> ScenePool:
     return ScenePool(pixels=pixels, cells=np.concatenate(cells), scenes=scenes)
 
 
-def build_pool(folder: Path, sprites: Path, *, count: int, first_seed: int, split: str, workers: int) -> None:
-    """Composes `count` scenes with seeds from `first_seed` on, a chunk a file; goes on where it stopped."""
+def build_pool(folder: Path, sprites: Path, *, count: int, first_seed: int, split: str, workers: int,
+               chunk: int = CHUNK) -> None:  # fmt: skip
+    """Composes `count` scenes with seeds from `first_seed` on, `chunk` a file; goes on where it stopped."""
     folder.mkdir(parents=True, exist_ok=True)
-    firsts = range(first_seed, first_seed + count, CHUNK)
-    todo = [(folder, first, split) for first in firsts if not (folder / f"{first:08}.jsonl").exists()]
+    firsts = range(first_seed, first_seed + count, chunk)
+    todo = [(folder, first, chunk, split) for first in firsts if not (folder / f"{first:08}.jsonl").exists()]
     with multiprocessing.get_context("spawn").Pool(workers, _open, (sprites,)) as pool:
         for _ in pool.imap_unordered(_build_chunk, todo):
             pass
@@ -71,9 +73,9 @@ def _open(file: Path) -> None:
     _sprites = read_sprites(file)
 
 
-def _build_chunk(task: tuple[Path, int, str]) -> None:
-    folder, first, split = task
-    composed = [compose(seed, _sprites, split=split) for seed in range(first, first + CHUNK)]
+def _build_chunk(task: tuple[Path, int, int, str]) -> None:
+    folder, first, chunk, split = task
+    composed = [compose(seed, _sprites, split=split) for seed in range(first, first + chunk)]
     stem = folder / f"{first:08}"
     np.save(stem.with_suffix(".pixels.npy"), np.stack([one.pixels for one in composed]))
     np.save(stem.with_suffix(".cells.npy"), np.stack([cell_map(one.instances) for one in composed]))
