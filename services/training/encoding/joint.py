@@ -27,6 +27,7 @@ from services.training.samples import Batch, Sampler, tokenize
 LABEL_SMOOTHING = 0.05
 PEAK_LEARNING_RATE = 1.5e-3
 EMA_DECAY = 0.998
+PICTOGRAM_SHARE = 5  # eighths of a batch: a pictogram has 1,400 names, a scene 77
 TEACHER_WIDTH = 128
 WORD_WEIGHT = 1.0
 CELL_WEIGHT = 4.0
@@ -75,7 +76,7 @@ class JointTrainer:
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the losses by name."""
-        few = self.pictures_a_step * 2 // 5
+        few = self.pictures_a_step * PICTOGRAM_SHARE // 8
         batch, scenes = self._pictograms.draw(few), self._scenes.draw(self.pictures_a_step - few)
         views = torch.cat((random_views(batch.pictures, batch.alpha, self.image.pixels),
                            random_scene_views(scenes.pictures)))  # fmt: skip
