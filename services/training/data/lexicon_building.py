@@ -135,7 +135,7 @@ def _name_vectors(names: Sequence[Sequence[str]], language: str, space: TeacherS
     owner = np.repeat(np.arange(len(names)), [len(each) for each in names])
     sums = np.zeros((len(names), vectors.shape[1]), dtype=np.float32)
     np.add.at(sums, owner, vectors)
-    return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return sums / np.linalg.norm(sums, axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def _nearest(
