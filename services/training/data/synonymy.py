@@ -1,8 +1,8 @@
 """Which words the teachers believe to mean the same as a name: words put into its place in a sentence, and compared.
 
-Alone, a word is near to all that it is related to ("horse" and "horse race"). In a sentence such as "there is a pooch in
-the picture" relatives move away, and synonyms stay. WordNet says here which part of speech a word is and in which field
-(animals, artefacts), never what its synonyms are: those are what the test of paraphrases asks.
+Alone, a word is near to all that it is related to ("horse" and "horse race"). In a sentence such as "there is a pooch
+in the picture" relatives move away, and synonyms stay. WordNet says here which part of speech a word is and in which
+field (animals, artefacts), never what its synonyms are: those are what the test of paraphrases asks.
 """
 
 from __future__ import annotations
@@ -50,63 +50,14 @@ _SENTENCES = {
 _CHINESE_SENTENCE = "图片里有{}"
 
 _BROAD = frozenset(
-    [
-        "animal",
-        "mammal",
-        "pet",
-        "vehicle",
-        "aircraft",
-        "fruit",
-        "insect",
-        "plant",
-        "person",
-        "human",
-        "individual",
-        "creature",
-        "reptile",
-        "beverage",
-        "drink",
-        "food",
-        "vegetable",
-        "flower",
-        "tool",
-        "thing",
-        "object",
-        "machine",
-        "building",
-        "structure",
-        "clothing",
-        "container",
-        "instrument",
-        "toy",
-        "furniture",
-        "device",
-        "gastropod",
-        "primate",
-        "fungus",
-        "forest",
-        "dessert",
-        "publication",
-        "piece",
-        "photo",
-        "photograph",
-        "picture",
-        "male",
-        "female",
-        "adult",
-        "livestock",
-        "poultry",
-        "literature",
-        "leaf",
-        "foliage",
-        "chapter",
-        "rotor",
-        "pilot",
-        "daytime",
-        "pavement",
-        "weather",
-    ]
-)
+    {"animal", "mammal", "pet", "vehicle", "aircraft", "fruit", "insect", "plant", "person", "human", "individual",
+     "creature", "reptile", "beverage", "drink", "food", "vegetable", "flower", "tool", "thing", "object", "machine",
+     "building", "structure", "clothing", "container", "instrument", "toy", "furniture", "device", "gastropod",
+     "primate", "fungus", "forest", "dessert", "publication", "piece", "photo", "photograph", "picture", "male",
+     "female", "adult",
+     "livestock", "poultry", "literature", "leaf", "foliage", "chapter", "rotor", "pilot", "daytime", "pavement",
+     "weather"}
+)  # fmt: skip
 """Words for a whole kind, a part or the opposite: a caption that says `animal` does not say dog."""
 
 _PET_NAME = re.compile(r"(?:\w?y|\w?ie)")  # dog -> doggy, bird -> birdie
@@ -119,7 +70,7 @@ def english_beliefs(
     senses: Sequence[Sense],
     minilm: Embed,
 ) -> list[Belief]:
-    """`near`: for each row of `words` that is worth asking about, the meanings it may have. Order of rows."""  # fmt: skip
+    """`near`: for each row of `words` that is worth asking about, the meanings that it may have."""
     fields = _fields(senses)
     kinds = {meaning.kind for meaning in meanings} & _SENTENCES.keys()
     beliefs = []
@@ -176,7 +127,7 @@ def _beliefs(rows: Sequence[int], chosen: Sequence[int], cosines: Vectors, rule:
     best = cosines[at, order[:, 0]]
     second = cosines[at, order[:, 1]] if cosines.shape[1] > 1 else np.full(len(rows), -1.0)
     return [
-        Belief(word=rows[i], meaning=chosen[order[i, 0]], similarity=float(best[i]))
+        Belief(word=rows[int(i)], meaning=chosen[int(order[i, 0])], similarity=float(best[i]))
         for i in np.flatnonzero((best >= rule.similarity) & (best - second >= rule.lead))
     ]
 

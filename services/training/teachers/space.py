@@ -1,8 +1,8 @@
 """One space of 128 numbers for what both teachers say, in English and in Chinese.
 
-E5 knows both languages; MiniLM knows English, and synonyms better. An English text is the two side by side; for a Chinese
-one a linear map, learnt from English words, says what MiniLM would. Vectors are centred a language first, since E5 puts
-languages and short texts each into a corner of their own.
+E5 knows both languages; MiniLM knows English, and synonyms better. An English text is the two side by side; for a
+Chinese one a linear map, learnt from English words, says what MiniLM would. Vectors are centred a language first, since
+E5 puts languages and short texts each into a corner of their own.
 """
 
 from __future__ import annotations
@@ -69,4 +69,4 @@ def fit_space(e5: Mapping[str, Vectors], minilm: Vectors) -> TeacherSpace:
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-6))
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-6))  # type: ignore[no-any-return]

