@@ -16,6 +16,8 @@ JUDGE = Path(__file__).with_name("judge_weights")
 PACK = Path(".data/pictograms")
 SPRITES = PACK / "sprites.tar"
 
+PLAIN_COLUMNS = 160
+
 evaluate = typer.Typer(help="Measure models on held-out data, through the predictors that serve them.")
 
 
@@ -47,7 +49,7 @@ def run(
     from services.training.evaluation.served import load_served, model_directories
     from shared.inference.predictor import RuntimeOptions
 
-    console = Console()
+    console = wide_console()
     directories = model_directories(models)
     evaluation = Evaluation(
         load_served(directories, RuntimeOptions(device=device, threads=threads)),
@@ -55,6 +57,12 @@ def run(
     )  # fmt: skip
     result = measure(evaluation, subjects or list(Subject), directories, out, console)
     typer.echo(json.dumps(result, ensure_ascii=False))
+
+
+def wide_console() -> Console:
+    """As wide as the terminal; in a file or a pipe wide enough for the table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_COLUMNS)
 
 
 def judge(

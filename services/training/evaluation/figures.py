@@ -107,7 +107,9 @@ def _measured(figure: Figure) -> tuple[str, str, str]:
 
 def _beside(figure: Figure) -> str:
     told = [
-        f"{name} {value if isinstance(value, Estimate) else f'{value:.3f}'}" for name, value in figure.beside.items()
+        f"{name} {value if isinstance(value, Estimate) else f'{value:.3f}'}"
+        for name, value in figure.beside.items()
+        if math.isfinite(value.value if isinstance(value, Estimate) else value)
     ]
     return "; ".join([*told, figure.note] if figure.note else told).replace("[", r"\[")
 

@@ -22,10 +22,11 @@ from services.training.evaluation import captions, classification, pictograms, r
 from services.training.evaluation.features import load_feature_network
 from services.training.evaluation.figures import Figure, not_measured, table
 from services.training.evaluation.judge import Judge, read_judge
+from services.training.evaluation.paraphrases import paraphrases_of
 from services.training.evaluation.retrieval import measure_retrieval
 from services.training.evaluation.scenes import CaptionedScene, captioned_scenes, distinct_scenes
 from services.training.evaluation.served import ServedModels, training_facts
-from services.training.evaluation.sheets import write_sheet
+from services.training.evaluation.sheets import SHOWN, write_sheet
 from services.training.evaluation.subjects import Subject
 from shared.errors import ConfigurationError
 
@@ -124,7 +125,8 @@ class Evaluation:
         return pictures + classification.measure_scenes(self._models, self.scenes)
 
     def _retrieval(self) -> list[Figure]:
-        return measure_retrieval(self._models, self.distinct_scenes, {})
+        scenes = self.distinct_scenes
+        return measure_retrieval(self._models, scenes, paraphrases_of(scenes, self.sprites))
 
     def _image_to_text(self) -> list[Figure]:
         training = list(islice(captioned_scenes(self.sprites, split="train"), self._sizes.training_scenes))
@@ -142,12 +144,14 @@ class Evaluation:
         return [*self._judged(), *real]
 
     def _judged(self) -> list[Figure]:
-        """What the judge sees; without one, what it would have."""
-        prompts = text_to_image.prompts_of(self._models, self.scenes)
-        few = text_to_image.prompts_of(self._models, self.scenes[: self._sizes.candidate_prompts])
+        """What the judge sees; without one, the same first pictures for people to see."""
         if (judge := self.judge) is None:
+            shown = text_to_image.prompts_of(self._models, self.scenes[:SHOWN])
+            self._sheet("painted-scenes", list(self._models.paint(shown.vectors, range(len(shown.texts)))), shown.texts)
             why = f"there is no judge in {self._judge_folder}"
             return [not_measured(*each, why) for each in text_to_image.FIGURES]
+        prompts = text_to_image.prompts_of(self._models, self.scenes)
+        few = text_to_image.prompts_of(self._models, self.scenes[: self._sizes.candidate_prompts])
         scenes, painted = text_to_image.measure_scenes(self._models, judge, prompts)
         self._sheet("painted-scenes", list(painted), prompts.texts)
         gain, chosen = text_to_image.measure_gain(self._models, judge, few)

@@ -77,7 +77,9 @@ def test_every_subject_has_its_figures_in_table_file_and_result(workplace: Path)
 
 
 def test_without_a_judge_its_figures_say_so(workplace: Path) -> None:
+    (workplace / "out" / "painted-scenes.png").unlink(missing_ok=True)
     result, printed = run(workplace, Subject.TEXT_TO_IMAGE, judge="nowhere")
+    assert (workplace / "out" / "painted-scenes.png").is_file()
     figures = {figure["name"]: figure for figure in result["figures"]}
     assert figures["text_to_image.scenes.object"]["reached"] == "not measured"
     assert "there is no judge" in figures["text_to_image.pictograms.top1"]["note"]
