@@ -6,11 +6,9 @@ import random
 from collections.abc import Mapping, Sequence
 
 from services.training.data.scenes.captions import SceneCaption, caption
-from services.training.data.scenes.composer import compose_like
-from services.training.data.scenes.plan import plan_from_facts
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.evaluation.retrieval import Paraphrases
-from services.training.evaluation.scenes import CaptionedScene
+from services.training.evaluation.scenes import CaptionedScene, scene_of
 from services.training.rewording.chinese import hand_written_captions
 from services.training.rewording.english import reword
 
@@ -31,15 +29,19 @@ def reworded(scenes: Sequence[CaptionedScene]) -> Paraphrases:
 
 
 def hand_written(sprites: SpriteSet, most: int) -> Paraphrases:
-    """The Chinese sentences, a scene composed for each, and the caption that the grammar writes of it."""
-    sentences = hand_written_captions()[:most]
-    further = []
-    for seed, sentence in enumerate(sentences):
-        composed = compose_like(plan_from_facts(sentence.facts), seed, sprites, split="test")
+    """The Chinese sentences, a scene composed for each, and the caption that the grammar writes of it.
+
+    A sentence of which no scene can be composed is left out.
+    """
+    rewritten, further = [], []
+    for seed, sentence in enumerate(hand_written_captions()[:most]):
+        if (composed := scene_of(sentence.facts, seed, sprites)) is None:
+            continue
+        rewritten.append(SceneCaption(text=sentence.text, facts=sentence.facts))
         plain = caption(composed.scene, "zh", random.Random(f"{seed} zh"))
         further.append(CaptionedScene(scene=composed.scene, pixels=composed.pixels, captions={"zh": plain}))
     return Paraphrases(
         plain=[each.captions["zh"] for each in further],
-        rewritten=[SceneCaption(text=each.text, facts=each.facts) for each in sentences],
+        rewritten=rewritten,
         further=further,
     )

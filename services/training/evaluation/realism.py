@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.training.data.scenes.captions import SceneCaption
-from services.training.data.scenes.composer import compose_like
-from services.training.data.scenes.plan import plan_from_facts
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.evaluation.bootstrap import ratio
 from services.training.evaluation.features import features
 from services.training.evaluation.fid import frechet_distance, mean_pairwise_distance, precision_recall
-from services.training.evaluation.figures import Figure, Target
+from services.training.evaluation.figures import Figure, Target, not_measured
 from services.training.evaluation.judge import judge_input
-from services.training.evaluation.scenes import LANGUAGES, REFERENCE_SEED, captioned_scenes
+from services.training.evaluation.scenes import LANGUAGES, REFERENCE_SEED, captioned_scenes, scene_of
 from services.training.evaluation.served import ServedModels
 
 DIVERSITY = Target(must=0.60, goal=0.90)
@@ -79,21 +77,25 @@ def measure_diversity(
     """Mean pairwise distance of the features of 16 seeds of a prompt, over that of 16 real scenes of the same caption.
 
     The real scenes show what the caption says and no other kinds of things; all else, the art style too, is by chance.
+    A prompt of which they cannot be composed is left out.
     """
+    composed = [[scene_of(prompt.facts, seed, sprites) for seed in range(SEEDS)] for prompt in prompts]
+    found = [[each for each in row if each is not None] for row in composed]
+    pairs = [(prompt, row) for prompt, row in zip(prompts, found, strict=True) if len(row) == SEEDS]
+    name, title = "text_to_image.diversity", "diversity: 16 seeds of a prompt, mean distance, ratio to real"
+    if not pairs:
+        return not_measured(name, title, "no real scenes of the prompts can be composed", DIVERSITY)
     side = models.generation.info.image_side
-    vectors = models.encode_texts([prompt.text for prompt in prompts])
-    pictures = models.paint(np.repeat(vectors, SEEDS, axis=0), list(range(SEEDS)) * len(prompts))
-    painted = features(network, pictures).reshape(len(prompts), SEEDS, -1)
-    composed = (
-        resized(compose_like(plan_from_facts(prompt.facts), seed, sprites, split="test").pixels, side)
-        for prompt in prompts
-        for seed in range(SEEDS)
+    vectors = models.encode_texts([prompt.text for prompt, _ in pairs])
+    pictures = models.paint(np.repeat(vectors, SEEDS, axis=0), list(range(SEEDS)) * len(pairs))
+    painted = features(network, pictures).reshape(len(pairs), SEEDS, -1)
+    real = features(network, (resized(each.pixels, side) for _, row in pairs for each in row))
+    ours, theirs = (
+        [mean_pairwise_distance(rows) for rows in each] for each in (painted, real.reshape(len(pairs), SEEDS, -1))
     )
-    real = features(network, composed).reshape(len(prompts), SEEDS, -1)
-    ours, theirs = ([mean_pairwise_distance(rows) for rows in each] for each in (painted, real))
     return Figure(
-        name="text_to_image.diversity",
-        title="diversity: 16 seeds of a prompt, mean distance, ratio to real",
+        name=name,
+        title=title,
         estimate=ratio(ours, theirs),
         target=DIVERSITY,
         beside={"painted": float(np.mean(ours)), "real": float(np.mean(theirs))},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.training.data.scenes.captions import SceneCaption, caption
-from services.training.data.scenes.composer import compose
+from services.training.data.scenes.composer import ComposedScene, compose, compose_like
+from services.training.data.scenes.plan import plan_from_facts
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.data.scenes.truth import INVERSE, Fact, Scene, true_facts
 
@@ -19,6 +21,7 @@ LANGUAGES = ("en", "zh")
 FIRST_SEED = 0
 REFERENCE_SEED = 1_000_000
 """First seed of the scenes that FID compares with: none of them gives a prompt."""
+ATTEMPTS = 8
 JUDGED_KINDS = ("object", "colour", "count", "relation", "background")
 """Facts that figures are about; captions also state verbs."""
 
@@ -62,6 +65,14 @@ def distinct_scenes(scenes: Iterable[CaptionedScene], number: int) -> list[Capti
         if len(chosen) == number:
             break
     return chosen
+
+
+def scene_of(facts: frozenset[Fact], seed: int, sprites: SpriteSet) -> ComposedScene | None:
+    """A held-out scene of which the facts are true and that shows no other kinds; None where ATTEMPTS find none."""
+    for attempt in range(ATTEMPTS):
+        with suppress(ValueError):  # three large things in one place do not always find room
+            return compose_like(plan_from_facts(facts), seed + attempt * REFERENCE_SEED, sprites, split="test")
+    return None
 
 
 def judged_facts(facts: frozenset[Fact]) -> frozenset[Fact]:

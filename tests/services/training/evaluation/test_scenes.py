@@ -6,13 +6,14 @@ from itertools import islice
 
 import numpy as np
 
-from services.training.data.scenes.truth import Fact
+from services.training.data.scenes.truth import Fact, true_facts
 from services.training.evaluation.scenes import (
     REFERENCE_SEED,
     captioned_scenes,
     distinct_scenes,
     judged_facts,
     nearest,
+    scene_of,
     thumbnails,
 )
 from tests.services.training.data.scenes.drawings import sprites
@@ -44,6 +45,13 @@ def test_scene_of_which_anothers_caption_is_true_is_passed_over() -> None:
 def test_relation_is_one_fact_whichever_way_it_is_told() -> None:
     told = judged_facts(frozenset({Fact("relation", ("cat", "right-of", "dog")), Fact("verb", ("cat", "running"))}))
     assert told == judged_facts(frozenset({Fact("relation", ("dog", "left-of", "cat"))}))
+
+
+def test_scene_of_facts_shows_them_and_impossible_ones_have_none() -> None:
+    facts = frozenset({Fact("object", ("cat",)), Fact("background", ("beach",))})
+    found = scene_of(facts, 3, sprites())
+    assert found is not None and facts <= true_facts(found.scene) and len(found.scene.objects) == 1
+    assert scene_of(frozenset({Fact("object", ("whale",)), Fact("background", ("street",))}), 3, sprites()) is None
 
 
 def test_nearest_picture_is_the_one_of_nearly_the_same_colour() -> None:
