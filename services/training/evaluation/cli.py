@@ -12,7 +12,7 @@ from rich.console import Console
 from services.training.evaluation.subjects import Subject
 
 JUDGE = Path(__file__).with_name("judge_weights")
-"""The judge behind the model cards' figures: in the repository, and in no image that serves."""
+"""The judge behind the model cards' figures: committed once it is trained; no service reads it."""
 PACK = Path(".data/pictograms")
 SPRITES = PACK / "sprites.tar"
 
