@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.training.evaluation.cli import judge, run
+
 data = typer.Typer(no_args_is_help=True, help="Build training data.")
-train = typer.Typer(no_args_is_help=True, help="Train the four models.")
+train = typer.Typer(no_args_is_help=True, help="Train the four models, and the judge.")
 
 PACK = Path(".data/pictograms")
 CACHE = Path(".data/cache")
@@ -175,11 +177,15 @@ def contact_sheet(
     Console().print(f"painted {out}")
 
 
+train.command("judge")(judge)
+
+
 def main() -> None:
     """`python -m services.training.cli data build`, `... train encoders` and so on."""
     app = typer.Typer(no_args_is_help=True)
     app.add_typer(data, name="data")
     app.add_typer(train, name="train")
+    app.command("evaluate")(run)
     app()
 
 

@@ -33,7 +33,7 @@ from services.training.data.captions import clean_caption
 from services.training.data.pack import Pack, read_pack
 from services.training.discriminator import Discriminator
 from services.training.encoders import VOCABULARY, EncoderTrainer, text_tokenizer
-from services.training.evaluation import (
+from services.training.evaluation.trained import (
     Metrics,
     encode_captions,
     evaluate_captioner,

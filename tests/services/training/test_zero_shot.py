@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from services.training.evaluation import evaluate_zero_shot
+from services.training.evaluation.trained import evaluate_zero_shot
 from services.training.models import read_image_encoder, read_text_encoder
 from services.training.tiny import tiny_pack
 from services.training.zero_shot import calibrated_scale

@@ -1,0 +1,106 @@
+"""Retrieval over held-out scenes: the text that belongs to a picture among all, and the picture of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.training.data.scenes.captions import SceneCaption
+from services.training.data.scenes.truth import Fact, true_facts
+from services.training.evaluation.bootstrap import mean, ratio
+from services.training.evaluation.figures import Figure, Target, not_measured
+from services.training.evaluation.scenes import LANGUAGES, CaptionedScene
+from services.training.evaluation.served import ServedModels, vectors
+
+R1 = Target(must=0.70, goal=0.90)
+PARAPHRASED = Target(must=0.50, goal=0.80)
+_NAMES = {"en": "English", "zh": "Chinese"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paraphrases:
+    """Texts in words that no training caption holds, and beside each a caption of the same scene in plain words."""
+
+    plain: Sequence[SceneCaption]
+    rewritten: Sequence[SceneCaption]
+    further: Sequence[CaptionedScene] = ()
+    """Scenes that they are about, beside those that retrieval is over."""
+
+
+def measure_retrieval(
+    models: ServedModels,
+    scenes: Sequence[CaptionedScene],
+    paraphrases: Mapping[str, Paraphrases],
+) -> list[Figure]:
+    """R@1 both ways and in both languages, and what paraphrases keep of it.
+
+    R@1 of text to picture: the share of captions whose scene is the nearest of all to them, by the cosine in the joint
+    space; of picture to text: the share of scenes whose caption is. Each caption is true of its own scene alone.
+    """
+    pictures = vectors(models.encode_pictures(each.pixels for each in scenes))
+    figures: list[Figure] = []
+    for language in LANGUAGES:
+        texts = models.encode_texts([each.captions[language].text for each in scenes])
+        similarity = texts @ pictures.T  # (N texts, N pictures)
+        for way, matrix in (("text_to_picture", similarity), ("picture_to_text", similarity.T)):
+            figures.append(
+                Figure(
+                    name=f"retrieval.{way}.{language}",
+                    title=f"retrieval R@1, {way.replace('_', ' ')}, {_NAMES[language]}",
+                    estimate=mean(first_is_right(matrix)),
+                    target=R1,
+                    beside={"chance": 1 / len(scenes)},
+                )
+            )
+    return figures + [
+        _paraphrased(models, language, paraphrases.get(language), scenes, pictures) for language in LANGUAGES
+    ]
+
+
+def first_is_right(similarity: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(N, N) -> (N,): whether each row's own column is its greatest, and greater than all others."""
+    own = np.diagonal(similarity)
+    return np.asarray((similarity >= own[:, None]).sum(axis=1) == 1)
+
+
+def _paraphrased(
+    models: ServedModels,
+    language: str,
+    paraphrases: Paraphrases | None,
+    scenes: Sequence[CaptionedScene],
+    pictures: NDArray[np.float32],
+) -> Figure:
+    """R@1 of the rewritten captions over that of the plain ones of the same scenes.
+
+    Right is a picture of which all that the text states is true: a few words may fit several.
+    """
+    name, title = f"retrieval.paraphrases.{language}", f"paraphrases: R@1, ratio to plain, {_NAMES[language]}"
+    if paraphrases is None or not paraphrases.plain:
+        return not_measured(name, title, "none of these scenes' captions can be rewritten", PARAPHRASED)
+    if paraphrases.further:
+        more = vectors(models.encode_pictures(each.pixels for each in paraphrases.further))
+        pictures = np.concatenate((pictures, more))
+    truths = [true_facts(each.scene) for each in (*scenes, *paraphrases.further)]
+    plain, rewritten = (
+        nearest_is_true(models.encode_texts([each.text for each in said]) @ pictures.T, said, truths)
+        for said in (paraphrases.plain, paraphrases.rewritten)
+    )
+    return Figure(
+        name=name,
+        title=title,
+        estimate=ratio(rewritten, plain),
+        target=PARAPHRASED,
+        beside={"R@1 plain": mean(plain), "R@1 rewritten": mean(rewritten)},
+        note=f"among {len(truths)} scenes; the same without teacher: --models of a text encoder trained without",
+    )
+
+
+def nearest_is_true(
+    similarity: NDArray[np.float32], said: Sequence[SceneCaption], truths: Sequence[frozenset[Fact]]
+) -> NDArray[np.bool_]:
+    """(T, N) of T texts to N pictures -> (T,): whether all that a text states is true of its nearest picture."""
+    nearest = similarity.argmax(axis=1)
+    return np.array([each.facts <= truths[index] for each, index in zip(said, nearest, strict=True)])
