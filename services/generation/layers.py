@@ -1,7 +1,7 @@
 """Puts cut-out things onto a background, each into its box, the farthest first.
 
-Layers as in LR-GAN (Yang et al. 2017, arXiv:1703.01560): each thing has its own ink, opacity and place, and the place is
-a spatial transformer (Jaderberg et al. 2015).
+Layers as in LR-GAN (Yang et al. 2017, arXiv:1703.01560): each thing has its own ink, opacity and place, and the place
+is a spatial transformer (Jaderberg et al. 2015).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from torch.nn import functional
 def place(layers: Tensor, boxes: Tensor, mirrored: Tensor, side: int) -> Tensor:
     """Moves layers into their boxes.
 
-    layers: (N, 4, S, S), zero where nothing is. boxes: (N, 3), centre x, centre y and side, in sides of the page. mirrored: (N,) true where left and right change. Returns (N, 4, side, side), zero outside the boxes.
+    layers: (N, 4, S, S), zero where nothing is. boxes: (N, 3), centre x, centre y and side, in sides of the page.
+    mirrored: (N,) true where left and right change. Returns (N, 4, side, side), zero outside the boxes.
     """
     size = boxes[:, 2].clamp(min=0.02)
     flip = torch.where(mirrored, -1.0, 1.0).to(boxes.dtype)

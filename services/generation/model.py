@@ -57,7 +57,10 @@ class Generator(nn.Module):
         return self.page(self.page_code(torch.cat((contents, 3 * style, noise), dim=1))).float() + 1
 
     def lay(self, plan: Plan, style: Tensor, noise: Tensor, presence: Tensor, mirrored: Tensor) -> Tensor:
-        """Draws a plan. style (B, S) one-hot, noise (B, K + 1, FREE_NOISE), presence (B, K), mirrored (B, K) -> (B, 3, H, W)."""
+        """Draws a plan.
+
+        style (B, S) one-hot, noise (B, K + 1, FREE_NOISE), presence and mirrored (B, K) -> (B, 3, H, W).
+        """
         batch, slots = presence.shape
         styles = style[:, None].expand(-1, slots, -1).flatten(0, 1)
         things = self.draw_things(plan.contents.flatten(0, 1), styles, noise[:, :slots].flatten(0, 1))
@@ -81,7 +84,7 @@ class Generator(nn.Module):
     def forward(self, vectors: Tensor, noise: Tensor) -> Tensor:
         """(B, V) of unit norm, (B, Z) standard normal -> (B, 3, H, W) float32 in [-1, 1]."""
         config = self.config
-        choice, moves, looks = self.split(noise.to(vectors.dtype))
+        moves, looks = self.split(noise.to(vectors.dtype))
         plan = self.planner(vectors, moves)
         named = plan.style.float().softmax(dim=1)
         wanted = torch.where(named[:, -1:] > 0.5, noise[:, : config.styles].float(), named[:, :-1] * 100)
@@ -90,9 +93,9 @@ class Generator(nn.Module):
         picture = self.lay(plan, style, looks, presence, looks[:, :-1, 0] > 0)
         return picture.clamp(0, 1) * 2 - 1
 
-    def split(self, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, Z) -> its numbers for the style, for moves (B, K + 1, SLOT_NOISE) and for looks (B, K + 1, FREE_NOISE)."""
+    def split(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, Z) -> its numbers for moves (B, K + 1, SLOT_NOISE) and for looks (B, K + 1, FREE_NOISE)."""
         config = self.config
         places = config.slots + 1
-        choice, moves, looks = noise.split([config.styles, places * SLOT_NOISE, places * FREE_NOISE], dim=1)
-        return choice, moves.reshape(-1, places, SLOT_NOISE), looks.reshape(-1, places, FREE_NOISE)
+        _, moves, looks = noise.split([config.styles, places * SLOT_NOISE, places * FREE_NOISE], dim=1)
+        return moves.reshape(-1, places, SLOT_NOISE), looks.reshape(-1, places, FREE_NOISE)

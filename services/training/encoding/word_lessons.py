@@ -1,4 +1,4 @@
-"""What the teachers' lexicon gives to the training of the text encoder: words to know, and words to put into captions."""
+"""What the teachers' lexicon gives to the text encoder: words to know, and words to put into captions."""
 
 from __future__ import annotations
 

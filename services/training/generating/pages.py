@@ -7,6 +7,7 @@ while training, and drawn at random afterwards: a variational autoencoder (Kingm
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class PageReader(nn.Module):
     def __init__(self, pixels: int) -> None:
         super().__init__()
         widths = (3, 24, 48, 64, 64)
-        pairs = zip(widths, widths[1:], strict=False)
+        pairs = pairwise(widths)
         self.stages = nn.Sequential(*(nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.SiLU()) for a, b in pairs))
         self.out = nn.Linear(64 * (pixels // 16) ** 2, 2 * FREE_NOISE)
 

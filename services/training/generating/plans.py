@@ -1,4 +1,4 @@
-"""Third stage of the generator: the planner learns to say what words mean as rows of the table, and where things may be.
+"""Third stage of the generator: the planner learns to say what words mean as rows of the table, and where things are.
 
 What a caption says is regressed; what it leaves open, places and backgrounds, is a distribution. The energy score
 (Gneiting and Raftery 2007, equation 21; strictly proper) teaches it from pairs of samples, without a critic: the mean
