@@ -43,7 +43,7 @@ from services.training.evaluation import (
 )
 from services.training.export import Card, write_labels, write_model_directory, write_tokenizer
 from services.training.generation import GeneratorTrainer, style_noise
-from services.training.loop import Budget, Trainer, train
+from services.training.loop import Budget, Conditions, Trainer, train
 from services.training.models import read_generator, read_image_encoder, read_text_encoder, require_same_space
 from services.training.paraphrases import ParaphraseTrainer
 from services.training.samples import Sampler
@@ -93,7 +93,8 @@ class Run:
         budget = Budget(steps=steps, minutes=self.minutes * share)
         torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
         try:
-            return train(trainer, budget, self.checkpoints / stage, self.console, resume=self.resume, space=space)
+            conditions = Conditions(resume=self.resume, space=space)
+            return train(trainer, budget, self.checkpoints / stage, self.console, conditions)
         finally:
             torch.set_flush_denormal(False)  # it is the thread's, and so also of whoever called
 
