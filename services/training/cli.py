@@ -1,6 +1,6 @@
-"""The commands of training: `diptych data build` and `diptych train encoders|generation|captioning`.
+"""The commands of training: `diptych data build`, `diptych train builtin ...` and those of one's own pictures.
 
-Each training command reads the pack and the models it builds on, trains until its budget is used, resuming from its
+Each command of `builtin` reads the pack and the models it builds on, trains until its budget is used, resuming from its
 checkpoint, measures the result and writes a model directory.
 """
 
@@ -12,8 +12,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.training.own.commands import add_commands
+
 data = typer.Typer(no_args_is_help=True, help="Build training data.")
-train = typer.Typer(no_args_is_help=True, help="Train the four models.")
+train = typer.Typer(no_args_is_help=True, help="Train models on pictures of yours, or the built-in ones again.")
+builtin = typer.Typer(no_args_is_help=True, help="Train the built-in models on the built-in drawings.")
+train.add_typer(builtin, name="builtin")
+add_commands(train)
 
 PACK = Path(".data/pictograms")
 CACHE = Path(".data/cache")
@@ -99,7 +104,7 @@ def lexicon(
     console.print(f"{sum(map(len, made.words.values()))} words in {out}, {out.stat().st_size / 2**20:.1f} MiB")
 
 
-@train.command("encoders")
+@builtin.command("encoders")
 def encoders(
     pack: PackOption = PACK,
     out: OutOption = MODELS,
@@ -120,7 +125,7 @@ def encoders(
     train_encoders(run)
 
 
-@train.command("generation")
+@builtin.command("generation")
 def generation(
     pack: PackOption = PACK,
     out: OutOption = MODELS,
@@ -141,7 +146,7 @@ def generation(
     train_generation(run)
 
 
-@train.command("captioning")
+@builtin.command("captioning")
 def captioning(
     pack: PackOption = PACK,
     out: OutOption = MODELS,
@@ -162,7 +167,7 @@ def captioning(
     train_captioning(run)
 
 
-@train.command("contact-sheet")
+@builtin.command("contact-sheet")
 def contact_sheet(
     models: Annotated[Path, typer.Option("--models", help="Folder with text/ and generation/.")] = MODELS,
     pack: PackOption = PACK,
@@ -176,7 +181,7 @@ def contact_sheet(
 
 
 def main() -> None:
-    """`python -m services.training.cli data build`, `... train encoders` and so on."""
+    """`python -m services.training.cli data build`, `... train builtin encoders` and so on."""
     app = typer.Typer(no_args_is_help=True)
     app.add_typer(data, name="data")
     app.add_typer(train, name="train")

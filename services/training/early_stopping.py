@@ -32,11 +32,14 @@ class BestSoFar:
     value: float | None = None
     step: int = 0
     since: int = 0
+    measured: int = 0
+    """Step of the last measurement."""
     weights: dict[str, Tensor] = field(default_factory=dict)
     """On the CPU, by module and name."""
 
     def hear(self, value: float, step: int, modules: Mapping[str, nn.Module], *, higher_is_better: bool) -> None:
         """Takes a measurement in; not a number is never better."""
+        self.measured = step
         better = self.value is None or (value > self.value if higher_is_better else value < self.value)
         if math.isnan(value) or not better:
             self.since += 1
@@ -61,4 +64,4 @@ class BestSoFar:
 
     def state(self) -> dict[str, Any]:
         """What JSON holds of it."""
-        return {"value": self.value, "step": self.step, "since": self.since}
+        return {"value": self.value, "step": self.step, "since": self.since, "measured": self.measured}

@@ -118,7 +118,7 @@ def train(
                 report.step(progress, share, trainer.pictures_a_step, losses, _learning_rates(trainer))
             if validation is not None and progress.step % validation.every == 0:
                 _measure(validation, trainer, progress, best, processes, report)
-        if validation is not None and best.step == 0 and progress.step:  # it ended before the first measurement
+        if validation is not None and best.measured != progress.step:  # it ended between two
             _measure(validation, trainer, progress, best, processes, report)
     _save(trainer, folder, progress, best, around)
     best.restore(trainer.modules)

@@ -101,7 +101,7 @@ class Run:
     def card(self, task: str, description: str, space: str, metrics: Metrics, *progress: Progress) -> Card:
         """What model.toml says of a model that this run trained."""
         training = {
-            "command": f"diptych train {self.name} --seed {self.seed} --batch {self.batch}",
+            "command": f"diptych train builtin {self.name} --seed {self.seed} --batch {self.batch}",
             "data": "pictograms",
             "pictures": int(self.pack.train.sum()),
             "held_out_pictures": int((~self.pack.train).sum()),

@@ -6,9 +6,10 @@ import csv
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -31,12 +32,41 @@ class OwnPictures:
     """(P, side, side, 3), RGB, padded to a square with white; it lies on disk."""
     picture: NDArray[np.int64]
     """(N,) indices into `pixels`."""
-    captions: tuple[str, ...]
-    labels: tuple[str, ...]
-    languages: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    """(N,) what was said; each has a language."""
     digests: tuple[bytes, ...]
     """(N,) SHA-256 of each row's picture file."""
     skipped: tuple[Skipped, ...]
+
+    @cached_property
+    def captions(self) -> tuple[str, ...]:
+        """(N,)"""
+        return tuple(entry.caption for entry in self.entries)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """(N,)"""
+        return tuple(entry.label for entry in self.entries)
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """(N,)"""
+        return tuple(entry.language for entry in self.entries)
+
+    def without(self, reasons: Mapping[int, str]) -> OwnPictures:
+        """The same less some rows, which are skipped for these reasons. Raises ConfigurationError when none is left."""
+        kept = [row for row in range(len(self.entries)) if row not in reasons]
+        refused = (_skipped(self.entries[row], reason) for row, reason in reasons.items())
+        skipped = (*self.skipped, *refused)
+        if not kept:
+            raise ConfigurationError(f"there is nothing to train on{_told(skipped)}")
+        return OwnPictures(
+            pixels=self.pixels,
+            picture=self.picture[kept],
+            entries=tuple(self.entries[row] for row in kept),
+            digests=tuple(self.digests[row] for row in kept),
+            skipped=skipped,
+        )
 
     def held_out(self, share: float) -> NDArray[np.bool_]:
         """(N,) true for validation: about `share` of the pictures, those of the lowest hashes, and at least one.
@@ -61,29 +91,24 @@ class OwnPictures:
         return hashlib.sha256("\n".join(repr(row) for row in rows).encode()).hexdigest()[:16]
 
 
-def read_own_pictures(
-    data: Path, side: int, *, needs: str, language: str, refuse: Callable[[Entry], str] = lambda entry: ""
-) -> OwnPictures:
+def read_own_pictures(data: Path, side: int, *, needs: str, language: str) -> OwnPictures:
     """Reads and decodes everything at `side` pixels.
 
     Args:
         needs: `caption` or `label`: what an entry must have.
         language: of entries that name none.
-        refuse: says why an entry cannot be used, if so.
 
     Raises ConfigurationError when `data` cannot be read, or nothing in it can be used.
     """
     skipped: list[Skipped] = []
-    usable = _usable(read_entries(data), needs, refuse, skipped)
+    usable = _usable(read_entries(data), needs, skipped)
     pixels, places, rows, digests = _decode(usable, side, skipped)
     if not rows:
         raise ConfigurationError(f"{data}: has nothing to train on{_told(skipped)}")
     return OwnPictures(
         pixels=pixels,
         picture=np.array(places, dtype=np.int64),
-        captions=tuple(row.caption for row in rows),
-        labels=tuple(row.label for row in rows),
-        languages=tuple(row.language or language for row in rows),
+        entries=tuple(row if row.language else replace(row, language=language) for row in rows),
         digests=tuple(digests),
         skipped=tuple(skipped),
     )
@@ -98,14 +123,12 @@ def write_skipped(skipped: Iterable[Skipped], file: Path) -> None:
         writer.writerows((one.place, one.image, one.reason) for one in skipped)
 
 
-def _usable(
-    entries: Iterable[Entry | Skipped], needs: str, refuse: Callable[[Entry], str], skipped: list[Skipped]
-) -> Iterable[Entry]:
+def _usable(entries: Iterable[Entry | Skipped], needs: str, skipped: list[Skipped]) -> Iterable[Entry]:
     for entry in entries:
         if isinstance(entry, Skipped):
             skipped.append(entry)
-        elif reason := f"has no {needs}" if not getattr(entry, needs) else refuse(entry):
-            skipped.append(Skipped(place=entry.place, image=entry.picture.name, reason=reason))
+        elif not getattr(entry, needs):
+            skipped.append(_skipped(entry, f"has no {needs}"))
         else:
             yield entry
 
@@ -132,7 +155,7 @@ def _decode(
             for entry in chunk:
                 found = known[entry.picture]
                 if isinstance(found, str):
-                    skipped.append(Skipped(place=entry.place, image=entry.picture.name, reason=found))
+                    skipped.append(_skipped(entry, found))
                     continue
                 places.append(found[0])
                 digests.append(found[1])
@@ -152,6 +175,10 @@ def _read(picture: PictureFile, side: int) -> tuple[NDArray[np.uint8], bytes] | 
         return str(error)
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
+
+
+def _skipped(entry: Entry, reason: str) -> Skipped:
+    return Skipped(place=entry.place, image=entry.picture.name, reason=reason)
 
 
 def _told(skipped: Sequence[Skipped]) -> str:
