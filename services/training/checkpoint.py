@@ -152,7 +152,7 @@ def _restore_moments(optimiser: Optimizer, moments: Mapping[str, Tensor]) -> Non
     """Moments are laid out in memory as their parameters are: fused kernels walk both as one stretch of numbers."""
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in moments.items():
+    for name, value in sorted(moments.items(), key=lambda item: int(item[0].split(".", 1)[0])):
         index, key = name.split(".", 1)
         parameter = parameters[int(index)]
         if value.shape == parameter.shape and value.ndim:
