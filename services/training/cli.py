@@ -6,13 +6,17 @@ checkpoint, measures the result and writes a model directory.
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from services.training.model_cli import model
 from services.training.own.commands import add_commands
+from shared.errors import DiptychError
 
 data = typer.Typer(no_args_is_help=True, help="Build training data.")
 train = typer.Typer(no_args_is_help=True, help="Train models on pictures of yours, or the built-in ones again.")
@@ -181,11 +185,16 @@ def contact_sheet(
 
 
 def main() -> None:
-    """`python -m services.training.cli data build`, `... train builtin encoders` and so on."""
+    """`python -m services.training.cli train text` and so on: what torchrun starts."""
     app = typer.Typer(no_args_is_help=True)
     app.add_typer(data, name="data")
     app.add_typer(train, name="train")
-    app()
+    app.add_typer(model, name="model")
+    try:
+        app()
+    except DiptychError as error:
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

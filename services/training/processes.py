@@ -6,14 +6,13 @@ arXiv:2006.15704) averages them, so that all take the same step. Over NCCL on GP
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed
-import torch.distributed.nn.functional
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -61,7 +60,19 @@ class Processes:
         """(B, ...) of each process -> (B count, ...) of all, by rank; gradients flow back to whose rows they are."""
         if self.count == 1:
             return local
-        return torch.cat(torch.distributed.nn.functional.all_gather(local))
+        parts = [torch.empty_like(local) for _ in range(self.count)]
+        torch.distributed.all_gather(parts, local.detach().contiguous())
+        # All compute one loss, of which each passes back its own rows' part: the sum of the parts is wanted, not the
+        # mean that DistributedDataParallel makes of them.
+        parts[self.rank] = local.detach() + self.count * (local - local.detach())
+        return torch.cat(parts)
+
+    def mean(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Means of scalars over the processes, without gradient."""
+        stacked = torch.stack([value.detach().float() for value in values.values()])
+        if self.count > 1:
+            torch.distributed.all_reduce(stacked)
+        return dict(zip(values, stacked / self.count, strict=True))
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """A module whose `forward` and `backward` are those of `module` over all processes' batches.

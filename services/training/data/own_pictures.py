@@ -81,8 +81,8 @@ class OwnPictures:
         fold: dict[bytes, int] = {}
         for label in sorted(set(self.labels)):
             known = {digest for digest, each in zip(self.digests, self.labels, strict=True) if each == label}
-            for place, digest in enumerate(sorted(known - fold.keys())):
-                fold[digest] = (place + len(fold)) % count
+            for place, digest in enumerate(sorted(known - fold.keys()), start=len(fold)):
+                fold[digest] = place % count
         return np.array([fold[digest] for digest in self.digests])
 
     def fingerprint(self) -> str:

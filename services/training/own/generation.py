@@ -90,7 +90,7 @@ class OwnGeneratorTrainer:
         config = generator.config
         judge = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
         self.generator, self._batches, self._vectors, self._optimisation = generator, batches, vectors, optimisation
-        self._dtype = run.dtype
+        self._dtype, self._processes = run.dtype, run.processes
         self.average = copy.deepcopy(generator).requires_grad_(False)
         self._paint = run.processes.distribute(PaintObjective(generator, judge))
         self._judge, self._judge_weights = run.processes.distribute(JudgeObjective(judge)), list(judge.parameters())
@@ -125,7 +125,7 @@ class OwnGeneratorTrainer:
             judged = self._judge(batch.pictures, painted, vectors, self._vectors[others])
             self._update("judge", judged, self._judge_weights)
             losses |= judged
-        return {name: loss.detach() for name, loss in losses.items()}
+        return self._processes.mean(losses)
 
     def _noise(self, step: int, batch: Batch) -> Tensor:
         """(b, Z) normal, this process's part of the step's."""

@@ -38,7 +38,7 @@ class ObjectiveTrainer:
         dtype: torch.dtype,
         mode: Callable[[], object],
     ) -> None:
-        self._objective = processes.distribute(objective)
+        self._objective, self._processes = processes.distribute(objective), processes
         self._batches, self._optimisation, self._dtype, self._mode = batches, optimisation, dtype, mode
         self._trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
         self.modules: Mapping[str, nn.Module] = {"objective": objective}
@@ -60,4 +60,4 @@ class ObjectiveTrainer:
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(self._trained, CLIP)
         optimiser.step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return self._processes.mean(losses)
