@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from shared.errors import ConfigurationError
 from shared.limits import IMAGE_BYTES
 
 COLUMNS = ("image", "caption", "label", "language")
+LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""BCP 47, roughly."""
 PICTURE_SUFFIXES = frozenset({"png", "jpg", "jpeg", "webp", "gif", "bmp"})
 
 
@@ -129,6 +132,8 @@ def _entry(record: Any, place: str, folder: Path) -> Entry | Skipped:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, (str, int)):
             return Skipped(place=place, image=image, reason=f"{name} is {type(value).__name__}, not text")
+    if (language := values["language"]) and not LANGUAGE.fullmatch(str(language)):
+        return Skipped(place=place, image=image, reason=f"language {language!r} is no code such as en or zh-Hant")
     texts = {name: " ".join(str(value).split()) for name, value in values.items()}
     return Entry(place=place, picture=PictureFile(name=image, path=folder / image), **texts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, get_type_hints
@@ -16,6 +17,7 @@ from services.training.own.options import (
     Options,
     TextOptions,
 )
+from shared.errors import ConfigurationError
 
 Given = TypeVar("Given", bound=Options)
 
@@ -70,7 +72,11 @@ def _command(kind: type[Given], train: Callable[[Given], None]) -> Callable[...,
     ]
 
     def command(**given: Any) -> None:
-        train(kind(**given))
+        try:
+            train(kind(**given))
+        except OSError as error:
+            name = "" if error.filename is None else f"cannot use {os.fsdecode(error.filename)}: "
+            raise ConfigurationError(f"{name}{error.strerror or error}") from None
 
     command.__doc__ = train.__doc__
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from rich.console import Console
 from torch import nn
 
 from services.training.checkpoint import Progress
+from services.training.data.entries import LANGUAGE
 from services.training.data.own_pictures import OwnPictures, read_own_pictures, write_skipped
 from services.training.data.views import Augmentation
 from services.training.early_stopping import Validation
@@ -195,7 +197,10 @@ class OwnRun:
             builtin_data=False,
         )
         names = [write(out) for write in files]
-        write_model_directory(out, task=self.task, module=module, config=config, card=card, files=names)
+        try:
+            write_model_directory(out, task=self.task, module=module, config=config, card=card, files=names)
+        except ValueError as error:
+            raise ConfigurationError(f"training went astray ({error}); try a lower --learning-rate") from None
         values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self.console.print(f"wrote {out} of space {space}  {values}", soft_wrap=True)
 
@@ -218,6 +223,13 @@ def started(task: str, options: Options) -> Iterator[OwnRun]:
     """Seeds torch, finds the device and joins other processes. Raises ConfigurationError for options at odds."""
     if options.start is not None and options.preset is not None:
         raise ConfigurationError("--preset is the size of a model from scratch; --from brings its own")
+    for name, value in vars(options).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigurationError(f"--{name.replace('_', '-')} {value}: expected a number")
+    if not LANGUAGE.fullmatch(options.language):
+        raise ConfigurationError(f"--language {options.language}: expected a code such as en or zh-Hant")
+    for folder in (options.out, options.folder):
+        folder.mkdir(parents=True, exist_ok=True)  # where it cannot be made, nobody wants to hear of it after training
     augmentation = Augmentation(noise=options.noise, blur=options.blur, crop=options.crop, colour=options.colour)
     runtime = resolve_runtime(RuntimeOptions(device=options.device, precision=options.precision))
     torch.manual_seed(options.seed)

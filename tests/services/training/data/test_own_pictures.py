@@ -83,6 +83,7 @@ def test_what_cannot_be_used_is_skipped_and_listed_with_its_reason(tmp_path: Pat
         {"image": "one.png", "caption": ["a"]}, {"image": "missing.png", "caption": "x"},
         {"image": "damaged.png", "caption": "x"}, {"image": "text.png", "caption": "x"},
         {"image": "folder.png", "caption": "x"}, {"image": "one\0.png", "caption": "x"},
+        {"image": "one.png", "caption": "x", "language": "en>"},
     )  # fmt: skip
     data = read(lines)
     assert data.captions == ("one",)
@@ -92,7 +93,7 @@ def test_what_cannot_be_used_is_skipped_and_listed_with_its_reason(tmp_path: Pat
     for line, reason in {
         2: "is not JSON", 3: "is list, not an object", 4: "names no image", 5: "has no caption", 6: "has no caption",
         7: "caption is list, not text", 8: "does not exist", 9: "is damaged", 10: "is not a picture of a known format",
-        11: "is not a file", 12: "has a zero byte",
+        11: "is not a file", 12: "has a zero byte", 13: "language 'en>' is no code",
     }.items():  # fmt: skip
         assert reason in reasons[f"my.jsonl:{line}"]
 

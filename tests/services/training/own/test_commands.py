@@ -135,6 +135,10 @@ def test_cross_validation_writes_figures_of_each_label_and_a_confusion_matrix(wo
         ("text", ("--patience", 2, "--validation", 0, "--preset", "tiny"), "leaves nothing to measure on"),
         ("captioning", ("--from", "tiny/captioning"), "were not trained together"),
         ("generation", ("--dropout", 0.5, "--preset", "tiny"), "a generator has none"),
+        ("text", ("--minutes", "nan"), "--minutes nan: expected a number"),
+        ("text", ("--language", "English please"), "--language English please: expected a code"),
+        ("text", ("--out", "tiny/text/model.toml"), r"cannot use .*model\.toml: File exists"),
+        ("text", ("--preset", "tiny", "--learning-rate", 1e30, "--optimiser", "sgd"), "try a lower --learning-rate"),
         ("text", ("--device", "cuda:99", "--preset", "tiny"), "this machine has"),
     ],
 )
