@@ -7,7 +7,6 @@ checkpoint, measures the result and writes a model directory.
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,8 +94,8 @@ class Classifying:
     def config(self) -> ImageEncoderConfig:
         """The shape to train."""
         if self.source is not None:
-            return replace(self.source[1].config(ImageEncoderConfig), concepts=len(self.labels))
-        return ImageEncoderConfig(concepts=len(self.labels), **PRESETS[self.run.preset])  # type: ignore[arg-type]
+            return replace(self.source[1].config(ImageEncoderConfig), concepts=len(self.labels), heads={})
+        return ImageEncoderConfig(concepts=len(self.labels), **PRESETS[self.run.preset])
 
     @property
     def targets(self) -> Tensor:
@@ -146,10 +145,11 @@ class Classifying:
     def _start(self, rows: NDArray[np.int64]) -> ImageEncoder:
         if self.source is None:
             return channels_last(ImageEncoder(self.config).to(self.run.device))
-        image = copy.deepcopy(self.source[0]).eval()
-        scale = image.log_scale
-        image.concepts = nn.Parameter(self._imprinted(image, rows))
-        image.log_scale = nn.Parameter(scale.detach().clone())
+        image = channels_last(ImageEncoder(self.config).to(self.run.device)).eval()
+        known = image.state_dict().keys() - {"concepts"}  # less the further heads, whose labels are not the user's
+        weights = {name: value for name, value in self.source[0].state_dict().items() if name in known}
+        image.load_state_dict(weights, strict=False)
+        image.concepts.data.copy_(self._imprinted(image, rows))
         return image
 
     def _imprinted(self, image: ImageEncoder, rows: NDArray[np.int64]) -> Tensor:

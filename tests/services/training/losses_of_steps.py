@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
     pack = tiny_pack()
     tokenizer = text_tokenizer(pack, seed=0, vocabulary=VOCABULARY)
     text = TextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"]))
-    config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS["tiny"])  # type: ignore[arg-type]
+    config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS["tiny"])
     image = channels_last(ImageEncoder(config))
     sampler = Sampler(pack, tokenizer, torch.device("cpu"), seed=1, pixels=config.pixels, loose=0.03)
     trainer = TellingTrainer(text, image, sampler, styles=len(pack.styles), space_width=config.space_width, batch=4)

@@ -99,7 +99,7 @@ def test_fine_tuned_captioner_writes_longer_captions_and_a_further_language(work
     told = diptych_train(
         tmp_path.parent / tmp_path.name, "captioning", "de", "--from", tiny / "captioning",
         "--with", tiny / "classification", "--data", tmp_path / "my.jsonl", "--validation", 0,
-        "--steps", 60, "--learning-rate", 0.02, "--optimiser", "adamw",
+        "--steps", 300, "--learning-rate", 0.01, "--optimiser", "adamw",
     )  # fmt: skip
     assert "1 skipped" in told
     assert "tokens; the limit is 62" in (tmp_path / "de.training" / "skipped.csv").read_text("utf-8")
@@ -135,7 +135,7 @@ def test_cross_validation_writes_figures_of_each_label_and_a_confusion_matrix(wo
         ("text", ("--patience", 2, "--validation", 0, "--preset", "tiny"), "leaves nothing to measure on"),
         ("captioning", ("--from", "tiny/captioning"), "were not trained together"),
         ("generation", ("--dropout", 0.5, "--preset", "tiny"), "a generator has none"),
-        ("text", ("--minutes", "nan"), "--minutes nan: expected a number"),
+        ("text", ("--colour", "nan"), "--colour nan: expected a number"),
         ("text", ("--language", "English please"), "--language English please: expected a code"),
         ("text", ("--out", "tiny/text/model.toml"), r"cannot use .*model\.toml: File exists"),
         ("text", ("--preset", "tiny", "--learning-rate", 1e30, "--optimiser", "sgd"), "try a lower --learning-rate"),
