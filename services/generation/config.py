@@ -42,6 +42,16 @@ PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
     "pictograms": dict(
         widths=(384, 256, 128, 64), detail_width=16, mapping_width=256, styles=11, noise_width=64, space_width=256
     ),
+    # 2.0 M, 7.7 M and 18.4 M; the last paints 128 pixels
+    "small": dict(
+        widths=(192, 128, 64, 32), detail_width=16, mapping_width=128, styles=7, noise_width=64, space_width=256
+    ),
+    "base": dict(
+        widths=(384, 256, 128, 64), detail_width=16, mapping_width=256, styles=7, noise_width=64, space_width=256
+    ),
+    "large": dict(
+        widths=(512, 384, 256, 128, 64), detail_width=24, mapping_width=512, styles=7, noise_width=64, space_width=256
+    ),
     # 13 k: tests only
     "tiny": dict(widths=(16, 8, 8), detail_width=4, mapping_width=16, styles=11, noise_width=16, space_width=32),
 }

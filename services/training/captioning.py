@@ -77,6 +77,8 @@ class CaptionerTrainer:
     ) -> None:
         self.captioner, self._views, self.pictures_a_step = captioner, views, batch
         self._rng = random.Random(seed)
+        self.generators: Mapping[str, random.Random] = {"rows": self._rng}
+        self.counts: dict[str, int] = {}
         self._words = torch.stack([_caption_ids(captioner, pack, tokenizer, one) for one in LANGUAGES]).to(
             views.tokens.device
         )  # (languages, concepts, longest)

@@ -47,7 +47,7 @@ class Sampler:
         self._pack = pack
         self._tokenizer = tokenizer
         self._device = device
-        self._rng = random.Random(seed)
+        self.generator = self._rng = random.Random(seed)
         self._loose = loose
         self._rows = np.flatnonzero(pack.train).tolist()
         factor = pack.pixels.shape[1] // pixels
