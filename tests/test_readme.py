@@ -230,7 +230,7 @@ def test_every_make_target_and_command_exists() -> None:
     used = set(re.findall(r"^diptych ([a-z-]+)", code, re.MULTILINE))
     assert used >= {"up", "text-to-image", "image-to-text", "classify", "replay", "status"}
     # Those of training are added by an installed package's entry points.
-    assert used - {"data", "train"} <= commands
+    assert used - {"data", "model", "train"} <= commands
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())

@@ -54,6 +54,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "scenes": dict(
         pixels=128, widths=(24, 48, 128, 256), depths=(1, 2, 2), token_width=256, space_width=256, pooling="attention"
     ),
+    # 0.8 M, 3.6 M and 12.5 M parameters, less the concepts: what `diptych train` makes of pictures of the user's own
+    "small": dict(pixels=64, widths=(16, 48, 96, 192), depths=(1, 1, 1), token_width=256, space_width=256),
+    "base": dict(pixels=128, widths=(32, 96, 192, 384), depths=(1, 2, 1), token_width=256, space_width=256),
+    "large": dict(pixels=128, widths=(64, 128, 256, 512), depths=(2, 3, 2), token_width=256, space_width=256),
     # 9 k: tests only
     "tiny": dict(pixels=32, widths=(4, 8, 8, 16), depths=(1, 1, 1), token_width=16, space_width=32),
 }

@@ -29,6 +29,9 @@ class TextEncoderConfig:
 PRESETS: dict[str, dict[str, Any]] = {
     "pictograms": dict(width=256, layers=3, heads=4, space_width=256),  # 3.5 M parameters with 4,000 tokens
     "lstm": dict(width=256, layers=2, heads=1, space_width=256, kind="lstm"),  # as many
+    "small": dict(width=128, layers=2, heads=2, space_width=256),  # 0.9 M with 4,000 tokens
+    "base": dict(width=256, layers=4, heads=4, space_width=256),  # 4.3 M
+    "large": dict(width=512, layers=6, heads=8, space_width=256),  # 21.1 M
     "tiny": dict(width=16, layers=1, heads=2, space_width=32),  # 9 k with 300 tokens: tests only
 }
 """Named shapes, less the vocabulary, which the tokenizer knows."""

@@ -109,6 +109,8 @@ class CaptionerTrainer:
     def __init__(self, captioner: Captioner, views: Views, tokenizer: Tokenizer, *, batch: int, seed: int) -> None:
         self.captioner, self._views, self.pictures_a_step = captioner, views, batch
         self._rng = random.Random(seed)
+        self.generators: Mapping[str, random.Random] = {"rows": self._rng}
+        self.counts: dict[str, int] = {}
         self._words = [_caption_ids(captioner, views.captions[one], tokenizer, one) for one in LANGUAGES]
         self.modules: Mapping[str, nn.Module] = {"captioner": captioner}
         self.optimisers: Mapping[str, Optimizer] = {

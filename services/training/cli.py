@@ -1,11 +1,12 @@
-"""The commands of training: `diptych data build` and `diptych train encoders|generation|captioning`.
+"""The commands of training: `diptych data build`, `diptych train builtin ...` and those of one's own pictures.
 
-Each training command reads the pack and the models it builds on, trains until its budget is used, resuming from its
+Each command of `builtin` reads the pack and the models it builds on, trains until its budget is used, resuming from its
 checkpoint, measures the result and writes a model directory.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,15 @@ import typer
 from rich.console import Console
 
 from services.training.evaluation.cli import judge, run
+from services.training.model_cli import model
+from services.training.own.commands import add_commands
+from shared.errors import DiptychError
 
 data = typer.Typer(no_args_is_help=True, help="Build training data.")
-train = typer.Typer(no_args_is_help=True, help="Train the four models, and the judge.")
+train = typer.Typer(no_args_is_help=True, help="Train models on own pictures, the built-in ones again, or the judge.")
+builtin = typer.Typer(no_args_is_help=True, help="Train the built-in models on the built-in drawings.")
+train.add_typer(builtin, name="builtin")
+add_commands(train)
 
 PACK = Path(".data/pictograms")
 CACHE = Path(".data/cache")
@@ -101,7 +108,7 @@ def lexicon(
     console.print(f"{sum(map(len, made.words.values()))} words in {out}, {out.stat().st_size / 2**20:.1f} MiB")
 
 
-@train.command("encoders")
+@builtin.command("encoders")
 def encoders(
     pack: PackOption = PACK,
     out: OutOption = MODELS,
@@ -122,7 +129,7 @@ def encoders(
     train_encoders(run)
 
 
-@train.command("generation")
+@builtin.command("generation")
 def generation(
     pack: PackOption = PACK,
     out: OutOption = MODELS,
@@ -143,7 +150,7 @@ def generation(
     train_generation(run)
 
 
-@train.command("captioning")
+@builtin.command("captioning")
 def captioning(
     pack: PackOption = PACK,
     out: OutOption = MODELS,
@@ -164,7 +171,7 @@ def captioning(
     train_captioning(run)
 
 
-@train.command("contact-sheet")
+@builtin.command("contact-sheet")
 def contact_sheet(
     models: Annotated[Path, typer.Option("--models", help="Folder with text/ and generation/.")] = MODELS,
     pack: PackOption = PACK,
@@ -181,12 +188,17 @@ train.command("judge")(judge)
 
 
 def main() -> None:
-    """`python -m services.training.cli data build`, `... train encoders` and so on."""
+    """`python -m services.training.cli train text` and so on: what torchrun starts."""
     app = typer.Typer(no_args_is_help=True)
     app.add_typer(data, name="data")
     app.add_typer(train, name="train")
     app.command("evaluate")(run)
-    app()
+    app.add_typer(model, name="model")
+    try:
+        app()
+    except DiptychError as error:
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,8 @@ class EncoderTrainer:
             {"picture_style": nn.Linear(space_width, styles), "text_style": nn.Linear(space_width, styles + 1)}
         ).to(next(text.parameters()).device)
         self._unnamed = styles
+        self.generators: Mapping[str, random.Random] = {"sampler": sampler.generator}
+        self.counts: dict[str, int] = {}
         self.modules: Mapping[str, nn.Module] = {"text": text, "image": image, "heads": self.heads}
         parameters = [parameter for module in self.modules.values() for parameter in module.parameters()]
         decayed = [parameter for parameter in parameters if parameter.ndim > 1]

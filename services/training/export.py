@@ -48,6 +48,8 @@ class Card:
     metrics: Mapping[str, float] = field(default_factory=dict)
     serving: Mapping[str, object] = field(default_factory=dict)
     """What `[serving]` says beside SERVING."""
+    builtin_data: bool = True
+    """Whether it was trained on the built-in drawings, whose authors model.toml then names."""
 
 
 def write_model_directory(
@@ -74,7 +76,7 @@ def write_model_directory(
         "metrics": card.metrics,
     }
     text = _toml_lines(top) + "".join(f"\n[{name}]\n{_toml_lines(table)}" for name, table in tables.items() if table)
-    for source in SOURCES if card.training else ():
+    for source in SOURCES if card.training and card.builtin_data else ():
         data = {"set": source.style, "author": source.author, "licence": source.licence, "package": source.package}
         text += f"\n[[data]]\n{_toml_lines(data)}"
     (folder / FILE_NAME).write_text(text, "utf-8")

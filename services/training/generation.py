@@ -7,6 +7,7 @@ reconstruction kept as an anchor, then sharpens what averaging blurs.
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Mapping
 
 import torch
@@ -74,11 +75,12 @@ class GeneratorTrainer:
                 discriminator.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True
             ),
         }
-        self._steps = 0
+        self.generators: Mapping[str, random.Random] = {"sampler": sampler.generator}
+        self.counts = {"steps": 0}
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step of the generator, and of the discriminator in the adversarial stage."""
-        self._steps += 1
+        self.counts["steps"] += 1
         real, vectors, noise = self._draw()
         for name in GENERATOR_OPTIMISERS:
             set_learning_rate(self.optimisers[name], PEAK_LEARNING_RATE * cosine_schedule(share))
@@ -121,7 +123,7 @@ class GeneratorTrainer:
         real_score, fake_score, mismatched = scores.chunk(3)
         loss = relativistic_loss(real_score, fake_score) + 0.5 * relativistic_loss(real_score, mismatched)
         optimiser.zero_grad(set_to_none=True)
-        if self._steps % PENALTY_EVERY == 0:
+        if self.counts["steps"] % PENALTY_EVERY == 0:
             # Lazy regularisation (Karras et al. 2020, arXiv:1912.04958, section 3.1), on a quarter of the batch.
             few = max(1, len(real) // 4)
             for pictures in (real[:few], fake[:few]):
@@ -140,7 +142,7 @@ class GeneratorTrainer:
         nn.utils.clip_grad_norm_(self.generator.parameters(), 10.0)
         for optimiser in optimisers:
             optimiser.step()
-        decay = min(EMA_DECAY, (1 + self._steps) / (10 + self._steps))
+        decay = min(EMA_DECAY, (1 + self.counts["steps"]) / (10 + self.counts["steps"]))
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)

@@ -33,6 +33,8 @@ class ParaphraseTrainer:
         self.text, self._teacher = text, copy.deepcopy(text).eval().requires_grad_(False)
         self._pack, self._tokenizer, self._rng = pack, tokenizer, random.Random(seed)
         self.pictures_a_step = batch
+        self.generators: Mapping[str, random.Random] = {"pairs": self._rng}
+        self.counts: dict[str, int] = {}
         self.modules: Mapping[str, nn.Module] = {"text": text, "teacher": self._teacher}
         self.optimisers: Mapping[str, Optimizer] = {
             "adamw": torch.optim.AdamW(text.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)

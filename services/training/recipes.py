@@ -43,7 +43,7 @@ from services.training.evaluation.trained import (
 )
 from services.training.export import Card, write_labels, write_model_directory, write_tokenizer
 from services.training.generation import GeneratorTrainer, style_noise
-from services.training.loop import Budget, Trainer, train
+from services.training.loop import Budget, Conditions, Trainer, train
 from services.training.models import read_generator, read_image_encoder, read_text_encoder, require_same_space
 from services.training.paraphrases import ParaphraseTrainer
 from services.training.samples import Sampler
@@ -93,14 +93,15 @@ class Run:
         budget = Budget(steps=steps, minutes=self.minutes * share)
         torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
         try:
-            return train(trainer, budget, self.checkpoints / stage, self.console, resume=self.resume, space=space)
+            conditions = Conditions(resume=self.resume, space=space)
+            return train(trainer, budget, self.checkpoints / stage, self.console, conditions)
         finally:
             torch.set_flush_denormal(False)  # it is the thread's, and so also of whoever called
 
     def card(self, task: str, description: str, space: str, metrics: Metrics, *progress: Progress) -> Card:
         """What model.toml says of a model that this run trained."""
         training = {
-            "command": f"diptych train {self.name} --seed {self.seed} --batch {self.batch}",
+            "command": f"diptych train builtin {self.name} --seed {self.seed} --batch {self.batch}",
             "data": "pictograms",
             "pictures": int(self.pack.train.sum()),
             "held_out_pictures": int((~self.pack.train).sum()),

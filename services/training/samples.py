@@ -43,7 +43,7 @@ class Sampler:
     def __init__(self, pack: Pack, device: torch.device, *, seed: int, pixels: int, loose: float) -> None:
         self._pack = pack
         self._device = device
-        self._rng = random.Random(seed)
+        self.generator = self._rng = random.Random(seed)
         self._loose = loose
         self._rows = np.flatnonzero(pack.train).tolist()
         factor = pack.pixels.shape[1] // pixels

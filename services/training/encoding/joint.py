@@ -3,6 +3,7 @@ share a point."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 
 import torch
@@ -50,6 +51,10 @@ class JointTrainer:
         self.text, self.image, self._tokenizer = text, image, tokenizer
         self._pictograms, self._scenes, self._index, self._subgroups = pictograms, scenes, index, subgroups
         self.pictures_a_step = batch
+        self.generators: Mapping[str, random.Random] = {
+            "pictograms": pictograms.generator, "scenes": scenes.generator, "words": lessons.generator
+        }  # fmt: skip
+        self.counts: dict[str, int] = {}
         self._unnamed = styles
         self.heads = nn.ModuleDict(
             {

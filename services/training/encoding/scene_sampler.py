@@ -52,7 +52,7 @@ class SceneSampler:
         self, pool: ScenePool, index: FactIndex, lessons: WordLessons, *, styles: Sequence[str], seed: int
     ) -> None:
         self._pool, self._index, self._lessons, self._styles = pool, index, lessons, styles
-        self._rng = random.Random(seed)
+        self.generator = self._rng = random.Random(seed)
 
     def draw(self, size: int) -> SceneBatch:
         """`size` scenes, none twice."""

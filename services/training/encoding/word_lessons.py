@@ -20,7 +20,7 @@ class WordLessons:
 
     def __init__(self, lexicon: Lexicon, *, seed: int) -> None:
         self._lexicon = lexicon
-        self._rng = random.Random(seed)
+        self.generator = self._rng = random.Random(seed)
         self._synonyms: dict[str, dict[str, list[tuple[str, float]]]] = {language: {} for language in LANGUAGES}
         for language, found in self._synonyms.items():
             for meaning in lexicon.meanings:

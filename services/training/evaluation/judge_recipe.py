@@ -20,7 +20,7 @@ from services.training.evaluation.judge import Judge, JudgeConfig, JudgeNetwork,
 from services.training.evaluation.judge_training import JudgeTrainer, ScenePool, fit_threshold
 from services.training.evaluation.painted import ASPECTS, score_pictures
 from services.training.evaluation.scenes import CaptionedScene, captioned_scenes
-from services.training.loop import Budget, train
+from services.training.loop import Budget, Conditions, train
 from shared.inference.runtime import channels_last
 
 PIXELS = 64
@@ -46,7 +46,8 @@ def train_judge(*, data: Path, sprites_file: Path, out: Path, checkpoints: Path,
     trainer = JudgeTrainer(network, config, pack, scenes, batch=batch, seed=MODEL_SEED + seed)
     torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
     try:
-        progress = train(trainer, Budget(steps=steps, minutes=minutes), checkpoints / "judge", console, resume=resume)
+        budget, conditions = Budget(steps=steps, minutes=minutes), Conditions(resume=resume)
+        progress = train(trainer, budget, checkpoints / "judge", console, conditions)
     finally:
         torch.set_flush_denormal(False)
     judge = with_threshold(network, config, sprites)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,7 +92,10 @@ class ScenePool:
 
 
 class JudgeTrainer:
-    """Half of each batch pictograms, half scenes; AdamW."""
+    """Half of each batch pictograms, half scenes; AdamW.
+
+    Rows and views follow from seed and step; the pool of scenes begins again where training is resumed.
+    """
 
     def __init__(self, network: JudgeNetwork, config: JudgeConfig, pack: Pack, pool: ScenePool, *, batch: int,
                  seed: int) -> None:  # fmt: skip
@@ -100,7 +104,9 @@ class JudgeTrainer:
         optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.05)
         self.modules: Mapping[str, nn.Module] = {"judge": network}
         self.optimisers: Mapping[str, torch.optim.Optimizer] = {"adamw": optimiser}
-        self._rng = np.random.default_rng(seed)
+        self.generators: Mapping[str, random.Random] = {}
+        self.counts = {"steps": 0}
+        self._seed = seed
         self._rows = np.flatnonzero(pack.train)
         self._pack = pack
 
@@ -109,8 +115,10 @@ class JudgeTrainer:
         optimiser = self.optimisers["adamw"]
         set_learning_rate(optimiser, RATE * cosine_schedule(share))
         half = self.pictures_a_step // 2
-        views, concepts = self._pictograms(half)
-        scenes, cells, colours, backgrounds = _stack(self.pool.draw(half), self._rng)
+        rng = np.random.default_rng((self._seed, self.counts["steps"]))
+        self.counts["steps"] += 1
+        views, concepts = self._pictograms(half, rng)
+        scenes, cells, colours, backgrounds = _stack(self.pool.draw(half), rng)
         pictures = torch.cat((views, scenes)).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             scores = self.network(pictures)
@@ -125,9 +133,9 @@ class JudgeTrainer:
         optimiser.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _pictograms(self, count: int) -> tuple[Tensor, Tensor]:
+    def _pictograms(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Views of training rows, (B, 3, S, S) in [-1, 1], and their concepts (B,)."""
-        rows = self._rng.choice(self._rows, size=count)
+        rows = rng.choice(self._rows, size=count)
         pictures = torch.from_numpy(self._pack.pixels[rows]).permute(0, 3, 1, 2).float() / 255
         alpha = torch.from_numpy(self._pack.alpha[rows])[:, None].float() / 255
         views = random_views(pictures, alpha)

@@ -7,6 +7,7 @@ planner's on the same prompts, the painter's on drawings.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -75,18 +76,20 @@ class AdversarialTrainer:
                 discriminator.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True
             ),
         }
-        self._steps = 0
+        self.generators: Mapping[str, random.Random] = {}
+        self.counts = {"steps": 0}
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step of the discriminator, then one of the generator."""
-        self._steps += 1
+        self.counts["steps"] += 1
+        step = self.counts["steps"]
         batch = self._source(self.pictures_a_step)
         vectors, config = batch.prompts.vectors, self.generator.config
         noise = torch.randn(len(vectors), config.noise_width)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             painted = self.generator(vectors, noise).float()
-        real = augmented(batch.pictures, self._steps)
-        fake = augmented(painted, self._steps)
+        real = augmented(batch.pictures, step)
+        fake = augmented(painted, step)
         losses = {"discriminator": self._discriminate(real, fake.detach(), vectors)}
         with torch.autocast("cpu", dtype=torch.bfloat16):
             fake_score = self.discriminator(fake, vectors)
@@ -94,7 +97,7 @@ class AdversarialTrainer:
                 real_score = self.discriminator(real, vectors)
         losses["adversarial"] = relativistic_loss(fake_score, real_score)
         losses["plans"] = torch.stack(list(plan_losses(self.generator.planner, batch.prompts).values())).sum()
-        losses["things"] = torch.stack(list(self._anchor.losses(self.pictures_a_step // 2).values())).sum()
+        losses["things"] = torch.stack(list(self._anchor.losses(self.pictures_a_step // 2, step).values())).sum()
         optimiser = self.optimisers["generator"]
         set_learning_rate(optimiser, GENERATOR_LEARNING_RATE * cosine_schedule(share))
         optimiser.zero_grad(set_to_none=True)
@@ -115,7 +118,7 @@ class AdversarialTrainer:
         real_score, fake_score, mismatched = scores.chunk(3)
         loss = relativistic_loss(real_score, fake_score) + MISMATCH_WEIGHT * relativistic_loss(real_score, mismatched)
         optimiser.zero_grad(set_to_none=True)
-        if self._steps % PENALTY_EVERY == 0:
+        if self.counts["steps"] % PENALTY_EVERY == 0:
             # Lazy regularisation (Karras et al. 2020, arXiv:1912.04958, section 3.1), on a quarter of the batch.
             few = max(1, len(real) // 4)
             for pictures in (real[:few], fake[:few]):

@@ -6,8 +6,10 @@ while training, and drawn at random afterwards: a variational autoencoder (Kingm
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +52,22 @@ def picture_layers(drawings: Tensor, layout: Layout, side: int) -> Tensor:
     return placed.view(batch, slots, 4, side, side)
 
 
+class PageSource(Protocol):
+    """Draws scenes with the drawings they are made of."""
+
+    generator: random.Random
+
+    def draw(self, size: int) -> tuple[Tensor, Tensor, Layout, Tensor]:
+        """Pictures (B, 3, H, W) in [0, 1], drawings (B, K, 4, S, S), layouts, styles (B, S) one-hot."""
+
+
 class PagesTrainer:
     """One step: backgrounds and joints of a batch of scenes, by L1 and edges."""
 
-    def __init__(self, generator: Generator, table: ContentTable, source, *, batch: int) -> None:
+    def __init__(self, generator: Generator, table: ContentTable, source: PageSource, *, batch: int) -> None:
         self.generator, self.table, self._source, self.pictures_a_step = generator, table, source, batch
+        self.generators: Mapping[str, random.Random] = {"scenes": source.generator}
+        self.counts: dict[str, int] = {}
         self.reader = PageReader(generator.config.pixels)
         self._painting = nn.ModuleList((generator.page_code, generator.page, generator.finish))
         self.average = MovingAverage(self._painting, decay=EMA_DECAY)

@@ -7,8 +7,10 @@ distance of two samples to the truth, less half the distance between them.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -55,11 +57,22 @@ def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
     return (to_truth - (first - second).norm(dim=1)).mean() / 2
 
 
+class PromptSource(Protocol):
+    """Draws prompts with their plans."""
+
+    generator: random.Random
+
+    def draw(self, size: int) -> Prompts:
+        """`size` of them."""
+
+
 class PlansTrainer:
     """One step of the planner on prompts that `source` draws."""
 
-    def __init__(self, generator: Generator, source, *, batch: int) -> None:
+    def __init__(self, generator: Generator, source: PromptSource, *, batch: int) -> None:
         self.planner, self._source, self.pictures_a_step = generator.planner, source, batch
+        self.generators: Mapping[str, random.Random] = {"prompts": source.generator}
+        self.counts: dict[str, int] = {}
         self.average = MovingAverage(self.planner, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {"planner": self.planner, "average": self.average}
         self.optimisers: Mapping[str, Optimizer] = {

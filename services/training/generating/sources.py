@@ -22,14 +22,18 @@ from services.training.generating.things import ContentTable
 
 STYLE_WORD_SHARE = 0.1
 
+StyleWords = Callable[[str, random.Random], tuple[str, str]]
+"""A style to English and Chinese words for it."""
 
-class PageSource:
+
+class ScenePages:
     """Scenes at the generator's size, beside the drawings they are made of."""
 
     def __init__(self, pool: ScenePool, sprites: SpriteSet, drawings: SceneDrawings, index: LayoutIndex, *,
                  styles: Sequence[str], side: int, seed: int) -> None:  # fmt: skip
         self._pool, self._sprites, self._drawings, self._index = pool, sprites, drawings, index
-        self._styles, self._side, self._rng = styles, side, random.Random(seed)
+        self._styles, self._side = styles, side
+        self.generator = self._rng = random.Random(seed)
 
     def draw(self, size: int) -> tuple[Tensor, Tensor, Layout, Tensor]:
         """Pictures (B, 3, H, W) in [0, 1], drawings (B, K, 4, S, S), layouts, styles (B, S) one-hot."""
@@ -50,18 +54,18 @@ class PageSource:
         return pictures, drawings, layout, functional.one_hot(style, len(self._styles)).float()
 
 
-class PromptSource:
+class CaptionPrompts:
     """Captions of scenes and of pictograms, encoded, with what they ask for.
 
     What a caption of a scene leaves out is not asked for; a pictogram is one thing that fills a plain page.
     """
 
     def __init__(self, pack: Pack, scenes: Sequence[Scene], sprites: SpriteSet, index: LayoutIndex, table: ContentTable,
-                 encode: Callable[[Sequence[str]], Tensor], *, style_words: Callable[[str, random.Random], tuple[str, str]],
+                 encode: Callable[[Sequence[str]], Tensor], *, style_words: StyleWords,
                  seed: int) -> None:  # fmt: skip
         self._pack, self._scenes, self._sprites, self._index = pack, scenes, sprites, index
         self._table, self._encode, self._style_words = table.requires_grad_(False), encode, style_words
-        self._rng = random.Random(seed)
+        self.generator = self._rng = random.Random(seed)
         self._concepts = sorted(set(pack.concept[pack.train].tolist()))
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ no text encoder, and a new joint space does not undo it.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,7 +69,9 @@ class ThingsTrainer:
         self._painting = nn.ModuleList((generator.thing_code, generator.thing))
         self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self._drawings, self.pictures_a_step = drawings, batch
-        self._random = torch.Generator().manual_seed(seed)
+        self._seed = seed
+        self.generators: Mapping[str, random.Random] = {}
+        self.counts = {"steps": 0}
         self.modules: Mapping[str, nn.Module] = {
             "painting": self._painting, "average": self.average, "table": table
         }  # fmt: skip
@@ -83,7 +86,8 @@ class ThingsTrainer:
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step."""
-        losses = self.losses(self.pictures_a_step)
+        losses = self.losses(self.pictures_a_step, self.counts["steps"])
+        self.counts["steps"] += 1
         loss = losses["l1"] + losses["edges"]
         for optimiser in self.optimisers.values():
             set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
@@ -95,10 +99,11 @@ class ThingsTrainer:
         self.average.follow(self._painting)
         return {name: value.detach() for name, value in losses.items()}
 
-    def losses(self, size: int) -> dict[str, Tensor]:
-        """How far the painter is from `size` drawings drawn at random, by name."""
+    def losses(self, size: int, step: int) -> dict[str, Tensor]:
+        """How far the painter is from `size` drawings drawn at random for `step`, by name."""
         drawings, config = self._drawings, self.generator.config
-        rows = torch.multinomial(drawings.weight, size, replacement=True, generator=self._random)
+        drawn = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
+        rows = torch.multinomial(drawings.weight, size, replacement=True, generator=drawn)
         target = torch.cat((drawings.ink[rows], drawings.opacity[rows]), dim=1).float() / 255
         target[:, :3] -= 1  # ink less white, as the painter gives it
         target = target.contiguous(memory_format=torch.channels_last)

@@ -40,7 +40,7 @@ def run(root: Path, command: str, *, steps: int) -> str:
     options = ["--data", "pack", "--out", "models", "--checkpoints", "checkpoints"]
     arguments = [item if item.startswith("--") else str(root / item) for item in options]
     arguments += ["--preset", "tiny", "--batch", "8", "--steps", str(steps), "--device", "cpu", "--seed", "3"]
-    result = CliRunner().invoke(train, [command, *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(train, ["builtin", command, *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
