@@ -6,6 +6,8 @@ that mean one pictogram become one thing that fills a white page.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,18 +41,19 @@ class Generator(nn.Module):
         self.thing = Painter(config.widths, code_width=width, detail_width=config.detail_width, channels=4)
         self.page_code = mapping(content + config.styles + FREE_NOISE, width)
         self.page = Painter(config.page_widths, code_width=width, detail_width=config.detail_width, channels=3)
+        last = nn.Conv2d(config.finish_width, 3, 3, 1, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(cast(Tensor, last.bias))
         self.finish = nn.Sequential(
             nn.Conv2d(3 + 1, config.finish_width, 3, 1, 1), nn.SiLU(),
             nn.Conv2d(config.finish_width, config.finish_width, 3, 1, 1), nn.SiLU(),
-            nn.Conv2d(config.finish_width, 3, 3, 1, 1),
+            last,
         )  # fmt: skip
-        nn.init.zeros_(self.finish[-1].weight)
-        nn.init.zeros_(self.finish[-1].bias)
 
     def draw_things(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """(N, C) contents, (N, S) one-hot styles, (N, FREE_NOISE) -> (N, 4, H, W): ink less white, and opacity."""
         planes = self.thing(self.thing_code(torch.cat((contents, 3 * style, noise), dim=1)))
-        return planes.float()
+        return planes.float()  # type: ignore[no-any-return]
 
     def draw_page(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """The background: as `draw_things` -> (N, 3, H, W), nearly in [0, 1]."""
@@ -78,7 +81,7 @@ class Generator(nn.Module):
         """
         flat = stack(page, layers, depths, presence)
         covered = 1 - (1 - layers[:, :, 3:] * presence[:, :, None, None, None]).clamp(0, 1).prod(dim=1)
-        joined = torch.cat((flat, covered), dim=1).to(self.finish[0].weight.dtype)
+        joined = torch.cat((flat, covered), dim=1).to(next(self.finish.parameters()).dtype)
         return flat + self.finish(joined.contiguous(memory_format=torch.channels_last)).float()
 
     def forward(self, vectors: Tensor, noise: Tensor) -> Tensor:

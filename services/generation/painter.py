@@ -1,8 +1,8 @@
 """Draws one thing, cut out, from a code; and what lies behind all things.
 
 Residual blocks modulated by a code (FiLM, Perez et al. 2018, in place of BigGAN's class-conditional norms) grow a
-picture from 4 px; the last doubling is a sub-pixel convolution (Shi et al. 2016). Most channels sit at 4 to 16 px, where
-they are cheap.
+picture from 4 px; the last doubling is a sub-pixel convolution (Shi et al. 2016). Most channels sit at 4 to 16 px,
+where they are cheap.
 """
 
 from __future__ import annotations

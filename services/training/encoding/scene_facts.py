@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from services.training.data.scenes.captions import Fact
-from services.training.data.scenes.truth import Scene
+from services.training.data.scenes.truth import Fact, Scene
 
 RELATIONS = ("left-of", "right-of", "in-front-of", "behind", "above", "under")
 COUNTS = ("2", "3", "4", "5")

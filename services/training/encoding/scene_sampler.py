@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from services.training.data.scenes.captions import Fact, caption
+from services.training.data.scenes.captions import caption
 from services.training.data.scenes.pool import ScenePool
-from services.training.data.scenes.truth import Scene, find_relations
+from services.training.data.scenes.truth import Fact, Scene, find_relations
 from services.training.encoding.scene_facts import FactIndex, scene_facts
 from services.training.encoding.word_lessons import WordLessons
 

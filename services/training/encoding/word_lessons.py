@@ -60,7 +60,7 @@ class WordLessons:
             article = re.search(r"\b(an?) $", before)
             if article:
                 before = before[: article.start()] + ("an " if word[0] in "aeiou" else "a ")
-        return before + word + text[match.end() :]
+        return f"{before}{word}{text[match.end() :]}"
 
 
 def _longest_first(names: Sequence[str] | dict[str, list[tuple[str, float]]]) -> list[str]:

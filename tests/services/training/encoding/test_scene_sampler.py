@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +29,12 @@ class _AsItIs:
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenePool]:
+def pool(tmp_path_factory: pytest.TempPathFactory) -> ScenePool:
     """48 scenes in two chunks."""
     folder: Path = tmp_path_factory.mktemp("pool")
     write_sprites(sprites(), folder / "sprites.tar")
     build_pool(folder / "pool", folder / "sprites.tar", count=48, first_seed=0, split="train", workers=1, chunk=24)
-    yield read_pool(folder / "pool")
+    return read_pool(folder / "pool")
 
 
 def test_a_pool_holds_the_very_scenes_that_their_seeds_compose(pool: ScenePool) -> None:
@@ -91,7 +90,8 @@ def test_every_fact_of_a_caption_has_a_column_but_verbs(pool: ScenePool) -> None
 
 def test_different_facts_have_different_columns() -> None:
     facts = [
-        Fact("object", ("cat",)), Fact("object", ("dog",)), Fact("colour", ("cat", "red")), Fact("colour", ("dog", "red")),
+        Fact("object", ("cat",)), Fact("object", ("dog",)),
+        Fact("colour", ("cat", "red")), Fact("colour", ("dog", "red")),
         Fact("count", ("cat", "2")), Fact("count", ("cat", "3")), Fact("background", ("sea",)),
     ]  # fmt: skip
     columns = [INDEX.columns([fact])[0] for fact in facts]

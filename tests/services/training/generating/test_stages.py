@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import torch
 
 from services.generation.config import PRESETS, GeneratorConfig
@@ -50,6 +52,8 @@ def _prompts(size: int) -> Prompts:
 
 
 class _PromptSource:
+    generator = random.Random(0)
+
     def draw(self, size: int) -> Prompts:
         return _prompts(size)
 
@@ -89,6 +93,8 @@ def test_the_planner_learns_what_words_say_and_how_the_rest_varies() -> None:
 
 class _PageSource:
     """Pages of two greys, each with a black square in the middle."""
+
+    generator = random.Random(0)
 
     def draw(self, size: int) -> tuple[torch.Tensor, torch.Tensor, Layout, torch.Tensor]:
         grey = torch.arange(size) % 2
