@@ -27,7 +27,7 @@ from tests.ports import PORTS_OF_A_PLATFORM, drawn_port
 
 NOT_OURS = {"node_modules", "out", "site-packages"}
 RUNBOOK = REPOSITORY / "deploy" / "RUNBOOK.md"
-"""Its commands are run by tests/deploy/prometheus/test_runbook.py."""
+"""Its commands are run by tests/deploy/prometheus/test_live.py."""
 PAGES = sorted(
     page
     for page in REPOSITORY.rglob("*.md")
