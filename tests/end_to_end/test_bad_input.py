@@ -35,7 +35,7 @@ from tests.end_to_end.servers import SERVERS
 
 CASES = [*bad_input_of_services.CASES, *bad_input_of_gateway.CASES]
 REFUSAL_SECONDS = 0.05
-TRIES = 20
+TRIES = 100
 """Until one refusal is quick: the others may have met a busy machine."""
 EXTRA_BYTES = 64e6
 

@@ -82,11 +82,11 @@ def test_what_would_fail_again_is_not_tried_again(gateway: Running, error: CallE
 
 
 def test_retry_that_would_miss_the_deadline_is_not_waited_for(gateway: Running) -> None:
-    gateway.behaviour.errors = [_busy(30.0)]
+    gateway.behaviour.errors = [_busy(90.0)]
     begin = time.monotonic()
-    with Diptych(gateway.address, timeout=5.0) as diptych, pytest.raises(OverloadedError):
+    with Diptych(gateway.address, timeout=60.0) as diptych, pytest.raises(OverloadedError):
         diptych.encode_text("cat")
-    assert time.monotonic() - begin < 4.0
+    assert time.monotonic() - begin < 30.0
 
 
 def test_each_attempt_gets_what_is_left_of_the_deadline(gateway: Running) -> None:
