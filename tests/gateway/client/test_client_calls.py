@@ -10,7 +10,6 @@ import pytest
 
 from gateway.client import AsyncDiptych, Diptych
 from gateway.client.retries import FIRST_PAUSE_SECONDS, Attempts, GatewayUnreachableError
-from gateway.command_line.local import choose_ports
 from shared.codes import Reason
 from shared.errors import (
     CallError,
@@ -23,6 +22,7 @@ from shared.errors import (
 )
 from shared.rpc import metadata
 from tests.gateway.fake_gateway import Running, running_gateway
+from tests.ports import free_port
 
 KEY = "s3cr3t-key"
 
@@ -107,7 +107,7 @@ def test_slow_answer_ends_with_the_deadline_and_says_whose(gateway: Running, str
 
 
 def test_gateway_that_comes_back_is_found_by_the_next_attempt() -> None:
-    port = choose_ports(0)["gateway"].grpc
+    port = free_port()
     with Diptych(f"127.0.0.1:{port}", retries=8) as diptych:
         answers: list[object] = []
         caller = threading.Thread(target=lambda: answers.append(diptych.encode_text("cat")))
@@ -119,7 +119,7 @@ def test_gateway_that_comes_back_is_found_by_the_next_attempt() -> None:
 
 
 def test_no_gateway_is_an_error_of_its_own() -> None:
-    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    nowhere = f"127.0.0.1:{free_port()}"
     with Diptych(nowhere, retries=1) as diptych, pytest.raises(GatewayUnreachableError) as caught:
         diptych.encode_text("cat")
     assert str(caught.value) == f"no gateway answers at {nowhere} (connection refused)"

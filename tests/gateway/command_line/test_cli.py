@@ -14,7 +14,6 @@ import typer
 
 from gateway.command_line import cli
 from gateway.command_line.console import EXIT_CODES, ExitCode, exit_code
-from gateway.command_line.local import choose_ports
 from shared.codes import Code, Reason
 from shared.errors import (
     CALL_ERRORS,
@@ -27,6 +26,7 @@ from shared.errors import (
 )
 from tests.gateway.command_line.command import diptych, start_diptych
 from tests.gateway.fake_gateway import Running
+from tests.ports import free_port
 
 GATEWAY_COMMANDS = ("text-to-image", "image-to-text", "classify", "encode", "replay", "status", "capabilities")
 KEY = "s3cr3t-key"
@@ -35,7 +35,7 @@ KEY = "s3cr3t-key"
 @pytest.fixture
 def nowhere() -> str:
     """An address where nothing listens."""
-    return f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_no_gateway_says_how_to_start_one(nowhere: str) -> None:
