@@ -42,14 +42,14 @@ def free_platform(replicas: Mapping[str, int] | None = None, *, web: bool = Fals
     """A base from which all the ports of `diptych up` are free, and they; see `choose_ports`."""
     for _ in range(TRIES):
         base = _drawn_port(PORTS_OF_A_PLATFORM)
-        span = range(base, base + PORTS_OF_A_PLATFORM)
-        if not _drawn.isdisjoint(span):
-            continue
         try:
             ports = choose_ports(base, replicas=replicas, web=web)
         except ConfigurationError:
             continue
-        _drawn.update(number for each in ports.values() for number in (each.grpc, each.metrics, each.web or each.grpc))
+        numbers = {number for each in ports.values() for number in (each.grpc, each.metrics, each.web or each.grpc)}
+        if not _drawn.isdisjoint(numbers):
+            continue
+        _drawn.update(numbers)
         return base, ports
     raise AssertionError("no free ports")
 
