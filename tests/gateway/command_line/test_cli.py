@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -145,8 +146,10 @@ class _Extensions:
 
     @staticmethod
     @greeting.command()
-    def greet(name: str, loud: bool = False, late: bool = False) -> None:
+    def greet(name: str, loud: bool = False, late: bool = False, full: bool = False) -> None:
         """Say hello."""
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device", "hello.tar")
         if late:
             importlib.import_module("no_such_package")
         typer.echo(f"hello {name}{'!' if loud else ''}")
@@ -182,6 +185,13 @@ def test_entry_point_that_imports_too_late_what_is_missing_says_what_to_install(
     result = diptych("greet", "--late", "Ada")
     assert result.exit_code == ExitCode.USAGE
     assert "`diptych greet` cannot run: No module named 'no_such_package'; pip install" in result.stderr
+
+
+@pytest.mark.usefixtures("extensions")
+def test_what_the_system_refuses_an_entry_point_is_told_in_one_line() -> None:
+    result = diptych("greet", "--full", "Ada")
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == "error: cannot use hello.tar: No space left on device\n"
 
 
 @pytest.mark.usefixtures("extensions")
