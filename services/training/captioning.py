@@ -59,7 +59,8 @@ def encode_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.
         for chunk in rows.split(ENCODE_BATCH):
             pictures = torch.from_numpy(pack.pixels[chunk]).to(device).permute(0, 3, 1, 2).float() / 255
             alpha = torch.from_numpy(pack.alpha[chunk])[:, None].to(device).float() / 255
-            views = pictures * 2 - 1 if one == 0 else random_views(pictures, alpha)
+            sided = torch.from_numpy(pack.sided[chunk])
+            views = pictures * 2 - 1 if one == 0 else random_views(pictures, alpha, sided)
             views = functional.avg_pool2d(views, views.shape[-1] // image.pixels)
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 encoded = image(views.contiguous(memory_format=torch.channels_last))

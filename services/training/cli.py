@@ -1,4 +1,4 @@
-"""The commands of training: `diptych data build|scenes|lexicon`, `diptych train builtin ...` and those of one's own pictures.
+"""The commands of training: `diptych data build|scenes|lexicon`, `diptych train builtin ...`, and those of own data.
 
 Each command of `builtin` reads the pack and the models it builds on, trains until its budget is used, resuming from its
 checkpoint, measures the result and writes a model directory.
