@@ -96,7 +96,7 @@ def train_text(options: TextOptions) -> None:
             data=data,
             rows=rows,
             progress=progress,
-            metrics={f"held_out_{name}": value for name, value in measure().items()} if len(held_out) else {},
+            metrics={f"validation_{name}": value for name, value in measure().items()} if len(held_out) else {},
             files=[lambda folder: write_tokenizer(folder, tokenizer)],
         )
 
