@@ -162,6 +162,7 @@ def test_classifier_goes_on_as_it_was_tuned_and_with_the_captions_it_had(workpla
         ("captioning", ("--from", "tiny/captioning", "--out", "tiny/captioning"), "would overwrite the model"),
         ("text", ("--with", "tiny/classification", "--out", "tiny/classification"), "would overwrite the model"),
         ("generation", ("--dropout", 0.5, "--preset", "tiny"), "a generator has none"),
+        ("text", ("--batch", 1, "--preset", "tiny"), "--batch 1: a caption is told from those of other pictures"),
         ("text", ("--colour", "nan"), "--colour nan: expected a number"),
         ("text", ("--language", "English please"), "--language English please: expected a code"),
         ("text", ("--out", "tiny/text/model.toml"), r"cannot use .*model\.toml: File exists"),
@@ -174,3 +175,8 @@ def test_wrong_use_is_one_clear_line(workplace: Path, task: str, options: tuple[
     data = ["--data", workplace / "pictures" / "my.jsonl", "--out", workplace / "refused", "--steps", 1]
     with pytest.raises(ConfigurationError, match=message):
         CliRunner().invoke(train, [task, *map(str, data + given)], catch_exceptions=False)
+
+
+def test_seed_that_no_generator_takes_is_refused() -> None:
+    result = CliRunner().invoke(train, ["text", "--data", "a.jsonl", "--out", "b", "--seed", str(2**64)])
+    assert result.exit_code == 2 and "--seed" in result.output
