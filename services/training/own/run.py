@@ -76,8 +76,12 @@ class OwnRun:
             return read_own_pictures(options.data, side, needs=needs, language=options.language)
 
     def tell(self, data: OwnPictures) -> None:
-        """Says what there is, and lists what was skipped in a file."""
+        """Says what there is, and lists what was skipped in a file.
+
+        Raises ConfigurationError unless all processes read the same.
+        """
         options = self.options
+        self.processes.require_equal(data.fingerprint(), f"{options.data}: what of it can be used")
         if self.processes.leads:
             listed = options.folder / "skipped.csv"
             write_skipped(data.skipped, listed)
@@ -185,7 +189,7 @@ class OwnRun:
             "data": options.data.name,
             "data_fingerprint": data.fingerprint(),
             "pictures": len(set(data.picture[rows].tolist())),
-            "held_out_pictures": len(data.pixels) - len(set(data.picture[rows].tolist())),
+            "held_out_pictures": len(set(data.picture.tolist()) - set(data.picture[rows].tolist())),
             "skipped_entries": len(data.skipped),
             "seed": options.seed,
             "batch": options.batch,
