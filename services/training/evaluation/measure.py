@@ -155,7 +155,7 @@ class Evaluation:
             shown = text_to_image.prompts_of(self._models, self.scenes[:SHOWN])
             self._sheet("painted-scenes", list(self._models.paint(shown.vectors, range(len(shown.texts)))), shown.texts)
             why = f"there is no judge in {self._judge_folder}"
-            return [not_measured(*each, why) for each in text_to_image.FIGURES]
+            return [not_measured(name, title, why, target) for name, title, target in text_to_image.FIGURES]
         prompts = text_to_image.prompts_of(self._models, self.scenes)
         few = text_to_image.prompts_of(self._models, self.scenes[: self._sizes.candidate_prompts])
         scenes, painted = text_to_image.measure_scenes(self._models, judge, prompts)
