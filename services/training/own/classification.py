@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +18,7 @@ from services.classification.model import ImageEncoder
 from services.training.checkpoint import Progress
 from services.training.data.own_pictures import OwnPictures
 from services.training.dropout import add_dropout
+from services.training.export import json_lines
 from services.training.losses import contrastive_loss
 from services.training.models import read_image_encoder, read_text_encoder
 from services.training.own.batches import Batch, pixels, same_meaning
@@ -240,6 +240,5 @@ def _write_labels(folder: Path, *, labels: Sequence[str], languages: Sequence[st
     """labels.json: each label is its own id, and its name in every language."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = [{"id": label, **dict.fromkeys(languages, label)} for label in labels]
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
-    (folder / "labels.json").write_text(f"[\n{lines}\n]\n", "utf-8")
+    (folder / "labels.json").write_text(f"{json_lines(entries)}\n", "utf-8")
     return "labels.json"

@@ -251,21 +251,17 @@ def started(task: str, options: Options) -> Iterator[OwnRun]:
     augmentation = Augmentation(noise=options.noise, blur=options.blur, crop=options.crop, colour=options.colour)
     runtime = resolve_runtime(RuntimeOptions(device=options.device, precision=options.precision))
     torch.manual_seed(options.seed)
-    torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
-    try:
-        with joined_processes(runtime.device) as (processes, device):
-            console = Console(quiet=not processes.leads)
-            yield OwnRun(
-                task=task,
-                options=options,
-                processes=processes,
-                device=device,
-                dtype=runtime.dtype,
-                console=console,
-                augmentation=augmentation,
-            )
-    finally:
-        torch.set_flush_denormal(False)  # it is the thread's, and so also of whoever called
+    with joined_processes(runtime.device) as (processes, device):
+        console = Console(quiet=not processes.leads)
+        yield OwnRun(
+            task=task,
+            options=options,
+            processes=processes,
+            device=device,
+            dtype=runtime.dtype,
+            console=console,
+            augmentation=augmentation,
+        )
 
 
 def new_space(name: str, module: nn.Module) -> str:
