@@ -6,11 +6,14 @@ PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constrain
 SERVERS := gateway text classification generation captioning
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TORCH ?= cpu
+WORKERS ?= 2
+# In the order of the files, where those that take longest are not left for the end.
+IN_WORKERS = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 IMAGE_TAG = $(VERSION)$(if $(filter cuda,$(TORCH)),-cuda)
 ENGINE ?= docker
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-base check check-code check-types check-imports check-protos check-manifests check-deploy images test-containers lock sbom format protos manifests dashboards benchmarks bench bench-peers robustness soak fuzz clean
+.PHONY: help demo up environments test test-base check check-code check-types check-imports check-protos check-manifests check-deploy images test-containers lock sbom format protos manifests dashboards benchmarks bench bench-peers robustness soak fuzz clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,11 +24,13 @@ demo: .venv/.services ## Start everything, paint a dozen prompts, describe the p
 up: .venv/.services ## Start the platform on this machine, until Ctrl-C.
 	@trap : INT; .venv/bin/diptych up; code=$$?; exit $$((code == 130 ? 0 : code))  # Ctrl-C is how it ends
 
-test: .venv/.dev ## Run the tests; ARGS="..." goes to pytest.
-	.venv/bin/python -m pytest $(ARGS)
+environments: .venv/.deploy .venv-base/.base .venv-checkov/.checkov ## Install all that CI needs; with --jobs 3 side by side.
+
+test: .venv/.dev ## Run all tests in two workers, WORKERS=4 in four; ARGS="..." goes to pytest, in one process.
+	.venv/bin/python -m pytest $(or $(ARGS),$(IN_WORKERS))
 
 test-base: .venv-base/.base ## Run the gateway's tests where torch, numpy and Pillow are not installed.
-	.venv-base/bin/python -m pytest tests/gateway tests/shared/rpc $(ARGS)
+	.venv-base/bin/python -m pytest tests/gateway tests/shared/rpc $(or $(ARGS),$(IN_WORKERS))
 
 check: check-code check-types check-imports check-protos check-manifests check-deploy ## Lint, format, types, import rules, protos, manifests, images and Compose.
 
@@ -110,7 +115,7 @@ robustness: .venv/.dev ## Cancelled calls, rolling restarts and killed processes
 soak: .venv/.dev ## Mixed load for 10 minutes: are memory and throughput level? ARGS="--minutes 60" for longer.
 	.venv/bin/python -m tests.benchmarks.robustness.soak $(ARGS)
 
-fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS="--inputs 50000" as in CI.
+fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS="--inputs 20000" as in CI.
 	.venv/bin/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove the environments and what runs left behind.
@@ -145,5 +150,5 @@ clean: ## Remove the environments and what runs left behind.
 
 .venv-base/.base: pyproject.toml constraints.txt | .venv-base/bin/python
 	@echo 'Installing the base package and pytest into .venv-base: half a minute.'
-	@.venv-base/bin/python $(PIP_INSTALL) --quiet --editable . cryptography pytest pytest-asyncio pytest-timeout hypothesis psutil
+	@.venv-base/bin/python $(PIP_INSTALL) --quiet --editable . cryptography pytest pytest-asyncio pytest-timeout pytest-xdist hypothesis psutil
 	@touch $@

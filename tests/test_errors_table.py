@@ -24,7 +24,7 @@ REASONS_PASSED_ON = {
     ("services/classification/predictor.py", "error.reason or Reason.IMAGE_DAMAGED"),
     ("shared/inference/submission.py", "failure.reason"),
     # Rebuild what another process raised, whose reason is None when that process named none.
-    ("gateway/clients.py", "reason"),
+    ("gateway/service_errors.py", "reason"),
     ("shared/rpc/status.py", "reason"),
     # Of the command line, for its user: no gateway refuses so, and it is never on the wire.
     ("gateway/command_line/replay.py", ""),

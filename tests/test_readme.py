@@ -17,17 +17,16 @@ from PIL import Image
 
 from gateway.command_line.cli import build
 from gateway.command_line.health import wait_until_serving
-from gateway.command_line.local import GATEWAY, SERVER_NAMES, Ports, choose_ports
+from gateway.command_line.local import GATEWAY, SERVER_NAMES, Ports
 from gateway.settings import DEFAULT_PORT
 from services.training.tiny import write_tiny_models
-from shared.errors import ConfigurationError
 from tests import documents
 from tests.documents import README, REPOSITORY, TABLES
-from tests.ports import PORTS_OF_A_PLATFORM, drawn_port
+from tests.ports import free_platform
 
 NOT_OURS = {"node_modules", "out", "site-packages"}
 RUNBOOK = REPOSITORY / "deploy" / "RUNBOOK.md"
-"""Its commands are run by tests/deploy/prometheus/test_runbook.py."""
+"""Its commands are run by tests/deploy/prometheus/test_live.py."""
 PAGES = sorted(
     page
     for page in REPOSITORY.rglob("*.md")
@@ -116,17 +115,6 @@ def choose_default_ports() -> dict[str, int]:
     return {GATEWAY: DEFAULT_PORT, **{name: DEFAULT_PORT + 10 + index for index, name in enumerate(services)}}
 
 
-def free_ports() -> tuple[int, dict[str, Ports]]:
-    """A base from which all the ports of `diptych up` are free."""
-    for _ in range(50):
-        base = drawn_port(PORTS_OF_A_PLATFORM)
-        try:
-            return base, choose_ports(base, web=True)
-        except ConfigurationError:
-            continue
-    raise AssertionError("no free ports")
-
-
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """`diptych up` with tiny models, and a folder to work in."""
@@ -138,7 +126,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     script.write_text(f'#!/bin/sh\nexec "{DIPTYCH[0]}" {DIPTYCH[1]} "{DIPTYCH[2]}" "$@"\n')
     script.chmod(0o755)
     Image.linear_gradient("L").convert("RGB").save(folder / "photo.jpg")
-    base, ports = free_ports()
+    base, ports = free_platform(web=True)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DIPTYCH_")}
     environment = {
         **inherited,

@@ -236,6 +236,9 @@ def _sampling(seed: int | None, temperature: float | None, top_p: float | None) 
         return None
     if seed is not None:
         _check_seed(seed, "seed")
+    for name, value in (("temperature", temperature), ("top_p", top_p)):
+        if value == 0:  # on the wire it says nothing, so that whoever asks for the least chance would get much
+            raise _invalid(f"sampling.{name} is 0; it must be above 0", f"sampling.{name}")
     return sampling_pb2.CaptionSampling(seed=seed, temperature=temperature or 0.0, top_p=top_p or 0.0)
 
 

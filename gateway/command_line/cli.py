@@ -12,10 +12,10 @@ from typer.core import TyperGroup
 
 from gateway.command_line import commands, keys, up
 from gateway.command_line import demo as demonstration
-from gateway.command_line.console import fail, run
+from gateway.command_line.console import errors_told, fail, run
 from gateway.command_line.options import Device, Models, Precision, Threads
 from gateway.settings import DEFAULT_PORT
-from shared.errors import ConfigurationError, DiptychError
+from shared.errors import ConfigurationError
 
 EXTENSIONS = "diptych.commands"
 """Entry points of this group become sub-commands; each is a `typer.Typer`."""
@@ -110,10 +110,9 @@ def _add_extension(cli: typer.Typer, entry: EntryPoint) -> None:
     def extension(context: typer.Context) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # such a command has its own ways to end
         try:
-            command: typer.Typer = entry.load()
-            command(args=context.args, prog_name=context.command_path)
+            with errors_told():
+                command: typer.Typer = entry.load()
+                command(args=context.args, prog_name=context.command_path)
         except ImportError as error:  # as late as the command itself imports what it works with
             install = f"pip install 'diptych[{_extras(entry)}]'"
             fail(ConfigurationError(f"`diptych {entry.name}` cannot run: {error}; {install}"))
-        except DiptychError as error:
-            fail(error)

@@ -68,7 +68,7 @@ def pictogram_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: tor
             for chunk in torch.from_numpy(rows).split(ENCODE_BATCH):
                 drawn = torch.from_numpy(pack.pixels[chunk]).to(device).permute(0, 3, 1, 2).float() / 255
                 alpha = torch.from_numpy(pack.alpha[chunk])[:, None].to(device).float() / 255
-                yield random_views(drawn, alpha, image.pixels)
+                yield random_views(drawn, alpha, torch.from_numpy(pack.sided[chunk]), image.pixels)
 
     concepts = [pack.concepts[index] for index in pack.concept[rows]] * rounds
     captions = {language: [clean_caption(one, language) for one in concepts] for language in LANGUAGES}

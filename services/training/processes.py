@@ -56,6 +56,12 @@ class Processes:
         torch.distributed.all_gather_object(values, value)
         return values
 
+    def require_equal(self, value: object, what: str) -> None:
+        """Raises ConfigurationError, in all of them, where processes have different values."""
+        values = self.gathered(value)
+        if different := [rank for rank, other in enumerate(values) if other != values[0]]:
+            raise ConfigurationError(f"{what} is not the same in process {different[0]} as in the first")
+
     def rows(self, local: Tensor) -> Tensor:
         """(B, ...) of each process -> (B count, ...) of all, by rank; gradients flow back to whose rows they are."""
         if self.count == 1:

@@ -91,12 +91,8 @@ class Run:
         """Trains for `share` of the budget, with a checkpoint folder of its own, for a joint space if it has one."""
         steps = None if self.steps is None else max(1, round(self.steps * share))
         budget = Budget(steps=steps, minutes=self.minutes * share)
-        torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
-        try:
-            conditions = Conditions(resume=self.resume, space=space)
-            return train(trainer, budget, self.checkpoints / stage, self.console, conditions)
-        finally:
-            torch.set_flush_denormal(False)  # it is the thread's, and so also of whoever called
+        conditions = Conditions(resume=self.resume, space=space)
+        return train(trainer, budget, self.checkpoints / stage, self.console, conditions)
 
     def card(self, task: str, description: str, space: str, metrics: Metrics, *progress: Progress) -> Card:
         """What model.toml says of a model that this run trained."""

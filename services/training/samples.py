@@ -24,6 +24,8 @@ class Batch:
     """(B, 3, H, W) in [0, 1], on white."""
     alpha: Tensor
     """(B, 1, H, W) in [0, 1]."""
+    sided: Tensor
+    """(B,) true where a mirror would make another thing of it."""
     concept: Tensor
     """(B,) indices into the pack's concepts."""
     style: Tensor
@@ -62,6 +64,7 @@ class Sampler:
         return Batch(
             pictures=self._pixels[index].to(self._device),
             alpha=self._alpha[index].to(self._device),
+            sided=torch.from_numpy(self._pack.sided[rows]).to(self._device),
             concept=torch.from_numpy(concept).to(self._device),
             style=torch.from_numpy(style).to(self._device),
             texts=[caption.text for caption in captions],

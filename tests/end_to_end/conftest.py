@@ -19,13 +19,6 @@ from tests.end_to_end.servers import SERVICES, Launcher, Server, leftovers, new_
 
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 """Of test clients: above the servers' limit, so that it is theirs that is met."""
-DRAIN_DELAY_SECONDS = 2.0
-"""Of the shared platform: long enough to ask for its health while it drains."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of how the shared platform stops come last of all."""
-    items.sort(key=lambda item: "drains" in getattr(item, "fixturenames", ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +71,8 @@ def platform(
     """The platform that all tests share; whoever harms a process starts one of their own."""
     launcher = Launcher(tiny_models, tmp_path_factory.mktemp("platform_logs"), run_mark)
     try:
-        delay = {"drain_delay_seconds": DRAIN_DELAY_SECONDS}
-        services = {name: launcher.service(name, **delay) for name in SERVICES}
-        gateway = launcher.gateway({name: server.address for name, server in services.items()}, **delay)
+        services = {name: launcher.service(name) for name in SERVICES}
+        gateway = launcher.gateway({name: server.address for name, server in services.items()})
         for server in launcher.servers:
             server.wait_serving()
         _wait_until_all_are_known(gateway)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.end_to_end.scrape import Metrics, scrape
-from tests.ports import drawn_port
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 90.0
@@ -42,27 +41,6 @@ MODEST: dict[str, object] = {"device": "cpu", "precision": "fp32", "threads": 1}
 """Settings under which several services share the cores of a small machine."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-_drawn: set[int] = set()
-
-
-def free_port() -> int:
-    """A port nobody listens on; none twice in one run of tests.
-
-    A server listens seconds after its port was drawn: one that drew it again took all tests of a platform along.
-    """
-    while True:
-        port = drawn_port()
-        if port in _drawn:
-            continue
-        _drawn.add(port)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 @dataclass(kw_only=True)

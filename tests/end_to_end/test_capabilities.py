@@ -47,15 +47,13 @@ async def test_painted_size_languages_and_formats_are_as_told(platform: Platform
 
 
 async def test_services_that_are_down_are_told_at_once(launcher: Launcher, connect: Connect) -> None:
-    gateway = launcher.gateway(dict.fromkeys(SERVICES, "127.0.0.1:1"))
+    gateway = launcher.gateway(dict.fromkeys(SERVICES, "127.0.0.1:1"), replica_wait_seconds=2 * CALL_SECONDS)
     gateway.wait_serving()
     stub = connect(gateway).gateway
     await stub.GetCapabilities(REQUEST, timeout=CALL_SECONDS)  # the connection stands
 
-    begin = time.monotonic()
     told = await stub.GetCapabilities(REQUEST, timeout=CALL_SECONDS)
 
-    assert time.monotonic() - begin < 2
     assert not any(replica.serving for service in told.services for replica in service.replicas)
     assert (list(told.spaces), list(told.languages)) == ([], [])
 
@@ -73,6 +71,6 @@ async def test_service_that_comes_up_is_told_soon(platform: Platform, launcher: 
 
     begin = time.monotonic()
     while not told or not told[-1].spaces:
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < CALL_SECONDS
         await ask()
     assert [each.name for each in told[-1].services if each.models] == list(SERVICES)

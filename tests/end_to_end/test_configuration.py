@@ -19,7 +19,8 @@ from gateway.settings import GatewaySettings
 from services.text.settings import TextSettings
 from tests.end_to_end.calls import Connect, encode
 from tests.end_to_end.conftest import Platform
-from tests.end_to_end.servers import REPOSITORY, SERVERS, Launcher, environment, free_port
+from tests.end_to_end.servers import REPOSITORY, SERVERS, Launcher, environment
+from tests.ports import free_port
 
 EXIT_CONFIGURATION = 2
 START_SECONDS = 60.0

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gateway.command_line.local import choose_ports
 from tests.end_to_end.conftest import Platform
 from tests.end_to_end.pictures import picture_file
 from tests.end_to_end.servers import REPOSITORY
+from tests.ports import free_port
 
 EXAMPLES = REPOSITORY / "gateway" / "examples"
 INSTALL_SECONDS = 120
@@ -188,7 +188,7 @@ def test_node_names_a_file_that_is_not_there(node: Run) -> None:
 def test_node_says_that_no_gateway_answers(node: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "picture-7.png").write_bytes(picture_file())
-    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    nowhere = f"127.0.0.1:{free_port()}"
 
     told = node(name, expected_code=1, address=nowhere)
 

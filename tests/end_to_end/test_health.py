@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,7 +17,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shared.rpc.health import watch_method
 from tests.end_to_end.calls import CALL_SECONDS, Connect, Stubs
 from tests.end_to_end.conftest import Platform
-from tests.end_to_end.servers import GRPC_SERVICES, NOT_SERVING, SERVERS, SERVICES, SERVING, Server
+from tests.end_to_end.servers import GRPC_SERVICES, NOT_SERVING, SERVERS, SERVICES, SERVING, Launcher, Server
+
+DRAIN_DELAY_SECONDS = 2.0
+"""Long enough to ask for a server's health while it drains."""
 
 
 @asynccontextmanager
@@ -97,11 +101,22 @@ def drain(server: Server) -> Drain:
         return Drain(watched=watched, watch_end=call.code(), checked=checked, exit_code=server.wait_ended())
 
 
-@pytest.fixture(scope="session")
-def drains(platform: Platform) -> dict[str, Drain]:
-    """The end of the shared platform; `conftest` sees to it that no test comes after."""
-    with ThreadPoolExecutor(len(SERVERS)) as pool:
-        return dict(zip(SERVERS, pool.map(lambda name: drain(platform[name]), SERVERS), strict=True))
+@pytest.fixture(scope="module")
+def drains(
+    tiny_models: dict[str, Path], platform: Platform, tmp_path_factory: pytest.TempPathFactory, run_mark: str
+) -> dict[str, Drain]:
+    """The end of one server of each kind; the shared platform's are others' as well, and live on."""
+    launcher = Launcher(tiny_models, tmp_path_factory.mktemp("drained_logs"), run_mark)
+    delay = {"drain_delay_seconds": DRAIN_DELAY_SECONDS}
+    try:
+        servers = [launcher.service(name, **delay) for name in SERVICES]
+        servers.append(launcher.gateway(platform.targets(), **delay))
+        for server in servers:
+            server.wait_serving()
+        with ThreadPoolExecutor(len(servers)) as pool:
+            return {server.name: seen for server, seen in zip(servers, pool.map(drain, servers), strict=True)}
+    finally:
+        launcher.stop_all()
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -19,9 +19,9 @@ from tests.end_to_end.frozen import frozen_model
 from tests.end_to_end.pictures import PNG_SIGNATURE, picture_file
 from tests.end_to_end.servers import SERVICES, Launcher, Server
 
-RECOVERY_SECONDS = 2.0
+RECOVERY_SECONDS = 5.0
 """From SERVING of a service that is back to the first answer of the gateway."""
-DEADLINE_SECONDS = 2.0
+DEADLINE_SECONDS = 10.0
 """Of calls that must say within it what is wrong."""
 
 PICTURE = picture_file()

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -74,13 +75,19 @@ def test_memory_of_front_end_and_model_process_is_shown(name: str, platform: Pla
         found.total("diptych_process_resident_memory_bytes", process=process) for process in ("front_end", "model")
     )
 
-    assert 20e6 < front_end < 300e6 < 2 * model < 4e9
+    assert front_end == pytest.approx(resident_bytes(platform[name].pid), rel=0.2)
+    assert model == pytest.approx(resident_bytes(platform[name].model_pid()), rel=0.2)
 
 
 def test_memory_of_the_gateway_is_shown(platform: Platform) -> None:
     resident = platform.gateway.metrics().total("diptych_process_resident_memory_bytes", process="front_end")
 
-    assert 20e6 < resident < 300e6
+    assert resident == pytest.approx(resident_bytes(platform.gateway.pid), rel=0.2)
+
+
+def resident_bytes(pid: int) -> int:
+    """Of a process now, as the system tells; how much it is depends on the tests before."""
+    return int(psutil.Process(pid).memory_info().rss)
 
 
 async def test_counters_of_a_service_move_by_the_traffic(platform: Platform, connect: Connect) -> None:

@@ -16,6 +16,7 @@ from tests.end_to_end.servers import SERVICES, Launcher, Server
 from tests.traffic import Traffic, traffic
 
 SPACES = ("tiny", "other")
+pytestmark = pytest.mark.timeout(900)  # eight servers with torch start one after another
 
 
 @dataclass

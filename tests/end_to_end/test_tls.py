@@ -12,8 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from tests.certificates import Authority
-from tests.end_to_end.servers import REPOSITORY, Launcher, Server, free_port, wait_until
+from tests.end_to_end.servers import REPOSITORY, Launcher, Server, wait_until
 from tests.end_to_end.test_configuration import EXIT_CONFIGURATION, failed_start
+from tests.ports import free_port
 from tests.test_readme import blocks
 
 

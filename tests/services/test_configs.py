@@ -28,7 +28,7 @@ from shared.inference.predictor import RuntimeOptions
             "architecture.widths: expected at least 1, found []",
         ),
         ("generation", "widths = [16, 8, 8]", "widths = [16, 6, 8]", "widths: expected multiples of 4, found 6"),
-        ("generation", "noise_width = 16", "noise_width = 9", "expected at least styles + 4 = 11, found 9"),
+        ("generation", "noise_width = 16", "noise_width = 9", "expected at least styles + 4 = 15, found 9"),
     ],
 )
 def test_impossible_shape_is_one_line(

@@ -67,7 +67,7 @@ async def test_a_json_line_says_who_called_what_came_of_it_and_where_its_time_we
     configure_logs("info", "json")
     await end_call("all")
     [line] = lines(capsys)
-    assert 0 <= line.pop("seconds") < 5
+    assert 0 <= line.pop("seconds") < 60
     assert line.pop("time")
     assert line == {
         "level": "info",

@@ -181,7 +181,7 @@ def test_long_animation_costs_no_more_than_its_first_frame(kind: str) -> None:
     first, other = Image.new("RGB", (512, 512), "red"), Image.new("RGB", (512, 512), "blue")
     frames = [other, first] * 60
     data = file_of(first, kind, save_all=True, append_images=frames)
-    start = time.perf_counter()
+    start = time.thread_time()
     pixels = decode_square(data, SIDE)
-    assert time.perf_counter() - start < 0.25  # all frames take longer
+    assert time.thread_time() - start < 0.25  # all frames take longer
     assert (abs(pixels.astype(int) - (255, 0, 0)) < 4).all()

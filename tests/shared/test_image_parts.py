@@ -30,22 +30,23 @@ from tests.hostile_pictures import (
 NOISE = Image.effect_noise((300, 200), 80).convert("RGB")
 PROFILE, XMP = b"p" * 150_000, b"<x:xmpmeta/>" * 9_000
 HANG_SECONDS = 5.0
+"""Of the CPU, which nobody else's work lengthens."""
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_file_of_very_many_parts_or_passes_is_refused_before_it_is_decoded(kind: str) -> None:
     make, told = REFUSED[kind]
-    data, begin = make(), time.perf_counter()
+    data, begin = make(), time.thread_time()
     with pytest.raises(InvalidArgumentError, match=told):
         decode_square(data, 8)
-    assert time.perf_counter() - begin < HANG_SECONDS / 10
+    assert time.thread_time() - begin < HANG_SECONDS / 10
 
 
 @pytest.mark.parametrize("kind", READ)
 def test_good_picture_in_a_file_that_is_made_to_take_long_is_read(kind: str) -> None:
-    data, begin = READ[kind](), time.perf_counter()
+    data, begin = READ[kind](), time.thread_time()
     assert decode_square(data, 8).shape == (8, 8, 3)
-    assert time.perf_counter() - begin < HANG_SECONDS
+    assert time.thread_time() - begin < HANG_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,10 @@ def test_first_frame_of_an_animation_counts() -> None:
     ],
 )
 def test_bad_file_is_refused_with_value_and_limit_at_once(data: bytes, complaint: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidArgumentError, match=complaint):
         decode_square(data, 8)
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_limits_can_be_stricter() -> None:

@@ -17,12 +17,15 @@ def compose(pictures: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
     return pictures + (1 - alpha) * (background - 1)
 
 
-def random_views(pictures: Tensor, alpha: Tensor, pixels: int) -> Tensor:
+def random_views(pictures: Tensor, alpha: Tensor, sided: Tensor, pixels: int) -> Tensor:
     """(B, 3, H, W) and (B, 1, H, W), both in [0, 1] -> (B, 3, pixels, pixels) in [-1, 1]: moved, recoloured, blurred,
-    noisy."""
-    batch, device = len(pictures), pictures.device
+    noisy.
+
+    `sided` (B,) is true for what a mirror would make another thing of: only others are mirrored, half of the time.
+    """
     stacked = torch.cat((pictures - 1, alpha), dim=1)  # zero outside, so that moving in leaves white
-    moved = functional.grid_sample(stacked, _random_grid(batch, pixels, device), align_corners=False)
+    moved = functional.grid_sample(stacked, _random_grid(sided.to(pictures.device), pixels), align_corners=False)
+    batch, device = len(pictures), pictures.device
     tinted = torch.rand(batch, 1, 1, 1, device=device) < 0.3
     background = torch.where(tinted, torch.rand(batch, 3, 1, 1, device=device) * 0.7 + 0.3, 1.0)
     view = compose(moved[:, :3] + 1, moved[:, 3:], background)
@@ -42,11 +45,12 @@ def _spoil(view: Tensor) -> Tensor:
     return ((view + noisy * torch.randn_like(view)).clamp(0, 1) * 2 - 1).contiguous()
 
 
-def _random_grid(batch: int, pixels: int, device: torch.device) -> Tensor:
+def _random_grid(sided: Tensor, pixels: int) -> Tensor:
     """A sampling grid: up to 12 degrees, 0.6 to 1.15 of the size, moved by up to 10 % of the side, half mirrored."""
+    batch, device = len(sided), sided.device
     angle = (torch.rand(batch, device=device) - 0.5) * math.radians(24)
     zoom = 1 / (0.6 + 0.55 * torch.rand(batch, device=device))
-    mirror = torch.where(torch.rand(batch, device=device) < 0.5, -1.0, 1.0)
+    mirror = torch.where((torch.rand(batch, device=device) < 0.5) & ~sided, -1.0, 1.0)
     shift = (torch.rand(batch, 2, device=device) - 0.5) * 0.4
     rows = (
         torch.stack((mirror * zoom * angle.cos(), -zoom * angle.sin(), shift[:, 0]), dim=1),

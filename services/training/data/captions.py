@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from services.training.data.english import article, indefinite
 from services.training.data.pack import Concept
 
 STYLE_WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -72,17 +73,17 @@ def random_caption(concept: Concept, style: str, rng: random.Random, *, loose: f
 
 def _random_english(concept: Concept, style: str | None, rng: random.Random) -> str:
     noun = concept.en
-    article = concept.article
+    before = concept.article
     if concept.en_synonyms and rng.random() < 0.3:
         noun = rng.choice(concept.en_synonyms)
-        article = rng.choice(("a", "the", ""))
+        before = rng.choice((article(noun), "the", ""))
     if rng.random() < 0.2:
         noun = f"{rng.choice(_ADJECTIVES)} {noun}"
     word = rng.choice(STYLE_WORDS[style][0]) if style else ""
     shape = rng.random()
     if word and shape < 0.5:
         noun = f"{word} {noun}"
-    phrase = rng.choice((noun, _with_article(article, noun), _with_article(article, noun), f"the {noun}"))
+    phrase = rng.choice((noun, _with_article(before, noun), _with_article(before, noun), f"the {noun}"))
     if word and shape >= 0.5:
         phrase = rng.choice(("{} in {} style", "{}, {}", "{}, {} style", "{} {} emoji")).format(phrase, word)
     elif rng.random() < 0.1:
@@ -92,10 +93,10 @@ def _random_english(concept: Concept, style: str | None, rng: random.Random) -> 
     return text + rng.choice(("", "", "", "", ".", "!", " ", "..."))
 
 
-def _with_article(article: str, noun: str) -> str:
-    if article in ("a", "an"):
-        article = "an" if noun[0] in "aeiou" else "a"
-    return f"{article} {noun}".strip()
+def _with_article(before: str, noun: str) -> str:
+    if before in ("a", "an"):
+        before = indefinite(noun)
+    return f"{before} {noun}".strip()
 
 
 def _random_chinese(concept: Concept, style: str | None, rng: random.Random) -> str:

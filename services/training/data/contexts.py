@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from services.training.data.english import indefinite
 from services.training.data.pack import Concept
 
 _EN_ADJECTIVES = (
@@ -68,19 +69,23 @@ def random_paraphrase(concept: Concept, other: Concept, rng: random.Random) -> P
 
 def _english(concept: Concept, other: Concept, rng: random.Random) -> Paraphrase:
     noun = rng.choice((concept.en, concept.en, *concept.en_synonyms))
-    article = rng.choice(("a", "the", "", "my", "one"))
-    plain = f"{article} {noun}".strip()
+    before = rng.choice(("a", "the", "", "my", "one"))
+    plain = _with_word(before, noun)
     if rng.random() < 0.5:
         noun = f"{rng.choice(_EN_ADJECTIVES)} {noun}"
-    phrase = f"{article} {noun}".strip()
+    phrase = _with_word(before, noun)
     shape = rng.random()
     if shape < 0.3:
-        phrase = rng.choice(_EN_PAIRS).format(phrase, f"{rng.choice(('a', 'the', 'some'))} {other.en}")
+        phrase = rng.choice(_EN_PAIRS).format(phrase, _with_word(rng.choice(("a", "the", "some")), other.en))
     elif shape < 0.8:
         phrase = f"{phrase} {rng.choice(_EN_TAILS)}"
     return Paraphrase(
         plain=plain, in_context=rng.choice(_EN_HEADS).format(phrase) + rng.choice(("", "", ".", "!", "?"))
     )
+
+
+def _with_word(before: str, noun: str) -> str:
+    return f"{indefinite(noun) if before == 'a' else before} {noun}".strip()
 
 
 def _chinese(concept: Concept, other: Concept, rng: random.Random) -> Paraphrase:

@@ -127,6 +127,9 @@ def _entry(record: Any, place: str, folder: Path) -> Entry | Skipped:
     image = values.pop("image")
     if not isinstance(image, str) or not image.strip():
         return Skipped(place=place, image="", reason="names no image")
+    # JSON can escape half of a pair of UTF-16, which no file, list or tokenizer can take.
+    if broken := [name for name in COLUMNS if isinstance(record.get(name), str) and not _is_text(record[name])]:
+        return Skipped(place=place, image=ascii(image), reason=f"{broken[0]} is no Unicode text")
     if "\0" in image:
         return Skipped(place=place, image=image, reason="image is no path: it has a zero byte")
     for name, value in values.items():
@@ -136,6 +139,15 @@ def _entry(record: Any, place: str, folder: Path) -> Entry | Skipped:
         return Skipped(place=place, image=image, reason=f"language {language!r} is no code such as en or zh-Hant")
     texts = {name: " ".join(str(value).split()) for name, value in values.items()}
     return Entry(place=place, picture=PictureFile(name=image, path=folder / image), **texts)
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can say it; names of files that are no UTF-8 pass, as Python keeps them (PEP 383)."""
+    try:
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_shard(shard: Path) -> Iterator[Entry | Skipped]:

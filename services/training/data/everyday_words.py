@@ -63,15 +63,6 @@ def gerund(verb: str) -> str:
     return f"{head}ing{space}{tail}"
 
 
-def plural(noun: str) -> str:
-    """The regular plural of a noun's last part: `pooch` -> `pooches`, `motor car` -> `motor cars`."""
-    if noun.endswith(("s", "x", "z", "ch", "sh")):
-        return f"{noun}es"
-    if noun.endswith("y") and noun[-2:-1] not in _VOWELS:
-        return f"{noun[:-1]}ies"
-    return f"{noun}s"
-
-
 def _doubles(verb: str) -> bool:
     if len(verb) < 3 or verb[-1] in "wxy" or verb[-1] in _VOWELS:
         return False

@@ -9,7 +9,6 @@ Needs neither the teachers nor npm: they made the file (`lexicon_building.py`).
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -18,9 +17,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from services.training.teachers.space import TeacherSpace
+from shared.errors import ConfigurationError
 
 LANGUAGES = ("en", "zh")
 NEAREST = 4
@@ -105,7 +106,7 @@ class Lexicon:
 
 
 def write_lexicon(lexicon: Lexicon, file: Path) -> None:
-    """Writes one safetensors file; equal lexicons, equal bytes."""
+    """Writes one safetensors file, which appears only when it is whole; equal lexicons, equal bytes."""
     texts = {"meanings": [asdict(meaning) for meaning in lexicon.meanings], "words": lexicon.words}
     space = lexicon.space
     arrays: dict[str, NDArray[Any]] = {
@@ -127,14 +128,18 @@ def write_lexicon(lexicon: Lexicon, file: Path) -> None:
         arrays[f"believed.{language}"] = np.array([each.similarity for each in beliefs], np.float32)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
-    os.replace(part, file)
+    # Not save_file, whose files are for the owner's eyes alone.
+    part.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    part.replace(file)
 
 
 def read_lexicon(file: Path) -> Lexicon:
-    """Reads what `write_lexicon` wrote. Raises FileNotFoundError; `diptych data lexicon` makes one."""
-    arrays = load_file(file)
-    texts = json.loads(arrays["texts"].tobytes())
+    """Reads what `write_lexicon` wrote. Raises ConfigurationError when that is not there, or something else."""
+    try:
+        arrays = load_file(file)
+        texts = json.loads(arrays["texts"].tobytes())
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ConfigurationError(f"{file} is no lexicon ({error}); `diptych data lexicon` makes one") from None
 
     def by_language(name: str) -> dict[str, Any]:
         return {language: arrays[f"{name}.{language}"] for language in LANGUAGES}

@@ -68,12 +68,16 @@ class OwnPictures:
             skipped=skipped,
         )
 
-    def held_out(self, share: float) -> NDArray[np.bool_]:
-        """(N,) true for validation: about `share` of the pictures, those of the lowest hashes, and at least one.
+    def held_out(self, share: float, among: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """True for validation: about `share` of the pictures, those of the lowest hashes, and at least one.
 
         The hash is of the file's bytes: copies of one picture fall on one side, and new pictures move no other.
+
+        Args:
+            among: the rows that are asked about; all N of them if absent.
         """
-        places = np.array([int.from_bytes(digest[:8], "big") / 2**64 for digest in self.digests])
+        digests = self.digests if among is None else [self.digests[row] for row in among]
+        places = np.array([int.from_bytes(digest[:8], "big") / 2**64 for digest in digests])
         return np.asarray(places <= max(share, places.min())) if share > 0 else np.zeros(len(places), dtype=np.bool_)
 
     def folds(self, count: int) -> NDArray[np.int64]:

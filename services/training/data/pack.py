@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ _SHEET = _COLUMNS * _COLUMNS
 
 SPLITS = ("train", "validation", "test_pair", "test_concept")
 """Training; (concept, style family) pairs held out, in two halves; concepts held out with all their pictures."""
+
+_SIDED = re.compile(r"clock-at|\b(?:left|right)(?:wards)?\b|crescent|quarter-moon|gibbous")
+_TURNS = ("facing", "tilted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,19 @@ class Pack:
     def train(self) -> NDArray[np.bool_]:
         """(N,) true for the rows to train on."""
         return np.equal(self.split, SPLITS.index("train"))
+
+    @cached_property
+    def sided(self) -> NDArray[np.bool_]:
+        """(N,) true for the rows of things that a mirror makes another thing of: no training may mirror them.
+
+        Clocks, phases of the moon, what is called left or right, and whatever has a second that faces or tilts right.
+        """
+        ids = {concept.id for concept in self.concepts}
+        sided = [
+            _SIDED.search(concept.id) is not None or any(f"{concept.id}-{turn}-right" in ids for turn in _TURNS)
+            for concept in self.concepts
+        ]
+        return np.array(sided)[self.concept]
 
 
 def write_pack(pack: Pack, folder: Path) -> Path:

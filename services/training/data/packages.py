@@ -61,7 +61,7 @@ def _download(package: Package, folder: Path) -> None:
     work.mkdir()
     try:
         done = subprocess.run(
-            [npm, "pack", wanted, "--silent", "--pack-destination", str(work)],
+            [npm, "pack", wanted, "--loglevel=error", "--pack-destination", str(work)],
             check=False, capture_output=True, text=True, timeout=NPM_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

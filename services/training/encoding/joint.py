@@ -83,7 +83,7 @@ class JointTrainer:
         """One optimiser step; the losses by name."""
         few = self.pictures_a_step * PICTOGRAM_SHARE // 8
         batch, scenes = self._pictograms.draw(few), self._scenes.draw(self.pictures_a_step - few)
-        views = torch.cat((random_views(batch.pictures, batch.alpha, self.image.pixels),
+        views = torch.cat((random_views(batch.pictures, batch.alpha, batch.sided, self.image.pixels),
                            random_scene_views(scenes.pictures)))  # fmt: skip
         tokens, mask = tokenize(self._tokenizer, [*batch.texts, *scenes.texts, *scenes.near_misses])
         with torch.autocast("cpu", dtype=torch.bfloat16):

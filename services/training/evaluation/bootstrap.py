@@ -32,13 +32,14 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def estimate(columns: ArrayLike, statistic: Statistic, *, seed: int = SEED) -> Estimate:
+def estimate(columns: ArrayLike, statistic: Statistic, *, seed: int = SEED, biased: bool = False) -> Estimate:
     """A statistic of columns' means, with its interval.
 
     Args:
         columns: (N, K): what was counted of each of N samples, such as its true positives and its errors.
         statistic: of the means. A resample draws N samples with replacement, all columns of a sample together, so that
             what was measured on the same sample stays paired.
+        biased: of a statistic from 0 on whose resamples are above it in the mean: they are moved back by as much.
 
     Returns: not a number where the statistic is none, such as a ratio to nothing. Raises ValueError without samples.
     """
@@ -52,7 +53,7 @@ def estimate(columns: ArrayLike, statistic: Statistic, *, seed: int = SEED) -> E
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(statistic(table.mean(axis=0, keepdims=True))[0])
         drawn = statistic(shares @ table)  # (R,)
-    return percentiles(value, drawn, samples=count)
+    return percentiles(value, (drawn - drawn.mean() + value).clip(min=0) if biased else drawn, samples=count)
 
 
 def percentiles(value: float, drawn: NDArray[np.float64], *, samples: int) -> Estimate:
@@ -90,11 +91,12 @@ def calibration_error(confidence: ArrayLike, right: ArrayLike, *, bins: int = 15
     """Expected calibration error (Guo et al. 2017, arXiv:1706.04599, equation 3) of (N,) or (N, L) probabilities.
 
     The mean distance, over equally wide bins by confidence, between how sure the answers were and how many were right.
-    A sample is a row, with all its L answers.
+    A sample is a row, with all its L answers. Chance alone makes distances, in a resample once more than in the sample:
+    the interval is that of the resamples, moved by what they are above the value in the mean.
     """
     sure, correct = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
     sure, correct = sure.reshape(len(sure), -1), correct.reshape(len(sure), -1)
     places = np.minimum((sure * bins).astype(np.int64), bins - 1)
     gaps = np.zeros((len(sure), bins))
     np.add.at(gaps, (np.arange(len(sure))[:, None], places), (sure - correct) / sure.shape[1])
-    return estimate(gaps, lambda means: np.abs(means).sum(axis=1), seed=seed)
+    return estimate(gaps, lambda means: np.abs(means).sum(axis=1), seed=seed, biased=True)

@@ -102,11 +102,16 @@ def _several(name: str, title: str, head: str, answers: Sequence[Labels], true: 
     said = [{label for label, sure in one.items() if sure >= LIKELY} for one in scores]
     sure = np.array([list(one.values()) for one in scores])
     there = np.array([[label in wanted for label in one] for one, wanted in zip(scores, true, strict=True)])
+    likely = sure >= LIKELY
+    beside = (
+        {"of what is said to be there": calibration_error(sure[likely], there[likely]).value} if likely.any() else {}
+    )
     return [
         Figure(name=name, title=title, estimate=_f1(said, true), target=target or Target(),
                beside={"chance": _f1([constant_guess(true)] * len(true), true)}),
         Figure(name=f"{name}.calibration", title=f"{title.split(',')[0]}: expected calibration error",
-               estimate=calibration_error(sure, there)),
+               estimate=calibration_error(sure, there), beside=beside,
+               note="of all labels, of which most are surely not there"),
     ]  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def train_judge(*, data: Path, sprites_file: Path, out: Path, checkpoints: Path,
                 batch: int, pool: int, seed: int, resume: bool, console: Console) -> Judge:  # fmt: skip
     """Trains on rows of split `train` and on scenes of split `train`; writes the judge to `out`.
 
-    Raises FileNotFoundError where there is no pack or no sprites.
+    Raises ConfigurationError where there is no pack or no sprites, or a checkpoint of other options.
     """
     pack, sprites = read_pack(data), read_sprites(sprites_file)
     config = judge_config(pack)
@@ -44,12 +44,9 @@ def train_judge(*, data: Path, sprites_file: Path, out: Path, checkpoints: Path,
     with console.status(f"composing {pool} scenes"):
         scenes = ScenePool(sprites, config, size=pool, seed=MODEL_SEED + seed)
     trainer = JudgeTrainer(network, config, pack, scenes, batch=batch, seed=MODEL_SEED + seed)
-    torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
-    try:
-        budget, conditions = Budget(steps=steps, minutes=minutes), Conditions(resume=resume)
-        progress = train(trainer, budget, checkpoints / "judge", console, conditions)
-    finally:
-        torch.set_flush_denormal(False)
+    fixed = {"--seed": seed, "--batch": batch}  # judge.json says them of all its steps
+    budget, conditions = Budget(steps=steps, minutes=minutes), Conditions(resume=resume, options=fixed)
+    progress = train(trainer, budget, checkpoints / "judge", console, conditions)
     judge = with_threshold(network, config, sprites)
     scores = own_scores(judge, pack, sprites)
     console.print({name: str(score) for name, score in scores.items()})

@@ -24,7 +24,7 @@ from services.training.evaluation.figures import Figure, not_measured, table
 from services.training.evaluation.judge import Judge, read_judge
 from services.training.evaluation.paraphrases import paraphrases_of
 from services.training.evaluation.retrieval import measure_retrieval
-from services.training.evaluation.scenes import CaptionedScene, captioned_scenes, distinct_scenes
+from services.training.evaluation.scenes import CaptionedScene, captioned_scenes, distinct_scenes, worded_scenes
 from services.training.evaluation.served import ServedModels, training_facts
 from services.training.evaluation.sheets import SHOWN, write_sheet
 from services.training.evaluation.subjects import Subject
@@ -102,6 +102,12 @@ class Evaluation:
         return distinct_scenes(chain(self.scenes, further), self._sizes.scenes)
 
     @cached_property
+    def worded_scenes(self) -> list[CaptionedScene]:
+        """The first held-out scenes whose captions merely differ in words."""
+        further = captioned_scenes(self.sprites, first_seed=len(self.scenes))
+        return worded_scenes(chain(self.scenes, further), self._sizes.scenes)
+
+    @cached_property
     def judge(self) -> Judge | None:
         """None where there is none; figures that need it then say so."""
         try:
@@ -126,7 +132,7 @@ class Evaluation:
 
     def _retrieval(self) -> list[Figure]:
         scenes = self.distinct_scenes
-        return measure_retrieval(self._models, scenes, paraphrases_of(scenes, self.sprites))
+        return measure_retrieval(self._models, scenes, paraphrases_of(scenes, self.sprites), self.worded_scenes)
 
     def _image_to_text(self) -> list[Figure]:
         training = list(islice(captioned_scenes(self.sprites, split="train"), self._sizes.training_scenes))
@@ -149,7 +155,7 @@ class Evaluation:
             shown = text_to_image.prompts_of(self._models, self.scenes[:SHOWN])
             self._sheet("painted-scenes", list(self._models.paint(shown.vectors, range(len(shown.texts)))), shown.texts)
             why = f"there is no judge in {self._judge_folder}"
-            return [not_measured(*each, why) for each in text_to_image.FIGURES]
+            return [not_measured(name, title, why, target) for name, title, target in text_to_image.FIGURES]
         prompts = text_to_image.prompts_of(self._models, self.scenes)
         few = text_to_image.prompts_of(self._models, self.scenes[: self._sizes.candidate_prompts])
         scenes, painted = text_to_image.measure_scenes(self._models, judge, prompts)

@@ -34,30 +34,48 @@ def measure_retrieval(
     models: ServedModels,
     scenes: Sequence[CaptionedScene],
     paraphrases: Mapping[str, Paraphrases],
+    worded: Sequence[CaptionedScene],
 ) -> list[Figure]:
     """R@1 both ways and in both languages, and what paraphrases keep of it.
 
     R@1 of text to picture: the share of captions whose scene is the nearest of all to them, by the cosine in the joint
     space; of picture to text: the share of scenes whose caption is. Each caption is true of its own scene alone.
+    Beside: the same over `worded`, scenes whose captions merely have other words, where a text that is also true of
+    another scene has one right answer all the same.
     """
     pictures = vectors(models.encode_pictures(each.pixels for each in scenes))
+    other_pictures = vectors(models.encode_pictures(each.pixels for each in worded))
     figures: list[Figure] = []
     for language in LANGUAGES:
-        texts = models.encode_texts([each.captions[language].text for each in scenes])
-        similarity = texts @ pictures.T  # (N texts, N pictures)
-        for way, matrix in (("text_to_picture", similarity), ("picture_to_text", similarity.T)):
+        similarity = _similarity(models, scenes, pictures, language)
+        others = _similarity(models, worded, other_pictures, language)
+        for way, matrix, other in (
+            ("text_to_picture", similarity, others),
+            ("picture_to_text", similarity.T, others.T),
+        ):
             figures.append(
                 Figure(
                     name=f"retrieval.{way}.{language}",
                     title=f"retrieval R@1, {way.replace('_', ' ')}, {_NAMES[language]}",
                     estimate=mean(first_is_right(matrix)),
                     target=R1,
-                    beside={"chance": 1 / len(scenes)},
+                    beside={
+                        f"of {len(worded)} captions merely in other words": mean(first_is_right(other)),
+                        "chance": 1 / len(scenes),
+                    },
                 )
             )
     return figures + [
         _paraphrased(models, language, paraphrases.get(language), scenes, pictures) for language in LANGUAGES
     ]
+
+
+def _similarity(
+    models: ServedModels, scenes: Sequence[CaptionedScene], pictures: NDArray[np.float32], language: str
+) -> NDArray[np.float32]:
+    """(N texts, N pictures)."""
+    texts = models.encode_texts([each.captions[language].text for each in scenes])
+    return np.asarray(texts @ pictures.T, dtype=np.float32)
 
 
 def first_is_right(similarity: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -75,7 +93,8 @@ def _paraphrased(
 ) -> Figure:
     """R@1 of the rewritten captions over that of the plain ones of the same scenes.
 
-    Right is a picture of which all that the text states is true: a few words may fit several.
+    Right is a picture of which all that the text states is true: a few words may fit several. Beside, for both, the
+    share of pictures that are right: a rewritten caption that states less is easier, and raises the ratio.
     """
     name, title = f"retrieval.paraphrases.{language}", f"paraphrases: R@1, ratio to plain, {_NAMES[language]}"
     if paraphrases is None or not paraphrases.plain:
@@ -93,9 +112,19 @@ def _paraphrased(
         title=title,
         estimate=ratio(rewritten, plain),
         target=PARAPHRASED,
-        beside={"R@1 plain": mean(plain), "R@1 rewritten": mean(rewritten)},
+        beside={
+            "R@1 plain": mean(plain),
+            "R@1 rewritten": mean(rewritten),
+            "chance plain": _chance(paraphrases.plain, truths),
+            "chance rewritten": _chance(paraphrases.rewritten, truths),
+        },
         note=f"among {len(truths)} scenes; the same without teacher: --models of a text encoder trained without",
     )
+
+
+def _chance(said: Sequence[SceneCaption], truths: Sequence[frozenset[Fact]]) -> float:
+    """How often a picture drawn by lot is one of which all that a text states is true."""
+    return float(np.mean([[each.facts <= truth for truth in truths] for each in said]))
 
 
 def nearest_is_true(

@@ -67,6 +67,20 @@ def distinct_scenes(scenes: Iterable[CaptionedScene], number: int) -> list[Capti
     return chosen
 
 
+def worded_scenes(scenes: Iterable[CaptionedScene], number: int) -> list[CaptionedScene]:
+    """The first of `scenes` whose captions merely differ in words, in both languages: one may be true of another."""
+    said: set[str] = set()
+    chosen: list[CaptionedScene] = []
+    for each in scenes:
+        texts = {caption.text for caption in each.captions.values()}
+        if not texts & said:
+            chosen.append(each)
+            said |= texts
+        if len(chosen) == number:
+            break
+    return chosen
+
+
 def scene_of(facts: frozenset[Fact], seed: int, sprites: SpriteSet) -> ComposedScene | None:
     """A held-out scene of which the facts are true and that shows no other kinds; None where ATTEMPTS find none."""
     for attempt in range(ATTEMPTS):

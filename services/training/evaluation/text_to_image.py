@@ -14,6 +14,7 @@ from services.training.evaluation.bootstrap import Estimate, difference
 from services.training.evaluation.figures import Figure, Target
 from services.training.evaluation.judge import Judge
 from services.training.evaluation.painted import Scored, ratio_to_real, score_pictures
+from services.training.evaluation.pictograms import PICTOGRAMS
 from services.training.evaluation.scenes import LANGUAGES, CaptionedScene
 from services.training.evaluation.served import ServedModels, vectors
 
@@ -33,13 +34,14 @@ RELATION_GOAL = 0.80
 GAIN = Target(above=0.0, goal=0.05)
 FIGURES = (
     *(
-        (f"text_to_image.scenes.{aspect}", f"text to scene: {title}, ratio to real")
+        (f"text_to_image.scenes.{aspect}", f"text to scene: {title}, ratio to real",
+         _TARGETS.get(aspect, Target(goal=RELATION_GOAL)))
         for aspect, title in _TITLES.items()
     ),
-    ("text_to_image.pictograms.top1", "text to pictogram, held-out pairs: concept top-1, ratio to real"),
-    ("text_to_image.candidates.gain", "gain of candidates = 8 over 1, object recall"),
-)
-"""Names and titles of all figures that need the judge."""
+    ("text_to_image.pictograms.top1", "text to pictogram, held-out pairs: concept top-1, ratio to real", PICTOGRAMS),
+    ("text_to_image.candidates.gain", "gain of candidates = 8 over 1, object recall", GAIN),
+)  # fmt: skip
+"""Names, titles and targets of all figures that need the judge."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ def train_captioning(options: CaptioningOptions) -> None:
             data=data,
             rows=rows,
             progress=progress,
-            metrics={f"held_out_{name}": value for name, value in measure().items()} if len(held_out) else {},
+            metrics={f"validation_{name}": value for name, value in measure().items()} if len(held_out) else {},
             serving={"languages": languages},
             files=[lambda folder: write_tokenizer(folder, tokenizer)],
         )

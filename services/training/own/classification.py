@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,12 +18,13 @@ from services.classification.model import ImageEncoder
 from services.training.checkpoint import Progress
 from services.training.data.own_pictures import OwnPictures
 from services.training.dropout import add_dropout
+from services.training.export import json_lines
 from services.training.losses import contrastive_loss
 from services.training.models import read_image_encoder, read_text_encoder
 from services.training.own.batches import Batch, pixels, same_meaning
 from services.training.own.cross_validation import cross_validate
 from services.training.own.options import ClassificationOptions
-from services.training.own.run import OwnRun, new_space, started
+from services.training.own.run import OwnRun, digest_of, new_space, started
 from services.training.own.texts import encode_texts
 from services.training.own.trainer import ObjectiveTrainer
 from services.training.processes import Processes
@@ -103,9 +103,9 @@ class Classifying:
         return torch.tensor([self.labels.index(label) for label in self.data.labels], device=self.run.device)
 
     def train(
-        self, rows: NDArray[np.int64], held_out: NDArray[np.int64], folder: Path | None = None
+        self, rows: NDArray[np.int64], held_out: NDArray[np.int64], *, fold: int | None = None
     ) -> tuple[ImageEncoder, Progress]:
-        """A classifier trained on `rows` from the command's start."""
+        """A classifier trained on `rows` from the command's start; `fold` is the one that it shall judge, if any."""
         run = self.run
         torch.manual_seed(self.options.seed)
         image = self._start(rows)
@@ -124,7 +124,14 @@ class Classifying:
             mode=objective.learn if self.source is None else objective.eval,
         )
         measure = partial(self.measure, image, held_out) if len(held_out) else None
-        progress = run.train(trainer, self.data, measure=measure, folder=folder)
+        partner = self.options.partner
+        # A checkpoint of a fold of other folds has seen pictures that this one shall be judged on.
+        fixed: dict[str, object] = {
+            "--tune": self.options.tune if self.source is not None else None,
+            "--with": None if partner is None else digest_of(partner),
+        } | ({} if fold is None else {"--folds": self.options.folds})
+        folder = None if fold is None else self.options.folder / f"fold-{fold}"
+        progress = run.train(trainer, self.data, measure=measure, folder=folder, fixed=fixed)
         return image.eval(), progress
 
     def predict(self, image: ImageEncoder, rows: NDArray[np.int64]) -> Tensor:
@@ -194,7 +201,7 @@ def train_classification(options: ClassificationOptions) -> None:
         rows, held_out = run.split(data)
         image, progress = task.train(rows, held_out)
         if len(held_out):
-            metrics |= {f"held_out_{name}": value for name, value in task.measure(image, held_out).items()}
+            metrics |= {f"validation_{name}": value for name, value in task.measure(image, held_out).items()}
         directory = source[1] if source is not None else None
         languages = list(
             dict.fromkeys([*(directory.languages if directory else LANGUAGES), *sorted(set(data.languages))])
@@ -215,7 +222,8 @@ def train_classification(options: ClassificationOptions) -> None:
 
 def _folds(task: Classifying, count: int) -> dict[str, float]:
     def predicted(rows: NDArray[np.int64], others: NDArray[np.int64], fold: int) -> NDArray[np.int64]:
-        image, _ = task.train(others, rows[:0], task.options.folder / f"fold-{fold}")
+        # Validation is of the others too: what is judged may not choose the weights that it is judged by.
+        image, _ = task.train(*task.run.split(task.data, others), fold=fold)
         return task.predict(image, rows).argmax(dim=1).cpu().numpy()
 
     return cross_validate(task.run, task.data, task.labels, count, predicted)
@@ -232,6 +240,5 @@ def _write_labels(folder: Path, *, labels: Sequence[str], languages: Sequence[st
     """labels.json: each label is its own id, and its name in every language."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = [{"id": label, **dict.fromkeys(languages, label)} for label in labels]
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
-    (folder / "labels.json").write_text(f"[\n{lines}\n]\n", "utf-8")
+    (folder / "labels.json").write_text(f"{json_lines(entries)}\n", "utf-8")
     return "labels.json"

@@ -184,7 +184,7 @@ def train_generation(options: GenerationOptions) -> None:
             data=data,
             rows=rows,
             progress=progress,
-            metrics={f"held_out_{name}": value for name, value in measure().items()} if len(held_out) else {},
+            metrics={f"validation_{name}": value for name, value in measure().items()} if len(held_out) else {},
         )
 
 

@@ -56,7 +56,7 @@ class Options:
     patience: Annotated[
         int | None, typer.Option("--patience", min=1, help="Stop after so many measurements that are no better.")
     ] = None
-    seed: Annotated[int, typer.Option("--seed", help="Of weights, order and views.")] = 0
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of weights, order and views.")] = 0
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto"
     precision: Annotated[Precision, typer.Option("--precision", help="auto is bf16 where it is fast.")] = "auto"
     resume: Annotated[bool, typer.Option("--resume/--restart", help="Go on from the checkpoint if there is one.")] = (

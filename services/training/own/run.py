@@ -76,8 +76,12 @@ class OwnRun:
             return read_own_pictures(options.data, side, needs=needs, language=options.language)
 
     def tell(self, data: OwnPictures) -> None:
-        """Says what there is, and lists what was skipped in a file."""
+        """Says what there is, and lists what was skipped in a file.
+
+        Raises ConfigurationError unless all processes read the same.
+        """
         options = self.options
+        self.processes.require_equal(data.fingerprint(), f"{options.data}: what of it can be used")
         if self.processes.leads:
             listed = options.folder / "skipped.csv"
             write_skipped(data.skipped, listed)
@@ -88,15 +92,21 @@ class OwnRun:
                 soft_wrap=True,
             )
 
-    def split(self, data: OwnPictures) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows to train on and rows to measure on. Raises ConfigurationError when none is left to train on."""
-        held_out = data.held_out(self.options.validation)
+    def split(
+        self, data: OwnPictures, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows to train on and rows to measure on, of those `among` or of all.
+
+        Raises ConfigurationError when none is left to train on.
+        """
+        rows = np.arange(len(data.entries)) if among is None else among
+        held_out = data.held_out(self.options.validation, rows)
         if held_out.all():
             raise ConfigurationError(
-                f"{self.options.data}: has {len(set(data.digests))} different pictures; "
+                f"{self.options.data}: has {len({data.digests[row] for row in rows})} different pictures; "
                 f"--validation {self.options.validation:g} leaves none to train on"
             )
-        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        return rows[~held_out], rows[held_out]
 
     def optimisation(self, learning_rate: float) -> Optimisation:
         """As the options say; `learning_rate` where they say none, twenty times as much for SGD."""
@@ -131,8 +141,12 @@ class OwnRun:
         measure: Callable[[], Mapping[str, float]] | None = None,
         metric: str = "loss",
         folder: Path | None = None,
+        fixed: Mapping[str, object] | None = None,
     ) -> Progress:
-        """Trains until the budget is used, or the metric, lower is better, stops falling."""
+        """Trains until the budget is used, or the metric, lower is better, stops falling.
+
+        `fixed` is what else a checkpoint must agree in, by option.
+        """
         options = self.options
         validation = None
         if measure is not None:
@@ -145,7 +159,7 @@ class OwnRun:
         conditions = Conditions(
             resume=options.resume,
             space=space,
-            options=self._fixed() | {"data": data.fingerprint()},
+            options=self._fixed() | {"data": data.fingerprint()} | dict(fixed or {}),
             validation=validation,
             logs=work / "tensorboard",
             processes=self.processes,
@@ -175,7 +189,7 @@ class OwnRun:
             "data": options.data.name,
             "data_fingerprint": data.fingerprint(),
             "pictures": len(set(data.picture[rows].tolist())),
-            "held_out_pictures": len(data.pixels) - len(set(data.picture[rows].tolist())),
+            "held_out_pictures": len(set(data.picture.tolist()) - set(data.picture[rows].tolist())),
             "skipped_entries": len(data.skipped),
             "seed": options.seed,
             "batch": options.batch,
@@ -184,7 +198,7 @@ class OwnRun:
             "torch": torch.__version__,
         }
         if (start := self.start) is not None:
-            training["started_from"] = _digest(start)
+            training["started_from"] = digest_of(start)
         card = Card(
             name=f"{options.name}-{self.task}",
             version="1.0.0",
@@ -209,7 +223,7 @@ class OwnRun:
         options = self.options
         return {
             "task": self.task,
-            "--from": None if self.start is None else _digest(self.start),
+            "--from": None if self.start is None else digest_of(self.start),
             "--preset": None if self.start is not None else self.preset,
             "--batch": options.batch,
             "--seed": options.seed,
@@ -228,26 +242,26 @@ def started(task: str, options: Options) -> Iterator[OwnRun]:
             raise ConfigurationError(f"--{name.replace('_', '-')} {value}: expected a number")
     if not LANGUAGE.fullmatch(options.language):
         raise ConfigurationError(f"--language {options.language}: expected a code such as en or zh-Hant")
+    start = shipped(task) if options.start == SHIPPED else options.start and Path(options.start)
+    for read in (start, options.partner):
+        if read is not None and options.out.resolve() == Path(read).resolve():
+            raise ConfigurationError(f"--out {options.out}: would overwrite the model that it learns from")
     for folder in (options.out, options.folder):
         folder.mkdir(parents=True, exist_ok=True)  # where it cannot be made, nobody wants to hear of it after training
     augmentation = Augmentation(noise=options.noise, blur=options.blur, crop=options.crop, colour=options.colour)
     runtime = resolve_runtime(RuntimeOptions(device=options.device, precision=options.precision))
     torch.manual_seed(options.seed)
-    torch.set_flush_denormal(True)  # moments near zero otherwise cost a CPU half its speed
-    try:
-        with joined_processes(runtime.device) as (processes, device):
-            console = Console(quiet=not processes.leads)
-            yield OwnRun(
-                task=task,
-                options=options,
-                processes=processes,
-                device=device,
-                dtype=runtime.dtype,
-                console=console,
-                augmentation=augmentation,
-            )
-    finally:
-        torch.set_flush_denormal(False)  # it is the thread's, and so also of whoever called
+    with joined_processes(runtime.device) as (processes, device):
+        console = Console(quiet=not processes.leads)
+        yield OwnRun(
+            task=task,
+            options=options,
+            processes=processes,
+            device=device,
+            dtype=runtime.dtype,
+            console=console,
+            augmentation=augmentation,
+        )
 
 
 def new_space(name: str, module: nn.Module) -> str:
@@ -258,5 +272,6 @@ def new_space(name: str, module: nn.Module) -> str:
     return f"{name}-{digest.hexdigest()[:8]}"
 
 
-def _digest(folder: Path) -> str:
+def digest_of(folder: Path) -> str:
+    """Which model a directory holds. Raises OSError where there is none."""
     return sha256_of(folder / FILE_NAME)[:16]

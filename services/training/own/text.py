@@ -31,6 +31,7 @@ from services.training.own.trainer import ObjectiveTrainer
 from services.training.processes import Processes
 from services.training.samples import tokenize
 from services.training.tokenizers import train_tokenizer
+from shared.errors import ConfigurationError
 
 VOCABULARY = 4000
 INITIAL_LOG_SCALE = 2.7  # exp(2.7) = 15, as CLIP's initial temperature of 0.07
@@ -63,6 +64,8 @@ def train_text(options: TextOptions) -> None:
     """Trains and writes a text encoder for the space of the image encoder `--with`. Raises ConfigurationError."""
     with started("text", options) as run:
         image, image_directory = read_image_encoder(run.partner("classification"), run.device)
+        if options.batch == 1:
+            raise ConfigurationError("--batch 1: a caption is told from those of other pictures of the same step")
         data = run.read(image.pixels, needs="caption")
         run.tell(data)
         if run.start is not None:
@@ -96,7 +99,7 @@ def train_text(options: TextOptions) -> None:
             data=data,
             rows=rows,
             progress=progress,
-            metrics={f"held_out_{name}": value for name, value in measure().items()} if len(held_out) else {},
+            metrics={f"validation_{name}": value for name, value in measure().items()} if len(held_out) else {},
             files=[lambda folder: write_tokenizer(folder, tokenizer)],
         )
 

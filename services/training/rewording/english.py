@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from services.training.data.english import indefinite
 from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.wording import VERB_WORDS
 
@@ -97,5 +98,5 @@ def _replacements() -> tuple[dict[str, tuple[str, ...]], re.Pattern[str]]:
 def _article(found: str | None, word: str) -> str:
     if found is None:
         return ""
-    article = "an " if word[0] in "aeiou" and not word.startswith("uni") else "a "
+    article = f"{indefinite(word)} "
     return article.capitalize() if found[0].isupper() else article

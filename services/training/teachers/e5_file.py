@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from services.training.teachers.bert import BertShape
+from shared.errors import ConfigurationError
 
 MAGIC = b"E5S1"
 BLOCK = 32
@@ -44,7 +45,7 @@ _LAYER_TENSORS = {
 }  # fmt: skip
 
 
-class TeacherFileError(ValueError):
+class TeacherFileError(ConfigurationError):
     """The file is not what this reader knows."""
 
 

@@ -28,7 +28,8 @@ from tests.benchmarks.peers.client import TRANSPORTS
 from tests.benchmarks.peers.environments import ENVIRONMENTS, Unavailable, python
 from tests.benchmarks.peers.served.options import VARIABLE, Options
 from tests.benchmarks.peers.wire import WIRES
-from tests.end_to_end.servers import RUN_MARK, free_port, leftovers, new_mark
+from tests.end_to_end.servers import RUN_MARK, leftovers, new_mark
+from tests.ports import free_port
 
 START_SECONDS = 90.0
 TERM_SECONDS = 4.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,22 +20,27 @@ import subprocess, sys, time
 sleeper = [sys.executable, "-c", "import time; time.sleep(600)"]
 starter = "import subprocess; subprocess.Popen(%r, start_new_session=True)" % (sleeper,)
 subprocess.run([sys.executable, "-c", starter])
+print("orphaned", flush=True)
 time.sleep(600)
 """
 
 
 def test_server_that_orphans_a_process_is_ended_with_it(tmp_path: Path) -> None:
     mark = new_mark()
-    popen = subprocess.Popen(
-        [sys.executable, "-c", ORPHANING], env={**os.environ, RUN_MARK: mark}, start_new_session=True
-    )
-    server = PeerServer(popen=popen, address="", log=tmp_path / "log", mark=mark)
-    wait_until(lambda: len(server.pids()) == 2 and len(server.processes()) == 2, "both processes")
-    server.end()
-    give_up = time.monotonic() + 10
-    while leftovers(mark) and time.monotonic() < give_up:
-        time.sleep(0.02)
-    assert leftovers(mark) == []
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHANING],
+        env={**os.environ, RUN_MARK: mark},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as popen:
+        server = PeerServer(popen=popen, address="", log=tmp_path / "log", mark=mark)
+        try:
+            assert popen.stdout is not None
+            popen.stdout.readline()
+            assert len(server.pids()) == 2
+        finally:
+            server.end()
+    wait_until(lambda: not leftovers(mark), "both processes have ended")
 
 
 def test_every_peer_has_a_server_and_a_delay_for_each_module_that_was_tried() -> None:

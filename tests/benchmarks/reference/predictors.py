@@ -14,7 +14,7 @@ import torch
 from services.classification.items import ClassifiedImage, ImageItem, LabelScore
 from services.generation.items import PaintedImage, PaintItem
 from shared.encodings import Encoding
-from shared.inference.predictor import LabelName, ModelInfo, RuntimeOptions
+from shared.inference.predictor import HeadInfo, LabelName, ModelInfo, RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 from tests.benchmarks.reference.classification import LABELS, Labels
 from tests.benchmarks.reference.inputs import SPACE
@@ -83,6 +83,7 @@ def load_text(directory: Path, options: RuntimeOptions) -> ReferencePredictor:
 def load_classification(directory: Path, options: RuntimeOptions) -> ReferencePredictor:
     """C; the directory is not read."""
     names = tuple(LabelName(id=str(label), texts={"en": f"label {label}"}) for label in range(LABELS))
+    head = HeadInfo(name="concept", multi_label=False, labels=names)
 
     def to_input(item: ImageItem) -> bytes:
         return item.image
@@ -92,7 +93,7 @@ def load_classification(directory: Path, options: RuntimeOptions) -> ReferencePr
         return ClassifiedImage(labels=tuple(scores), encoding=None)
 
     return ReferencePredictor(
-        "classification", options, to_input=to_input, to_output=to_output, languages=("en",), labels=names
+        "classification", options, to_input=to_input, to_output=to_output, languages=("en",), heads=(head,)
     )
 
 

@@ -14,7 +14,8 @@ import psutil
 
 from tests.benchmarks.server import BenchmarkServer
 from tests.end_to_end.scrape import Metrics
-from tests.end_to_end.servers import MODEST, SERVICES, environment, free_port, leftovers, new_mark
+from tests.end_to_end.servers import MODEST, SERVICES, environment, leftovers, new_mark
+from tests.ports import free_port
 
 GATEWAY_DRAIN_SECONDS = 5.0
 """A gateway that goes still takes calls while its callers' channels learn of it; so it is on Kubernetes. Services need

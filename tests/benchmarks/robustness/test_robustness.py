@@ -17,6 +17,8 @@ from tests.benchmarks.robustness.fleet import Fleet, running
 from tests.end_to_end.servers import MODEST
 
 Start = Callable[..., Fleet]
+ENDS_AT_ONCE: dict[str, object] = {"drain_delay_seconds": 0.0}
+"""Where nothing drains before the end of the test."""
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def test_cancelled_calls_leave_no_wrong_answer_and_every_gauge_at_0(start: Start) -> None:
-    result = asyncio.run(cancel_storm.measure(start(replicas=1), calls=1200))
+    result = asyncio.run(cancel_storm.measure(start(replicas=1, settings=ENDS_AT_ONCE), calls=1200))
 
     facts = result.facts
     assert (facts["failed"], facts["busy"]) == ({}, {})
@@ -50,7 +52,7 @@ def test_fleet_rolled_under_load_fails_no_call(start: Start) -> None:
 
 
 def test_killed_processes_cost_calls_nothing_but_unavailable(start: Start) -> None:
-    result, seen = asyncio.run(kills.measure(start(), ECHO_FLOWS, kills=3, rate=50.0))
+    result, seen = asyncio.run(kills.measure(start(settings=ENDS_AT_ONCE), ECHO_FLOWS, kills=3, rate=50.0))
 
     assert set(seen.failed) <= {"UNAVAILABLE"}, seen.examples
     assert len(result.facts["kills"]) == 3
@@ -62,7 +64,9 @@ def test_soak_counts_calls_of_every_kind_and_none_that_ends_otherwise(
 ) -> None:
     models = write_tiny_models(tmp_path_factory.mktemp("models"))
 
-    result = asyncio.run(soak.measure(start(models=models, replicas=1, spares=0, settings=MODEST), seconds=2.0))
+    result = asyncio.run(
+        soak.measure(start(models=models, replicas=1, spares=0, settings=MODEST | ENDS_AT_ONCE), seconds=2.0)
+    )
 
     assert result.facts["wrong"] == []
     assert result.facts["busy"] == {}

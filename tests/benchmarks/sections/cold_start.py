@@ -15,7 +15,8 @@ from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from tests.benchmarks.effort import Bench, Result
 from tests.benchmarks.first_answer import PAUSE_SECONDS, seconds_to_first_answer
 from tests.benchmarks.first_calls import RECONNECT, model_directories
-from tests.end_to_end.servers import REPOSITORY, START_SECONDS, STOP_SECONDS, Launcher, environment, free_port, new_mark
+from tests.end_to_end.servers import REPOSITORY, START_SECONDS, STOP_SECONDS, Launcher, environment, new_mark
+from tests.ports import free_port
 
 
 def measure(bench: Bench) -> Result:

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.servers import free_port, wait_until
+from tests.end_to_end.servers import wait_until
+from tests.ports import free_port
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0

@@ -1,21 +1,31 @@
-"""What every rule and every panel asks, asked of a real Prometheus that watched real servers: there must be series."""
+"""What every rule and every panel asks, asked of a real Prometheus that watched real servers: there must be series.
+
+The runbook's commands run against the same servers.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.deploy.grafana.shipped import Panel, filled, panels, variables
-from tests.deploy.prometheus.programs import Series
+from tests.deploy.prometheus.programs import Series, program
+from tests.deploy.prometheus.runbook import commands
 from tests.deploy.prometheus.watched import Watched
 from tests.deploy.queries import rules, selectors
+from tests.end_to_end.servers import REPOSITORY
 
 ONLY_OVER_TLS = {"diptych_tls_certificate_expiry_timestamp_seconds"}
 """Exported by servers with a certificate; those that are watched here have none."""
 RATE_INTERVAL = "10s"
 """Of a Prometheus that scrapes once a second."""
+DIPTYCH = f'diptych() {{ "{sys.executable}" -m gateway.command_line "$@"; }}'
 
 
 def over_the_run(watched: Watched, query: str) -> list[Series]:
@@ -78,3 +88,26 @@ def test_parts_of_a_flow_add_up_to_no_more_than_its_calls_took(watched: Watched)
     [whole] = watched.prometheus.ask(f"sum(diptych_rpc_seconds_sum{{{method}}})")
 
     assert 0 < parts.values[0] <= whole.values[0]
+
+
+@pytest.mark.parametrize("block", commands(), ids=lambda block: block.split("\n", 1)[0][:60])
+def test_commands_of_the_runbook_run(block: str, watched: Watched, tmp_path: Path) -> None:
+    program("promtool")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{REPOSITORY / 'protos'}:{REPOSITORY}",
+        "PROMETHEUS": watched.prometheus.url,
+        "DIPTYCH_ADDRESS": watched.servers["gateway"][0].address,
+    }
+
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{DIPTYCH}\n{block}"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert result.returncode == 0, f"{block}\n{result.stdout}{result.stderr}"

@@ -17,6 +17,7 @@ from shared.errors import CallError
 from tests.certificates import Authority, Leaf, Secret
 from tests.gateway.access.given_keys import key_of, write_keys
 from tests.gateway.test_tls import running
+from tests.ports import free_port
 
 HAS_PLAYGROUND = all(importlib.util.find_spec(name) for name in ("connectrpc", "uvicorn"))
 ALICE = Key(name="alice", identity="alice.internal", scopes=["encode"])
@@ -78,7 +79,6 @@ def over_http(port: int, authority: Authority, own: Leaf) -> int:
 
 @pytest.mark.skipif(not HAS_PLAYGROUND, reason="the base package has no playground")
 async def test_named_certificate_is_let_in_over_http_too(ground: Ground) -> None:
-    from tests.gateway.web.playground import free_port
 
     port = free_port()
     async with running(ground.gateway, ground.gateway, keys_file=ground.file, web_port=port):

@@ -21,9 +21,10 @@ import pytest
 from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from gateway.access.keys import hash_of, new_key
 from gateway.command_line.health import wait_until_serving
-from gateway.command_line.local import GATEWAY, choose_ports
+from gateway.command_line.local import GATEWAY
 from shared.rpc.channel import open_channel
 from tests.gateway.access.given_keys import bearer, entry, key_of, write_keys
+from tests.ports import free_platform
 
 HAS_TRACING = bool(importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.exporter"))
 HAS_PLAYGROUND = all(importlib.util.find_spec(name) for name in ("connectrpc", "uvicorn"))
@@ -118,7 +119,7 @@ async def test_keys_are_in_no_log_metric_trace_or_answer(
     expired, ended = key_of("old", expires=datetime(2020, 1, 1, tzinfo=UTC))
     unknown, misplaced = new_key(), new_key()
     write_keys(file, key, ended)
-    ports = choose_ports(0, web=True)[GATEWAY]
+    ports = free_platform(web=True)[1][GATEWAY]
     log = tmp_path / "log"
     settings = {
         "PORT": ports.grpc,

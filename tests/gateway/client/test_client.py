@@ -124,6 +124,12 @@ def test_captions_are_drawn_where_seed_or_temperature_is_said(diptych: Diptych, 
         diptych.image_to_text(b"1", seed=-1)
 
 
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_chance_of_nothing_is_refused_for_on_the_wire_it_would_be_the_usual(diptych: Diptych, name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"sampling.{name} is 0; it must be above 0"):
+        diptych.image_to_text(b"1", **{name: 0.0})  # type: ignore[arg-type]
+
+
 def test_classification_is_by_the_models_labels_or_ones_own(diptych: Diptych) -> None:
     assert diptych.classify_image(b"1", language="zh", top_k=2)[0].labels[1].text == "zh label 1"
     [own] = diptych.classify_image(b"1", ["cat", "狗"])

@@ -10,7 +10,6 @@ import pytest
 
 from gateway.client import AsyncDiptych, Diptych
 from gateway.client.retries import FIRST_PAUSE_SECONDS, Attempts, GatewayUnreachableError
-from gateway.command_line.local import choose_ports
 from shared.codes import Reason
 from shared.errors import (
     CallError,
@@ -23,6 +22,7 @@ from shared.errors import (
 )
 from shared.rpc import metadata
 from tests.gateway.fake_gateway import Running, running_gateway
+from tests.ports import free_port
 
 KEY = "s3cr3t-key"
 
@@ -82,11 +82,11 @@ def test_what_would_fail_again_is_not_tried_again(gateway: Running, error: CallE
 
 
 def test_retry_that_would_miss_the_deadline_is_not_waited_for(gateway: Running) -> None:
-    gateway.behaviour.errors = [_busy(30.0)]
+    gateway.behaviour.errors = [_busy(90.0)]
     begin = time.monotonic()
-    with Diptych(gateway.address, timeout=5.0) as diptych, pytest.raises(OverloadedError):
+    with Diptych(gateway.address, timeout=60.0) as diptych, pytest.raises(OverloadedError):
         diptych.encode_text("cat")
-    assert time.monotonic() - begin < 4.0
+    assert time.monotonic() - begin < 30.0
 
 
 def test_each_attempt_gets_what_is_left_of_the_deadline(gateway: Running) -> None:
@@ -107,7 +107,7 @@ def test_slow_answer_ends_with_the_deadline_and_says_whose(gateway: Running, str
 
 
 def test_gateway_that_comes_back_is_found_by_the_next_attempt() -> None:
-    port = choose_ports(0)["gateway"].grpc
+    port = free_port()
     with Diptych(f"127.0.0.1:{port}", retries=8) as diptych:
         answers: list[object] = []
         caller = threading.Thread(target=lambda: answers.append(diptych.encode_text("cat")))
@@ -119,7 +119,7 @@ def test_gateway_that_comes_back_is_found_by_the_next_attempt() -> None:
 
 
 def test_no_gateway_is_an_error_of_its_own() -> None:
-    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    nowhere = f"127.0.0.1:{free_port()}"
     with Diptych(nowhere, retries=1) as diptych, pytest.raises(GatewayUnreachableError) as caught:
         diptych.encode_text("cat")
     assert str(caught.value) == f"no gateway answers at {nowhere} (connection refused)"

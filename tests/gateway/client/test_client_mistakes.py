@@ -16,7 +16,6 @@ import pytest
 from gateway.client import AsyncDiptych, Diptych
 from gateway.client.retries import ClientClosedError, GatewayUnreachableError, NotAGatewayError
 from gateway.command_line.console import StoppedError
-from gateway.command_line.local import choose_ports
 from shared.codes import Reason
 from shared.errors import (
     MESSAGE_BYTES,
@@ -30,6 +29,7 @@ from shared.errors import (
 from shared.limits import IMAGE_BYTES
 from tests.gateway.fake_gateway import Running
 from tests.gateway.fake_services import FakeReplica
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_number_is_no_file_and_its_descriptor_stays_open(diptych: Diptych, wrap:
 
 
 def test_refused_connection_has_a_reason() -> None:
-    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    nowhere = f"127.0.0.1:{free_port()}"
     with Diptych(nowhere, retries=0) as diptych, pytest.raises(GatewayUnreachableError) as caught:
         diptych.encode_text("cat")
     assert caught.value.reason is Reason.GATEWAY_UNREACHABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -14,7 +15,6 @@ import typer
 
 from gateway.command_line import cli
 from gateway.command_line.console import EXIT_CODES, ExitCode, exit_code
-from gateway.command_line.local import choose_ports
 from shared.codes import Code, Reason
 from shared.errors import (
     CALL_ERRORS,
@@ -27,6 +27,7 @@ from shared.errors import (
 )
 from tests.gateway.command_line.command import diptych, start_diptych
 from tests.gateway.fake_gateway import Running
+from tests.ports import free_port
 
 GATEWAY_COMMANDS = ("text-to-image", "image-to-text", "classify", "encode", "replay", "status", "capabilities")
 KEY = "s3cr3t-key"
@@ -35,7 +36,7 @@ KEY = "s3cr3t-key"
 @pytest.fixture
 def nowhere() -> str:
     """An address where nothing listens."""
-    return f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_no_gateway_says_how_to_start_one(nowhere: str) -> None:
@@ -145,8 +146,10 @@ class _Extensions:
 
     @staticmethod
     @greeting.command()
-    def greet(name: str, loud: bool = False, late: bool = False) -> None:
+    def greet(name: str, loud: bool = False, late: bool = False, full: bool = False) -> None:
         """Say hello."""
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device", "hello.tar")
         if late:
             importlib.import_module("no_such_package")
         typer.echo(f"hello {name}{'!' if loud else ''}")
@@ -182,6 +185,13 @@ def test_entry_point_that_imports_too_late_what_is_missing_says_what_to_install(
     result = diptych("greet", "--late", "Ada")
     assert result.exit_code == ExitCode.USAGE
     assert "`diptych greet` cannot run: No module named 'no_such_package'; pip install" in result.stderr
+
+
+@pytest.mark.usefixtures("extensions")
+def test_what_the_system_refuses_an_entry_point_is_told_in_one_line() -> None:
+    result = diptych("greet", "--full", "Ada")
+    assert result.exit_code == ExitCode.USAGE
+    assert result.stderr == "error: cannot use hello.tar: No space left on device\n"
 
 
 @pytest.mark.usefixtures("extensions")

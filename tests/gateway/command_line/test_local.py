@@ -13,26 +13,26 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from gateway.client import AsyncDiptych
-from gateway.command_line.local import SERVER_NAMES, LocalPlatform, Ports, choose_ports
+from gateway.command_line.local import SERVER_NAMES, LocalPlatform, choose_ports
 from gateway.command_line.processes import ProcessFailedError
 from gateway.command_line.up import playground_installed
 from shared.errors import ConfigurationError
 from tests.gateway.fake_platform import FAKE_MODULES
-from tests.ports import PORTS_OF_A_PLATFORM, drawn_port
+from tests.ports import free_platform
 
 
 def _platform(
     folder: Path, modules: dict[str, tuple[str, ...]] = FAKE_MODULES, replicas: dict[str, int] | None = None
 ) -> LocalPlatform:
     return LocalPlatform(
-        ports=choose_ports(0, replicas=replicas),
+        ports=free_platform(replicas)[1],
         log_directory=folder,
         environment={"DIPTYCH_REPLICA_WAIT_SECONDS": "20"},
         models={},
@@ -106,29 +106,21 @@ def test_free_ports_are_all_different() -> None:
 
 
 def test_playground_has_the_port_after_the_gateways() -> None:
-    base, ports = _chosen_from_a_base({}, web=True)
+    base, ports = free_platform(web=True)
     assert ports["gateway"].web == base + 1
     assert all(each.web is None for name, each in ports.items() if name != "gateway")
     assert choose_ports(0)["gateway"].web is None
 
 
-def _chosen_from_a_base(replicas: dict[str, int], *, web: bool = False) -> tuple[int, dict[str, Ports]]:
-    """A base from which every port is free, and the ports."""
-    while True:
-        base = drawn_port(PORTS_OF_A_PLATFORM)
-        with suppress(ConfigurationError):
-            return base, choose_ports(base, replicas=replicas, web=web)
-
-
 def test_replicas_have_ports_ten_above_each_other() -> None:
-    base, ports = _chosen_from_a_base({"classification": 3})
+    base, ports = free_platform({"classification": 3})
     found = [ports[name].grpc - base for name in ("classification", "classification-2", "classification-3")]
     assert found == [11, 21, 31]
     assert len(ports) == len(SERVER_NAMES) + 2
 
 
 def test_taken_port_is_refused_with_its_number() -> None:
-    base = min(choose_ports(0)["gateway"].grpc, 65000)
+    base, _ = free_platform()
     with (
         socket.create_server(("127.0.0.1", base + 10)),
         pytest.raises(ConfigurationError, match=rf"port {base + 10} for text"),

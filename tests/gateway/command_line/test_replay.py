@@ -11,11 +11,11 @@ from typer.testing import Result
 
 from gateway.client import Diptych
 from gateway.command_line.console import ExitCode
-from gateway.command_line.local import choose_ports
 from gateway.png import Picture, decode_png, encode_png, read_text, with_text
 from gateway.provenance import KEYWORD
 from tests.gateway.command_line.command import diptych
 from tests.gateway.fake_gateway import Running
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -164,6 +164,6 @@ def test_only_file_that_is_missing_or_huge_is_wrong_usage(gateway: Running, tmp_
 
 
 def test_no_gateway_ends_the_command(painted: Path) -> None:
-    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    nowhere = f"127.0.0.1:{free_port()}"
     result = diptych("replay", painted, painted, "--address", nowhere, "--retries", 0)
     assert result.exit_code == ExitCode.UNAVAILABLE

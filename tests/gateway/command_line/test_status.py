@@ -12,11 +12,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.command_line.console import ExitCode
-from gateway.command_line.local import choose_ports
 from gateway.command_line.status import server_statuses
 from tests.gateway.command_line.command import diptych
 from tests.gateway.fake_gateway import Running
 from tests.gateway.fake_services import FakeReplica
+from tests.ports import free_port
 
 
 def test_status_has_a_row_a_replica_with_its_model_and_queue(fake_gateway: Running) -> None:
@@ -38,7 +38,7 @@ def test_service_without_a_serving_replica_is_told_by_the_exit_code(fake_gateway
 
 
 async def test_servers_that_are_named_are_asked_themselves(capsys: pytest.CaptureFixture[str]) -> None:
-    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    nowhere = f"127.0.0.1:{free_port()}"
     async with FakeReplica("text") as replica:
         assert await server_statuses([replica.address], as_json=False, timeout_seconds=10.0) is ExitCode.OK
         told = capsys.readouterr().out
@@ -65,7 +65,7 @@ def test_status_as_json_has_every_replica_and_what_is_down(fake_gateway: Running
 
 
 def test_named_servers_as_json(fake_gateway: Running) -> None:
-    nowhere = f"127.0.0.1:{choose_ports(0)['gateway'].grpc}"
+    nowhere = f"127.0.0.1:{free_port()}"
     result = diptych("status", nowhere, "--json")
     assert result.exit_code == ExitCode.UNAVAILABLE
     [told] = json.loads(result.stdout)
@@ -101,7 +101,7 @@ def test_timeout_without_end_is_wrong_usage(command: tuple[str, ...], timeout: s
 
 
 def test_named_server_that_is_down_has_its_exit_code() -> None:
-    result = diptych("status", f"127.0.0.1:{choose_ports(0)['gateway'].grpc}")
+    result = diptych("status", f"127.0.0.1:{free_port()}")
     assert result.exit_code == ExitCode.UNAVAILABLE
     assert "connection refused" in result.stdout
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 from gateway.settings import SERVICES
 from tests.gateway.behaviour import Behaviour
 from tests.gateway.fake_platform import PATIENT, Platform, running_platform
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 SERVICE = "/diptych.gateway.v1.GatewayService/"
@@ -70,12 +70,6 @@ async def running_playground(**settings: Any) -> AsyncIterator[Playground]:
     settings = {"web_port": port, **settings}
     async with running_platform(PATIENT.model_copy(update=settings), generation=[generation]) as platform:
         yield Playground(platform=platform, port=port, generation=generation)
-
-
-def free_port() -> int:
-    """A port of which nobody makes use now."""
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True, kw_only=True)

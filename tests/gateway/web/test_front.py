@@ -17,7 +17,8 @@ from gateway.__main__ import gateway_server
 from gateway.settings import SERVICES
 from shared.errors import ConfigurationError
 from tests.gateway.fake_platform import PATIENT
-from tests.gateway.web.playground import HOST, SERVICE, Playground, ask, ask_json, free_port
+from tests.gateway.web.playground import HOST, SERVICE, Playground, ask, ask_json
+from tests.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

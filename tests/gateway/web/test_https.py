@@ -14,7 +14,7 @@ import pytest_asyncio
 from shared.rpc import followed_certificates
 from tests.certificates import Authority, Leaf, Secret, shown_serial
 from tests.gateway.test_tls import running
-from tests.gateway.web.playground import free_port
+from tests.ports import free_port
 from tests.shared.rpc.raw_http2 import CLIENT_HELLO, closed, raw
 from tests.shared.rpc.steady import steady, until
 

@@ -9,8 +9,8 @@ import pytest
 from tests.certificates import Authority, Secret
 from tests.gateway.test_tls import running
 from tests.gateway.web.browser import Browser, expect
-from tests.gateway.web.playground import free_port
 from tests.gateway.web.test_commands import shell
+from tests.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

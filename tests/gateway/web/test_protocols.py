@@ -229,9 +229,9 @@ async def test_call_over_connect_joins_an_equal_one_over_grpc(playground: Playgr
 
 
 async def test_deadline_of_the_caller_reaches_the_services(playground: Playground) -> None:
-    await ask_json(playground, "TextToImage", CAT, connect_timeout_ms="9000")
+    await ask_json(playground, "TextToImage", CAT, connect_timeout_ms="60000")
     remaining = playground.generation.calls[0].remaining_seconds
-    assert remaining is not None and 5 < remaining < 9.02
+    assert remaining is not None and 30 < remaining < 61
 
 
 async def test_deadline_ends_a_call(playground: Playground) -> None:

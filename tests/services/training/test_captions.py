@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
 
 from services.training.data.captions import STYLE_WORDS, clean_caption, random_caption
 from services.training.data.contexts import random_paraphrase
@@ -48,6 +51,32 @@ def test_article_fits_the_word_after_it() -> None:
         random_caption(concept(article="an", en="apple"), "noto", rng, loose=0).text.lower() for _ in range(500)
     ]
     assert not [caption for caption in captions if "a apple" in caption or "an little" in caption]
+
+
+@pytest.mark.parametrize(
+    ("article", "noun", "wrong"),
+    [
+        ("a", "unicorn", "an unicorn"),
+        ("an", "hourglass", "a hourglass"),
+        ("an", "apple", "a apple"),
+    ],
+)
+def test_article_goes_by_sound_in_every_kind_of_caption(article: str, noun: str, wrong: str) -> None:
+    rng = random.Random(5)
+    thing = replace(concept(article=article, en=noun), en_synonyms=(noun,))
+    texts = [random_caption(thing, "noto", rng, loose=0).text.lower() for _ in range(400)]
+    for _ in range(200):
+        paraphrase = random_paraphrase(thing, thing, rng)
+        texts += [paraphrase.plain, paraphrase.in_context]
+    assert not [text for text in texts if wrong in text]
+
+
+def test_synonym_has_an_article_of_its_own() -> None:
+    rng = random.Random(6)
+    books = replace(concept(article="", en="books"), en_synonyms=("stack of books", "novels"))
+    texts = " | ".join(random_caption(books, "noto", rng, loose=0).text.lower() for _ in range(600))
+    assert "a stack of books" in texts
+    assert "a novels" not in texts
 
 
 def test_paraphrase_keeps_its_subject_before_what_is_beside_it() -> None:

@@ -112,6 +112,18 @@ def test_folder_without_a_model_is_told(tmp_path: Path) -> None:
         verify([tmp_path])
 
 
+def test_inspect_as_json_says_dates_as_text(text: Path) -> None:
+    edit(text, "[architecture]", "[training]\nday = 2026-01-02\n\n[architecture]")
+    assert json.loads(diptych_model("inspect", text, "--json"))["training"]["day"] == "2026-01-02"
+
+
+def test_data_that_are_no_tables_are_told(text: Path) -> None:
+    file = text / "model.toml"
+    file.write_text('data = "drawings"\n' + file.read_text("utf-8"), "utf-8")
+    with pytest.raises(ModelDirectoryError, match="data: expected tables"):
+        diptych_model("inspect", text)
+
+
 def test_inspect_tells_everything_a_model_says_of_itself() -> None:
     shipped = Path(__file__).parents[3] / "services" / "captioning" / "weights"
     told = diptych_model("inspect", shipped)

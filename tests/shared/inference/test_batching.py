@@ -158,7 +158,7 @@ class TestQueue:
             while not bulk_is_done.is_set():
                 await batcher.submit(["i"])
 
-        async with new_batcher(model, registry) as batcher, asyncio.timeout(5):
+        async with new_batcher(model, registry) as batcher, asyncio.timeout(60):
             callers = [asyncio.create_task(insist(batcher)) for _ in range(12)]
             await turns()
             assert (await batcher.submit(["bulk"], priority=Priority.BATCH)).outputs == [4]

@@ -68,4 +68,4 @@ async def test_time_in_the_queue_past_the_deadline_is_measured(
     time.sleep(0.03)  # noqa: ASYNC251 - the loop is blocked when the deadline comes
     await asyncio.wait([late])
     assert value(registry, "overdue_seconds_count") == 1
-    assert 0.015 < value(registry, "overdue_seconds_sum") < 5
+    assert 0.015 < value(registry, "overdue_seconds_sum") < 60

@@ -65,7 +65,7 @@ class TestStart:
         await asyncio.sleep(0.05)
         warming.cancel()
         with pytest.raises(UnavailableError, match="stopping"):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 20)
         await front.worker.close()
 
     async def test_a_defect_in_loading_is_told_and_its_traceback_logged_once(
@@ -85,7 +85,7 @@ class TestRun:
         assert await front.lengths("ccc", "a", "bb") == [3, 1, 2]
 
     async def test_the_time_in_the_predictor_is_told(self, front: Front) -> None:
-        assert 0.02 <= (await front.worker.run(["sleep 0.02"])).inference_seconds < 2
+        assert 0.02 <= (await front.worker.run(["sleep 0.02"])).inference_seconds < 20
 
     async def test_a_bad_item_fails_alone(self, front: Front) -> None:
         bad, good = await front.lengths("fail", "good")

@@ -120,7 +120,7 @@ async def test_draining_server_refuses_a_call_and_waits_for_those_inside() -> No
         waiting = asyncio.create_task(ground.calls.wait_none())
         await asyncio.sleep(0)
         assert not waiting.done()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 20)
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,10 @@ LIGHT: dict[str, Message] = {
 @pytest.mark.parametrize("what", HEAVY)
 def test_heavy_request_is_refused_by_its_field_without_being_read(what: str) -> None:
     kind, data, field = HEAVY[what]
-    begin = time.perf_counter()
+    begin = time.thread_time()
     with pytest.raises(InvalidArgumentError) as caught:
         check_weight(data, kind)
-    assert time.perf_counter() - begin < HANG_SECONDS
+    assert time.thread_time() - begin < HANG_SECONDS
     assert (caught.value.reason, caught.value.field) == (Reason.REQUEST_TOO_LARGE, field)
     assert str(caught.value).startswith(field)
 

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from services.training.data.scenes.phrases import Chooser, definite, phrase
 from services.training.data.scenes.truth import Group
-from services.training.data.scenes.wording import BACKGROUND_WORDS, RELATION_WORDS, SCENE_WORDS, TRAILING_RELATIONS
+from services.training.data.scenes.wording import (
+    BACKGROUND_WORDS,
+    PRONOUNS,
+    RELATION_WORDS,
+    SCENE_WORDS,
+    TRAILING_RELATIONS,
+)
 
 
 def write_all(
@@ -71,8 +77,9 @@ def write_relation(
     forms = [f"{a} {words} {b}", f"{a} {words} {b}", f"{a} {verb} {words} {b}"]
     if kind in TRAILING_RELATIONS and other.count == 1:
         # "a dog with a cat on its left": the cat is left of the dog.
-        its = {"left-of": "its", "right-of": "its"}.get(kind, "it")
-        forms.append(f"{b} with {a} {choose(TRAILING_RELATIONS[kind]).format(its)}")
+        its, it = PRONOUNS.get(other.kind, ("its", "it"))
+        trailing = choose(TRAILING_RELATIONS[kind]).format(its if kind in ("left-of", "right-of") else it)
+        forms.append(f"{b} with {a} {trailing}")
     text = choose(forms)
     if place:
         where = choose(BACKGROUND_WORDS["en"][place])

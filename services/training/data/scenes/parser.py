@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 
 from services.training.data.scenes.classes import COLOURS, object_classes
 from services.training.data.scenes.truth import Fact
 from services.training.data.scenes.wording import (
     BACKGROUND_WORDS,
     NUMBERS,
+    PRONOUNS,
     RELATION_WORDS,
     SCENE_WORDS,
     TRAILING_RELATIONS,
@@ -150,5 +152,5 @@ def _add_english(add: object) -> None:
             add(word, "background", name)
     for relation, forms in TRAILING_RELATIONS.items():
         for form in forms:
-            for pronoun in ("its", "it", "their", "them"):
+            for pronoun in ("its", "it", *chain.from_iterable(PRONOUNS.values())):
                 add(form.format(pronoun), "trailing", relation)

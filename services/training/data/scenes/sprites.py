@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.paint import body_share, natural_colour
 from services.training.data.sources import SOURCES
 from services.training.data.splits import pair_split
+from shared.errors import ConfigurationError
 
 SIDE = 128
 MINIMUM_BODY = 0.25  # of the area: a smaller body in another colour is no "red car"
@@ -106,8 +108,9 @@ def make_sprite(kind: str, style: str, verb: str | None, drawing: Image.Image) -
 
 
 def write_sprites(sprites: SpriteSet, file: Path) -> None:
-    """Writes one tar of PNGs with an index; equal sprites give equal bytes."""
+    """Writes one tar of PNGs with an index; equal sprites give equal bytes. It appears only when it is whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.name}.partial")
     rows = [
         {
             "kind": each.kind,
@@ -119,34 +122,41 @@ def write_sprites(sprites: SpriteSet, file: Path) -> None:
         }
         for each in sprites.sprites
     ]
-    with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
         _add(tar, "sprites.json", (json.dumps(rows, indent=0) + "\n").encode())
         for index, each in enumerate(sprites.sprites):
             buffer = io.BytesIO()
             Image.fromarray(each.picture).save(buffer, "PNG", optimize=True)
             _add(tar, f"{index:04}.png", buffer.getvalue())
+    partial.replace(file)
 
 
 def read_sprites(file: Path) -> SpriteSet:
     """Reads what `write_sprites` wrote.
 
-    Raises FileNotFoundError when there is no such file.
+    Raises ConfigurationError when there is no such file, or it is none of sprites; `diptych data build` makes one.
     """
-    with tarfile.open(file, "r:") as tar:
-        contents = {member.name: _read(tar, member) for member in tar}
-    sprites = tuple(
-        Sprite(
-            kind=row["kind"],
-            style=row["style"],
-            verb=row["verb"],
-            colour=row["colour"],
-            paintable=row["paint"],
-            plain=row["plain"],
-            picture=np.array(Image.open(io.BytesIO(contents[f"{index:04}.png"])).convert("RGBA")),
+    try:
+        with tarfile.open(file, "r:") as tar:
+            contents = {member.name: _read(tar, member) for member in tar}
+        rows = json.loads(contents["sprites.json"])
+        return SpriteSet(
+            sprites=tuple(_sprite(row, contents[f"{index:04}.png"]) for index, row in enumerate(rows)),
         )
-        for index, row in enumerate(json.loads(contents["sprites.json"]))
+    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
+        raise ConfigurationError(f"{file} holds no sprites ({error}); `diptych data build` makes them") from None
+
+
+def _sprite(row: dict[str, Any], png: bytes) -> Sprite:
+    return Sprite(
+        kind=row["kind"],
+        style=row["style"],
+        verb=row["verb"],
+        colour=row["colour"],
+        paintable=row["paint"],
+        plain=row["plain"],
+        picture=np.array(Image.open(io.BytesIO(png)).convert("RGBA")),
     )
-    return SpriteSet(sprites=sprites)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

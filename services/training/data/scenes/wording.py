@@ -69,7 +69,10 @@ TRAILING_RELATIONS = {
     "in-front-of": ("in front of {}",),
     "behind": ("behind {}",),
 }
-"""What follows the second thing in "a cat with a dog on its left"; {} is its, it, their or them."""
+"""What follows the second thing in "a cat with a dog on its left"; {} is one of the thing's PRONOUNS."""
+
+PRONOUNS = {"man": ("his", "him"), "woman": ("her", "her"), "skier": ("their", "them")}
+"""Whose left it is, and what one is in front of; ("its", "it") where nothing is said."""
 
 VERB_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "en": {

@@ -1,10 +1,10 @@
-"""Forms of words, and which words a lexicon takes."""
+"""Forms of words."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.training.data.everyday_words import gerund, plural
+from services.training.data.everyday_words import gerund
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,3 @@ from services.training.data.everyday_words import gerund, plural
 )  # fmt: skip
 def test_gerunds(verb: str, form: str) -> None:
     assert gerund(verb) == form
-
-
-@pytest.mark.parametrize(
-    ("noun", "form"), [("pooch", "pooches"), ("motor car", "motor cars"), ("kitty", "kitties"), ("boy", "boys")]
-)
-def test_plurals(noun: str, form: str) -> None:
-    assert plural(noun) == form

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+from safetensors.numpy import save
 
 from services.training.data.lexicon import Belief, Lexicon, Meaning, read_lexicon, write_lexicon
 from services.training.teachers.space import TeacherSpace
+from shared.errors import ConfigurationError
 
 DOG = Meaning(family="scene", kind="object", id="dog", en=("dog", "hound"), zh=("狗", "犬"))
 WOLF = Meaning(family="concept", kind="concept", id="wolf", en=("wolf",), zh=("狼",))
@@ -53,3 +56,18 @@ def test_the_file_gives_back_what_was_written_byte_for_byte(tmp_path: Path) -> N
     np.testing.assert_array_equal(read.space.basis, lexicon.space.basis)
     write_lexicon(read, tmp_path / "second.safetensors")
     assert (tmp_path / "first.safetensors").read_bytes() == (tmp_path / "second.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("content", [None, b"no lexicon", save({"space.bridge": np.zeros(3)})])
+def test_a_file_that_is_missing_or_of_something_else_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "lexicon.safetensors"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"lexicon\.safetensors is no lexicon.*diptych data lexicon"):
+        read_lexicon(file)
+
+
+def test_the_file_may_be_read_by_whoever_may_read_others(tmp_path: Path) -> None:
+    write_lexicon(_lexicon(), tmp_path / "lexicon.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "lexicon.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -83,7 +83,8 @@ def test_what_cannot_be_used_is_skipped_and_listed_with_its_reason(tmp_path: Pat
         {"image": "one.png", "caption": ["a"]}, {"image": "missing.png", "caption": "x"},
         {"image": "damaged.png", "caption": "x"}, {"image": "text.png", "caption": "x"},
         {"image": "folder.png", "caption": "x"}, {"image": "one\0.png", "caption": "x"},
-        {"image": "one.png", "caption": "x", "language": "en>"},
+        {"image": "one.png", "caption": "x", "language": "en>"}, {"image": "one.png", "caption": "half \ud800"},
+        {"image": "\ud83d.png", "caption": "x"},
     )  # fmt: skip
     data = read(lines)
     assert data.captions == ("one",)
@@ -94,6 +95,7 @@ def test_what_cannot_be_used_is_skipped_and_listed_with_its_reason(tmp_path: Pat
         2: "is not JSON", 3: "is list, not an object", 4: "names no image", 5: "has no caption", 6: "has no caption",
         7: "caption is list, not text", 8: "does not exist", 9: "is damaged", 10: "is not a picture of a known format",
         11: "is not a file", 12: "has a zero byte", 13: "language 'en>' is no code",
+        14: "caption is no Unicode text", 15: "image is no Unicode text",
     }.items():  # fmt: skip
         assert reason in reasons[f"my.jsonl:{line}"]
 
@@ -119,6 +121,13 @@ def test_data_of_no_use_is_one_clear_line(tmp_path: Path, name: str, content: by
         read(tmp_path / name)
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         read(tmp_path / "missing.jsonl")
+
+
+def test_validation_among_some_rows_is_of_these_and_never_empty(tmp_path: Path) -> None:
+    data = read(write_drawings(tmp_path))
+    rest = np.flatnonzero(~data.held_out(0.2))
+    held_out = data.held_out(0.2, rest)
+    assert held_out.shape == rest.shape and held_out.sum() == 1  # none is below the share, one must be
 
 
 def test_copies_of_a_picture_are_on_one_side_and_new_pictures_move_no_other(tmp_path: Path) -> None:

@@ -55,3 +55,24 @@ def test_damaged_pack_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pictograms.zip").write_bytes(b"no zip")
     with pytest.raises(ConfigurationError, match="no readable pack"):
         read_pack(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "sided"),
+    [
+        ("clock-at-three-oclock", True), ("woman-walking-facing-right", True), ("leftwards-hand", True),
+        ("first-quarter-moon", True), ("hand-pointing-left", True), ("alarm-clock", False), ("bright-button", False),
+        ("fallen-leaves", False),
+    ],
+)  # fmt: skip
+def test_what_a_mirror_makes_another_thing_of_is_sided(name: str, sided: bool) -> None:
+    pack = tiny_pack()
+    pack = replace(pack, concepts=(replace(pack.concepts[0], id=name), *pack.concepts[1:]))
+    assert (pack.sided == ((pack.concept == 0) & sided)).all()
+
+
+def test_what_there_is_a_second_of_that_faces_right_is_sided_too() -> None:
+    pack = tiny_pack()
+    first, second, *others = pack.concepts
+    concepts = (replace(first, id="man-running"), replace(second, id="man-running-facing-right"), *others)
+    assert (replace(pack, concepts=concepts).sided == (pack.concept < 2)).all()

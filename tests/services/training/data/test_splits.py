@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from services.training.data.splits import Drawing, pair_split, split_drawings, v
 TRAIN, VALIDATION, PAIR, CONCEPT = range(4)
 
 
-def many() -> tuple[list[Drawing], NDArray[np.uint8]]:
-    """300 concepts, a fifth of them everyday ones and each in two directions, drawn once by every family."""
+@cache
+def _many() -> tuple[tuple[Drawing, ...], NDArray[np.uint8]]:
     codes = [f"{0x1F400 + number:X}{turn}" for number in range(150) for turn in ("", "-200D-27A1")]
     drawings = [
         Drawing(hexcode=code, everyday=number < 60, family=family)
@@ -28,7 +29,13 @@ def many() -> tuple[list[Drawing], NDArray[np.uint8]]:
         for family in FAMILIES
     ]
     blocks = np.random.default_rng(0).integers(0, 256, (len(drawings), 4, 4, 3), dtype=np.uint8)
-    return drawings, blocks.repeat(16, axis=1).repeat(16, axis=2)
+    return tuple(drawings), blocks.repeat(16, axis=1).repeat(16, axis=2)
+
+
+def many() -> tuple[list[Drawing], NDArray[np.uint8]]:
+    """300 concepts, a fifth of them everyday ones and each in two directions, drawn once by every family."""
+    drawings, pixels = _many()
+    return list(drawings), pixels.copy()
 
 
 def differences(pixels: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -55,6 +55,13 @@ def test_calibration_error_of_several_answers_a_sample_is_over_all_answers() -> 
     assert calibration_error([[0.9, 0.1], [0.9, 0.1]], [[1, 0], [1, 0]]).value == pytest.approx(0.1)
 
 
+def test_interval_of_a_calibration_error_is_about_its_value() -> None:
+    """Resamples of probabilities that are true are further from the truth than the sample, by chance alone."""
+    sure = np.random.default_rng(1).random(400)
+    found = calibration_error(sure, np.random.default_rng(2).random(400) < sure)
+    assert 0 <= found.low < found.value - 0.01 and found.value + 0.01 < found.high
+
+
 def test_nothing_cannot_be_estimated() -> None:
     with pytest.raises(ValueError, match="at least one sample"):
         estimate(np.zeros((0, 1)), lambda means: means[:, 0])

@@ -82,6 +82,8 @@ def test_without_a_judge_its_figures_say_so(workplace: Path) -> None:
     assert (workplace / "out" / "painted-scenes.png").is_file()
     figures = {figure["name"]: figure for figure in result["figures"]}
     assert figures["text_to_image.scenes.object"]["reached"] == "not measured"
+    assert figures["text_to_image.scenes.object"]["must"] == 0.5
+    assert figures["text_to_image.candidates.gain"]["above"] == 0
     assert "there is no judge" in figures["text_to_image.pictograms.top1"]["note"]
     assert figures["text_to_image.scenes.fid"]["value"] is not None
     assert "diptych train judge" in printed

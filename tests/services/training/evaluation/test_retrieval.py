@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from services.training.data.scenes.captions import SceneCaption
 from services.training.data.scenes.truth import Fact
+from services.training.evaluation.bootstrap import Estimate
 from services.training.evaluation.retrieval import (
     Paraphrases,
     first_is_right,
@@ -31,7 +34,7 @@ def test_first_is_right_where_its_own_is_the_greatest_alone() -> None:
 
 
 def test_texts_that_mean_their_pictures_find_them_both_ways() -> None:
-    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(MEANS)), SCENES, {})}
+    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(MEANS)), SCENES, {}, SCENES)}
     for language in ("en", "zh"):
         for way in ("text_to_picture", "picture_to_text"):
             figure = figures[f"retrieval.{way}.{language}"]
@@ -39,10 +42,23 @@ def test_texts_that_mean_their_pictures_find_them_both_ways() -> None:
             assert figure.beside["chance"] == pytest.approx(1 / 3)
 
 
+def test_scenes_of_captions_in_other_words_are_beside() -> None:
+    """The fourth has another text for what is as true of the first, and is nearest to it."""
+    more = captioned("meadow", thing("cat", "red"), seed=9)
+    texts = {language: SceneCaption(text=f"{language} again", facts=said.facts)
+             for language, said in more.captions.items()}  # fmt: skip
+    worded = [*SCENES, replace(more, captions=texts)]
+    means = MEANS | {each.text: MEANS[SCENES[0].captions["en"].text] for each in texts.values()}
+    figures = measure_retrieval(fakes(text=FakeTexts(means)), SCENES, {}, worded)
+    found = figures[0].beside["of 4 captions merely in other words"]
+    assert isinstance(found, Estimate) and found.value == pytest.approx(0.5) and found.samples == 4
+    assert figures[0].estimate is not None and figures[0].estimate.value == 1
+
+
 def test_languages_are_measured_apart() -> None:
     english = {text: mean for text, mean in MEANS.items() if text.isascii()}
     english |= {each.captions["zh"].text: MEANS[SCENES[0].captions["en"].text] for each in SCENES}
-    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(english)), SCENES, {})}
+    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(english)), SCENES, {}, SCENES)}
     found = {name: figures[f"retrieval.text_to_picture.{name}"].estimate for name in ("en", "zh")}
     assert found["en"] is not None and found["zh"] is not None
     assert found["en"].value == 1 and found["zh"].value == pytest.approx(1 / 3)
@@ -55,9 +71,10 @@ def test_paraphrases_are_a_ratio_to_plain_captions_of_the_same_scenes() -> None:
     means["nobody knows"] = means["a kitty by the sea"]
     rewritten = [SceneCaption(text=text, facts=each.facts) for text, each in zip(texts, plain, strict=True)]
     paraphrases = {"en": Paraphrases(plain=plain, rewritten=rewritten)}
-    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(means)), SCENES, paraphrases)}
+    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(means)), SCENES, paraphrases, SCENES)}
     figure = figures["retrieval.paraphrases.en"]
     assert figure.estimate is not None and figure.estimate.value == pytest.approx(2 / 3)
+    assert figure.beside["chance rewritten"] == pytest.approx(1 / 3)
     assert figures["retrieval.paraphrases.zh"].reached == "not measured"
 
 
@@ -66,7 +83,7 @@ def test_paraphrases_may_be_about_further_scenes() -> None:
     text = night.captions["zh"]
     means = MEANS | {text.text: night.pixels.mean(axis=(0, 1)).tolist()}
     paraphrases = {"zh": Paraphrases(plain=[text], rewritten=[text], further=[night])}
-    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(means)), SCENES, paraphrases)}
+    figures = {each.name: each for each in measure_retrieval(fakes(text=FakeTexts(means)), SCENES, paraphrases, SCENES)}
     found = figures["retrieval.paraphrases.zh"]
     assert found.estimate is not None and found.estimate.value == 1 and "among 4 scenes" in found.note
 

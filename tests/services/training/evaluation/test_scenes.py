@@ -15,6 +15,7 @@ from services.training.evaluation.scenes import (
     nearest,
     scene_of,
     thumbnails,
+    worded_scenes,
 )
 from tests.services.training.data.scenes.drawings import sprites
 from tests.services.training.evaluation.scenery import captioned, thing
@@ -40,6 +41,12 @@ def test_scene_of_which_anothers_caption_is_true_is_passed_over() -> None:
     assert distinct_scenes([one, more, other], 10) == [one, other]
     assert distinct_scenes([more, one, other], 10) == [more, other]
     assert distinct_scenes([one, more, other], 1) == [one]
+
+
+def test_worded_scenes_are_passed_over_for_equal_words_alone() -> None:
+    one = captioned("meadow", thing("cat"), seed=1)
+    more = captioned("meadow", thing("cat"), thing("dog", left=0.6), seed=2)
+    assert worded_scenes([one, captioned("meadow", thing("cat"), seed=4), more], 10) == [one, more]
 
 
 def test_relation_is_one_fact_whichever_way_it_is_told() -> None:

@@ -76,7 +76,7 @@ def test_pictures_without_the_cat_lose_it_and_keep_the_meadow() -> None:
     found = {each.name: each.estimate.value for each in figures if each.estimate}
     assert found["text_to_image.scenes.object"] == 0 and found["text_to_image.scenes.background"] == 1
     assert painted.shape == (8, 32, 32, 3)
-    assert {each.name for each in figures} <= {name for name, _ in FIGURES}
+    assert {each.name for each in figures} <= {name for name, _, _ in FIGURES}
 
 
 def test_of_eight_candidates_the_nearest_to_the_prompt_is_kept() -> None:

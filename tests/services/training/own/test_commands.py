@@ -123,6 +123,31 @@ def test_cross_validation_writes_figures_of_each_label_and_a_confusion_matrix(wo
     assert toml(workplace / "folds")["metrics"]["cross_validated_top1"] == round(result["accuracy"], 4)
 
 
+def test_folds_stop_early_by_pictures_that_they_do_not_judge(workplace: Path) -> None:
+    told = diptych_train(workplace, "classification", "early", "--from", workplace / "tiny" / "classification",
+                         "--folds", 2, "--patience", 1, "--validate-every", 1, "--learning-rate", 0,
+                         "--steps", 9)  # fmt: skip
+    assert "step 2  validation" in told and "step 3" not in told and "macro F1" in told
+
+
+def test_folds_of_another_count_start_anew(workplace: Path) -> None:
+    """Their checkpoints have seen pictures that the new folds are judged on."""
+    two = ("--preset", "tiny", "--folds", 2, "--tune", "head")
+    diptych_train(workplace, "classification", "counted", *two)
+    with pytest.raises(ConfigurationError, match="fold-1: its --folds was 2, now 3; start with --restart"):
+        diptych_train(workplace, "classification", "counted", *two, "--folds", 3)
+
+
+@pytest.mark.parametrize("option", ["--tune", "--with"])
+def test_classifier_goes_on_as_it_was_tuned_and_with_the_captions_it_had(workplace: Path, option: str) -> None:
+    start = ("--from", workplace / "tiny" / "classification")
+    first = ("--tune", "all") if option == "--with" else ()
+    diptych_train(workplace, "classification", f"tune{option}", *start, *first)
+    then = {"--tune": ("--tune", "all"), "--with": ("--tune", "all", "--with", workplace / "tiny" / "text")}
+    with pytest.raises(ConfigurationError, match=f"its {option} was"):
+        diptych_train(workplace, "classification", f"tune{option}", *start, *then[option])
+
+
 @pytest.mark.parametrize(
     ("task", "options", "message"),
     [
@@ -134,7 +159,10 @@ def test_cross_validation_writes_figures_of_each_label_and_a_confusion_matrix(wo
         ("classification", ("--noise", 3, "--preset", "tiny"), r"--noise 3\.0: expected 0 to 1"),
         ("text", ("--patience", 2, "--validation", 0, "--preset", "tiny"), "leaves nothing to measure on"),
         ("captioning", ("--from", "tiny/captioning"), "were not trained together"),
+        ("captioning", ("--from", "tiny/captioning", "--out", "tiny/captioning"), "would overwrite the model"),
+        ("text", ("--with", "tiny/classification", "--out", "tiny/classification"), "would overwrite the model"),
         ("generation", ("--dropout", 0.5, "--preset", "tiny"), "a generator has none"),
+        ("text", ("--batch", 1, "--preset", "tiny"), "--batch 1: a caption is told from those of other pictures"),
         ("text", ("--colour", "nan"), "--colour nan: expected a number"),
         ("text", ("--language", "English please"), "--language English please: expected a code"),
         ("text", ("--out", "tiny/text/model.toml"), r"cannot use .*model\.toml: File exists"),
@@ -147,3 +175,8 @@ def test_wrong_use_is_one_clear_line(workplace: Path, task: str, options: tuple[
     data = ["--data", workplace / "pictures" / "my.jsonl", "--out", workplace / "refused", "--steps", 1]
     with pytest.raises(ConfigurationError, match=message):
         CliRunner().invoke(train, [task, *map(str, data + given)], catch_exceptions=False)
+
+
+def test_seed_that_no_generator_takes_is_refused() -> None:
+    result = CliRunner().invoke(train, ["text", "--data", "a.jsonl", "--out", "b", "--seed", str(2**64)])
+    assert result.exit_code == 2 and "--seed" in result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,3 +60,16 @@ def test_batch_that_processes_cannot_share_is_refused() -> None:
     assert [Processes(rank=rank, count=2).share_of(8) for rank in (0, 1)] == [slice(0, 4), slice(4, 8)]
     with pytest.raises(ConfigurationError, match="--batch 9: expected a multiple of the 2 processes"):
         Processes(count=2).share_of(9)
+
+
+def test_processes_that_read_other_data_are_refused() -> None:
+    """A picture that one machine lacks would put each on other rows than the rest."""
+
+    class Two(Processes):
+        def gathered(self, value: Any) -> list[Any]:
+            return [value, "other"]
+
+    Processes().require_equal("one", "data")
+    Two(count=2).require_equal("other", "data")
+    with pytest.raises(ConfigurationError, match=r"my\.jsonl is not the same in process 1 as in the first"):
+        Two(count=2).require_equal("one", "my.jsonl")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from functools import cache
 
 import pytest
 
 from services.training.data.scenes.captions import canonical_caption, caption, noun_phrase
 from services.training.data.scenes.composer import compose, compose_like
+from services.training.data.scenes.english import write_relation
 from services.training.data.scenes.parser import parse
 from services.training.data.scenes.plan import Plan, plan_from_facts
 from services.training.data.scenes.truth import Fact, Group, Scene, groups, true_facts
@@ -88,6 +90,19 @@ def test_noun_phrases_say_colour_and_article() -> None:
     cat = compose_like(plan, 1, sprites()).scene.objects[0]
     assert noun_phrase(cat, "en", random.Random(0)) == "a black cat"
     assert {noun_phrase(cat, "zh", random.Random(draw)) for draw in range(20)} >= {"一只黑猫", "一只黑色的猫"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "relation", "trailing"),
+    [("man", "left-of", "on his left"), ("woman", "behind", "behind her"), ("cow", "right-of", "on its right")],
+)
+def test_people_are_no_it(kind: str, relation: str, trailing: str) -> None:
+    dog, other = (Group(kind=each, colour=None, verb=None, count=1) for each in ("dog", kind))
+    texts = {write_relation(dog, relation, other, [], None, random.Random(draw).choice, on=True) for draw in range(300)}
+    assert any(text.endswith(trailing) for text in texts)
+    for text in texts:
+        assert Fact("relation", ("dog", relation, kind)) in parse(text, "en"), text
+        assert kind == "cow" or not re.search(r"\bits?\b", text), text
 
 
 def test_groups_count_what_is_alike() -> None:

@@ -62,7 +62,6 @@ def test_the_command_writes_shards_from_the_file_of_sprites(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("option", "value"), [("--sprites", "nowhere.tar"), ("--split", "dev")])
 def test_the_command_refuses_what_it_cannot_use_in_one_sentence(tmp_path: Path, option: str, value: str) -> None:
-    write_sprites(sprites(), tmp_path / "sprites.tar")
     options = ["scenes", "--out", str(tmp_path), "--count", "1", "--sprites", str(tmp_path / "sprites.tar")]
     answer = CliRunner().invoke(cli.data, [*options, option, value])
     assert answer.exit_code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 
 from services.training.data.scenes.paint import repaint
 from services.training.data.scenes.painting import PaintedSprites
-from services.training.data.scenes.sprites import make_sprite, read_sprites, write_sprites
+from services.training.data.scenes.sprites import SpriteSet, make_sprite, read_sprites, write_sprites
+from shared.errors import ConfigurationError
 from tests.services.training.data.scenes.drawings import drawn, sprites
 
 
@@ -64,6 +66,32 @@ def test_file_gives_back_the_sprites_and_equal_sprites_give_equal_bytes(tmp_path
         assert np.array_equal(ours.picture, theirs.picture)
         assert (ours.kind, ours.style, ours.verb) == (theirs.kind, theirs.style, theirs.verb)
         assert (ours.colour, ours.paintable, ours.plain) == (theirs.colour, theirs.paintable, theirs.plain)
+
+
+@pytest.mark.parametrize("content", [None, b"no tar", b"sprites" * 200])
+def test_file_that_is_missing_or_damaged_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "sprites.tar"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"sprites\.tar holds no sprites.*diptych data build"):
+        read_sprites(file)
+
+
+def test_file_cut_short_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "sprites.tar"
+    write_sprites(SpriteSet(sprites=(drawn("cat", "noto"), drawn("dog", "noto"))), file)
+    file.write_bytes(file.read_bytes()[:2048])
+    with pytest.raises(ConfigurationError, match="holds no sprites"):
+        read_sprites(file)
+
+
+def test_interrupted_writing_leaves_the_file_of_before(tmp_path: Path) -> None:
+    file = tmp_path / "sprites.tar"
+    write_sprites(SpriteSet(sprites=(drawn("cat", "noto"),)), file)
+    broken = replace(drawn("cat", "noto"), picture=np.zeros((4, 4, 9), np.uint8))  # no picture has nine channels
+    with pytest.raises(TypeError):
+        write_sprites(SpriteSet(sprites=(drawn("dog", "noto"), broken)), file)
+    assert [each.kind for each in read_sprites(file).sprites] == ["cat"]
 
 
 def test_painted_sprites_hold_no_more_bytes_than_their_limit() -> None:
