@@ -138,7 +138,8 @@ class JudgeTrainer:
         rows = rng.choice(self._rows, size=count)
         pictures = torch.from_numpy(self._pack.pixels[rows]).permute(0, 3, 1, 2).float() / 255
         alpha = torch.from_numpy(self._pack.alpha[rows])[:, None].float() / 255
-        views = random_views(pictures, alpha, torch.from_numpy(self._pack.sided[rows]))
+        sided = torch.from_numpy(self._pack.sided[rows])
+        views = random_views(pictures, alpha, sided, pictures.shape[-1])
         if views.shape[-1] != self.config.pixels:
             views = functional.interpolate(views, size=(self.config.pixels,) * 2, mode="bilinear", antialias=True)
         return views, torch.from_numpy(self._pack.concept[rows])
