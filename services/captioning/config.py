@@ -35,7 +35,7 @@ PADDING, END = 0, 1
 
 PRESETS: dict[str, dict[str, int]] = {
     # 2.3 M parameters with 1,200 tokens
-    "pictograms": dict(width=192, layers=3, heads=4, longest=24, memory_tokens=16, token_width=256, space_width=256),
+    "scenes": dict(width=192, layers=3, heads=4, longest=64, memory_tokens=64, token_width=256, space_width=256),
     # 1.1 M, 5.4 M and 27.6 M with 4,000 tokens
     "small": dict(width=128, layers=2, heads=2, longest=32, memory_tokens=16, token_width=256, space_width=256),
     "base": dict(width=256, layers=4, heads=4, longest=48, memory_tokens=64, token_width=256, space_width=256),

@@ -48,8 +48,6 @@ class ImageEncoderConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # 4.9 M parameters, 0.20 GMAC a picture
-    "pictograms": dict(pixels=64, widths=(32, 96, 192, 384), depths=(1, 2, 1), token_width=256, space_width=256),
     # 3.3 M with 1,400 concepts and all heads
     "scenes": dict(
         pixels=128, widths=(24, 48, 128, 256), depths=(1, 2, 2), token_width=256, space_width=256, pooling="attention"

@@ -31,7 +31,7 @@ def place(layers: Tensor, boxes: Tensor, mirrored: Tensor, side: int) -> Tensor:
     coarsest = functional.grid_sample(functional.avg_pool2d(half, 2), grid, align_corners=False)
     scale = (layers.shape[-1] / (side * size)).clamp(min=1).log2()  # 0: as large as the layer; 1: half
     first, second = scale.clamp(max=1)[:, None, None, None], (scale - 1).clamp(0, 1)[:, None, None, None]
-    return fine.lerp(coarse, first).lerp(coarsest, second)  # type: ignore[no-any-return]
+    return fine.lerp(coarse, first).lerp(coarsest, second)
 
 
 def stack(background: Tensor, layers: Tensor, depths: Tensor, presence: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Generator(nn.Module):
 
     The noise: `styles` numbers whose largest chooses the style where the words name none; SLOT_NOISE for each slot and
     for the page, which move things; FREE_NOISE for each of the same, for what they look like, whose first number
-    mirrors where it is positive.
+    mirrors, where it is positive, what may be mirrored.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -52,12 +52,13 @@ class Generator(nn.Module):
 
     def draw_things(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """(N, C) contents, (N, S) one-hot styles, (N, FREE_NOISE) -> (N, 4, H, W): ink less white, and opacity."""
-        planes = self.thing(self.thing_code(torch.cat((contents, 3 * style, noise), dim=1)))
-        return planes.float()  # type: ignore[no-any-return]
+        planes: Tensor = self.thing(self.thing_code(torch.cat((contents, 3 * style, noise), dim=1)))
+        return planes.float()
 
     def draw_page(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """The background: as `draw_things` -> (N, 3, H, W), nearly in [0, 1]."""
-        return self.page(self.page_code(torch.cat((contents, 3 * style, noise), dim=1))).float() + 1
+        planes: Tensor = self.page(self.page_code(torch.cat((contents, 3 * style, noise), dim=1)))
+        return planes.float() + 1
 
     def lay(self, plan: Plan, style: Tensor, noise: Tensor, presence: Tensor, mirrored: Tensor) -> Tensor:
         """Draws a plan.
@@ -82,19 +83,26 @@ class Generator(nn.Module):
         flat = stack(page, layers, depths, presence)
         covered = 1 - (1 - layers[:, :, 3:] * presence[:, :, None, None, None]).clamp(0, 1).prod(dim=1)
         joined = torch.cat((flat, covered), dim=1).to(next(self.finish.parameters()).dtype)
-        return flat + self.finish(joined.contiguous(memory_format=torch.channels_last)).float()
+        joint: Tensor = self.finish(joined.contiguous(memory_format=torch.channels_last))
+        return flat + joint.float()
 
     def forward(self, vectors: Tensor, noise: Tensor) -> Tensor:
         """(B, V) of unit norm, (B, Z) standard normal -> (B, 3, H, W) float32 in [-1, 1]."""
+        return self.paint(vectors, noise).clamp(-1, 1)
+
+    def paint(self, vectors: Tensor, noise: Tensor) -> Tensor:
+        """As `forward`, without the bounds, where gradients would end."""
         config = self.config
         moves, looks = self.split(noise.to(vectors.dtype))
         plan = self.planner(vectors, moves)
         named = plan.style.float().softmax(dim=1)
         wanted = torch.where(named[:, -1:] > 0.5, noise[:, : config.styles].float(), named[:, :-1] * 100)
         style = functional.one_hot(wanted.argmax(dim=1), config.styles).to(vectors.dtype)
-        presence = (plan.presence > 0).to(vectors.dtype)
-        picture = self.lay(plan, style, looks, presence, looks[:, :-1, 0] > 0)
-        return picture.clamp(0, 1) * 2 - 1
+        # Things are there or not; the gradient is that of how likely they are (Bengio et al. 2013, arXiv:1308.3432).
+        likely = plan.presence.sigmoid()
+        presence = (plan.presence > 0).to(likely.dtype) + likely - likely.detach()
+        mirrored = (looks[:, :-1, 0] > 0) & (plan.reversible > 0)
+        return self.lay(plan, style, looks, presence, mirrored) * 2 - 1
 
     def split(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """(B, Z) -> its numbers for moves (B, K + 1, SLOT_NOISE) and for looks (B, K + 1, FREE_NOISE)."""

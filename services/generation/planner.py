@@ -29,6 +29,8 @@ class Plan:
     """(B, K): the lesser is painted first."""
     presence: Tensor
     """(B, K) logits that there is such a thing."""
+    reversible: Tensor
+    """(B, K) logits that a mirror leaves the thing what it is: a cat, but not a clock."""
     style: Tensor
     """(B, S + 1) logits of the style that the words name; the last: none."""
 
@@ -52,6 +54,7 @@ class Planner(nn.Module):
         self.to_background = nn.Linear(width, content_width)
         self.to_box = nn.Linear(width, 3)
         self.to_rest = nn.Linear(width, 2)
+        self.to_reversible = nn.Linear(width, 1)
         self.to_style = nn.Linear(width, styles + 1)
 
     def forward(self, vectors: Tensor, noise: Tensor) -> Plan:
@@ -68,5 +71,6 @@ class Planner(nn.Module):
             boxes=self.to_box(slots).sigmoid() * 1.5 - 0.25,
             depths=depths,
             presence=presence,
+            reversible=self.to_reversible(slots)[:, :, 0],
             style=self.to_style(whole),
         )

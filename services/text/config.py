@@ -27,8 +27,8 @@ class TextEncoderConfig:
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "pictograms": dict(width=256, layers=3, heads=4, space_width=256),  # 3.5 M parameters with 4,000 tokens
-    "lstm": dict(width=256, layers=2, heads=1, space_width=256, kind="lstm"),  # as many
+    "scenes": dict(width=256, layers=4, heads=4, space_width=256),  # 5.3 M parameters with 8,000 tokens
+    "lstm": dict(width=256, layers=2, heads=1, space_width=256, kind="lstm"),
     "small": dict(width=128, layers=2, heads=2, space_width=256),  # 0.9 M with 4,000 tokens
     "base": dict(width=256, layers=4, heads=4, space_width=256),  # 4.3 M
     "large": dict(width=512, layers=6, heads=8, space_width=256),  # 21.1 M

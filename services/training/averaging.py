@@ -27,8 +27,8 @@ class MovingAverage(nn.Module):
         keep = min(self._decay, (1 + steps) / (10 + steps))
         for mean, value in zip(self.mean.parameters(), module.parameters(), strict=True):
             mean.lerp_(value, 1 - keep)
-        for mean, value in zip(self.mean.buffers(), module.buffers(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - keep)
+        for buffer, now in zip(self.mean.buffers(), module.buffers(), strict=True):
+            if buffer.is_floating_point():
+                buffer.lerp_(now, 1 - keep)
             else:
-                mean.copy_(value)
+                buffer.copy_(now)

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from services.captioning.config import END, PADDING, start_token
 from services.captioning.model import Captioner
 from services.classification.model import ImageEncoder
-from services.training.data.augmentation import random_scene_views, random_views
+from services.training.data.augmentation import random_scene_views, random_views, resized
 from services.training.data.captions import clean_caption
 from services.training.data.pack import Pack
 from services.training.data.scenes.captions import canonical_caption
@@ -59,6 +59,11 @@ def caption_tokenizer(captions: Mapping[str, Sequence[str]], *, vocabulary: int)
     return train_tokenizer(texts, vocabulary=vocabulary, lower_case=False, special=special)
 
 
+def longest_caption(tokenizer: Tokenizer, captions: Mapping[str, Sequence[str]]) -> int:
+    """Tokens of the longest of them, start and end included."""
+    return 2 + max(len(one.ids) for texts in captions.values() for one in tokenizer.encode_batch(list(texts)))
+
+
 def pictogram_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.device) -> Views:
     """Every training pictogram `rounds` times, each time as another random view."""
     rows = np.flatnonzero(pack.train)
@@ -81,7 +86,7 @@ def scene_views(image: ImageEncoder, pool: ScenePool, *, count: int, device: tor
     def pictures() -> Iterable[Tensor]:
         for chunk in torch.arange(count).split(ENCODE_BATCH):
             drawn = torch.from_numpy(pool.pictures(chunk.tolist())).to(device).permute(0, 3, 1, 2).float() / 255
-            yield random_scene_views(drawn)
+            yield random_scene_views(resized(drawn, image.pixels))
 
     captions = {
         language: [canonical_caption(scene, language).text for scene in pool.scenes[:count]] for language in LANGUAGES
@@ -143,9 +148,11 @@ class CaptionerTrainer:
 def _caption_ids(captioner: Captioner, captions: Sequence[str], tokenizer: Tokenizer, language: str) -> list[list[int]]:
     """Start token, caption and end token of every caption.
 
-    Raises ValueError when a caption is longer than the model writes.
+    Raises ValueError when a caption is longer than the model writes, or the tokenizer does not know the language.
     """
-    start = tokenizer.token_to_id(start_token(language))
+    name = start_token(language)
+    if (start := tokenizer.token_to_id(name)) is None:
+        raise ValueError(f"the tokenizer has no {name}")
     rows = [[start, *encoding.ids, END] for encoding in tokenizer.encode_batch(list(captions))]
     limit = captioner.config.longest
     if (longest := max(map(len, rows))) > limit:

@@ -1,8 +1,4 @@
-"""The commands of training: `diptych data build|scenes|lexicon`, `diptych train builtin ...`, and those of own data.
-
-Each command of `builtin` reads the pack and the models it builds on, trains until its budget is used, resuming from its
-checkpoint, measures the result and writes a model directory.
-"""
+"""The commands of training: `diptych data build|scenes|lexicon`, `diptych train ...`, `evaluate` and `model`."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.training.builtin.commands import builtin
 from services.training.evaluation.cli import judge, run
 from services.training.model_cli import model
 from services.training.own.commands import add_commands
@@ -20,7 +17,6 @@ from shared.errors import DiptychError
 
 data = typer.Typer(no_args_is_help=True, help="Build training data.")
 train = typer.Typer(no_args_is_help=True, help="Train models on own pictures, the built-in ones again, or the judge.")
-builtin = typer.Typer(no_args_is_help=True, help="Train the built-in models on the built-in drawings.")
 train.add_typer(builtin, name="builtin")
 add_commands(train)
 
@@ -28,18 +24,8 @@ PACK = Path(".data/pictograms")
 CACHE = Path(".data/cache")
 LEXICON = Path(".data/lexicon.safetensors")
 SPRITES = PACK / "sprites.tar"
-MODELS = Path("out/models")
-CHECKPOINTS = Path(".checkpoints")
 
-PackOption = Annotated[Path, typer.Option("--data", help="Folder of the pack.")]
-OutOption = Annotated[Path, typer.Option("--out", help="Model directories are written to OUT/<task>.")]
-CheckpointsOption = Annotated[Path, typer.Option("--checkpoints", help="Checkpoints are kept in a folder below.")]
-StepsOption = Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of weights and of data order.")]
-ResumeOption = Annotated[bool, typer.Option("--resume/--restart", help="Go on from the checkpoint if there is one.")]
-BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")]
-PresetOption = Annotated[str, typer.Option("--preset", help="Shape of the models: pictograms or tiny.")]
 
 
 @data.callback()
@@ -111,82 +97,6 @@ def lexicon(
         made = build_lexicon(concepts, node_modules, teaching, console.print)
     write_lexicon(made, out)
     console.print(f"{sum(map(len, made.words.values()))} words in {out}, {out.stat().st_size / 2**20:.1f} MiB")
-
-
-@builtin.command("encoders")
-def encoders(
-    pack: PackOption = PACK,
-    out: OutOption = MODELS,
-    checkpoints: CheckpointsOption = CHECKPOINTS,
-    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 17,
-    steps: StepsOption = None,
-    batch: BatchOption = 128,
-    preset: PresetOption = "pictograms",
-    device: DeviceOption = "auto",
-    seed: SeedOption = 0,
-    resume: ResumeOption = True,
-) -> None:
-    """Train the text and the image encoder together: a new joint space."""
-    from services.training.recipes import Run, train_encoders
-
-    run = Run.start("encoders", data=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps,
-                    batch=batch, preset=preset, device=device, seed=seed, resume=resume)  # fmt: skip
-    train_encoders(run)
-
-
-@builtin.command("generation")
-def generation(
-    pack: PackOption = PACK,
-    out: OutOption = MODELS,
-    checkpoints: CheckpointsOption = CHECKPOINTS,
-    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 35,
-    steps: StepsOption = None,
-    batch: BatchOption = 32,
-    preset: PresetOption = "pictograms",
-    device: DeviceOption = "auto",
-    seed: SeedOption = 0,
-    resume: ResumeOption = True,
-) -> None:
-    """Train the generator on the encoders in OUT."""
-    from services.training.recipes import Run, train_generation
-
-    run = Run.start("generation", data=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps,
-                    batch=batch, preset=preset, device=device, seed=seed, resume=resume)  # fmt: skip
-    train_generation(run)
-
-
-@builtin.command("captioning")
-def captioning(
-    pack: PackOption = PACK,
-    out: OutOption = MODELS,
-    checkpoints: CheckpointsOption = CHECKPOINTS,
-    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 2,
-    steps: StepsOption = None,
-    batch: BatchOption = 128,
-    preset: PresetOption = "pictograms",
-    device: DeviceOption = "auto",
-    seed: SeedOption = 0,
-    resume: ResumeOption = True,
-) -> None:
-    """Train the caption decoder on the image encoder in OUT."""
-    from services.training.recipes import Run, train_captioning
-
-    run = Run.start("captioning", data=pack, out=out, checkpoints=checkpoints, minutes=minutes, steps=steps,
-                    batch=batch, preset=preset, device=device, seed=seed, resume=resume)  # fmt: skip
-    train_captioning(run)
-
-
-@builtin.command("contact-sheet")
-def contact_sheet(
-    models: Annotated[Path, typer.Option("--models", help="Folder with text/ and generation/.")] = MODELS,
-    pack: PackOption = PACK,
-    out: Annotated[Path, typer.Option("--out", help="PNG file.")] = Path("out/contact-sheet.png"),
-) -> None:
-    """Paint every concept in every style, four concepts a row, to look at."""
-    from services.training.recipes import paint_contact_sheet
-
-    paint_contact_sheet(models, pack, out)
-    Console().print(f"painted {out}")
 
 
 train.command("judge")(judge)

@@ -39,10 +39,10 @@ TINY_HEADS = {
 """The labels of a tiny classifier's further heads."""
 
 _WORDS = (
-    ("a", "cat", "只", "猫"),
-    ("a", "dog", "只", "狗"),
-    ("a", "house", "座", "房子"),
-    ("an", "apple", "个", "苹果"),
+    ("a", "cat", "只", "猫", "animal-mammal"),
+    ("a", "dog", "只", "狗", "animal-mammal"),
+    ("a", "house", "座", "房子", "place-building"),
+    ("an", "apple", "个", "苹果", "food-fruit"),
 )
 
 
@@ -51,9 +51,9 @@ def tiny_pack(*, seed: int = 0) -> Pack:
     concepts = tuple(
         Concept(
             id=en, article=article, en=en, measure=measure, zh=zh,
-            en_synonyms=(), zh_synonyms=(), en_tags=("thing",), zh_tags=("东西",), group="things", subgroup="thing",
+            en_synonyms=(), zh_synonyms=(), en_tags=("thing",), zh_tags=("东西",), group="things", subgroup=subgroup,
         )
-        for article, en, measure, zh in _WORDS
+        for article, en, measure, zh, subgroup in _WORDS
     )  # fmt: skip
     rows = len(concepts) * len(STYLES)
     rng = np.random.default_rng(seed)

@@ -37,6 +37,13 @@ def random_scene_views(pictures: Tensor) -> Tensor:
     return _spoil(_recolour(pictures))
 
 
+def resized(pictures: Tensor, pixels: int) -> Tensor:
+    """(B, 3, H, H) -> (B, 3, pixels, pixels)."""
+    if pictures.shape[-1] == pixels:
+        return pictures
+    return functional.interpolate(pictures, size=(pixels, pixels), mode="bilinear", antialias=True)
+
+
 def _spoil(view: Tensor) -> Tensor:
     """Blur and noise for some; [0, 1] -> [-1, 1]."""
     batch, device = len(view), view.device

@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 from services.classification.model import EncodedImages, ImageEncoder
 from services.text.model import TextEncoder
 from services.training.averaging import MovingAverage
-from services.training.data.augmentation import random_scene_views, random_views
+from services.training.data.augmentation import random_scene_views, random_views, resized
+from services.training.devices import on_device
 from services.training.encoding.scene_facts import FactIndex
 from services.training.encoding.scene_sampler import SceneBatch, SceneSampler
 from services.training.encoding.word_lessons import WordLessons
@@ -56,14 +57,16 @@ class JointTrainer:
         }  # fmt: skip
         self.counts: dict[str, int] = {}
         self._unnamed = styles
+        facts = nn.Linear(space_width, index.width)
+        nn.init.constant_(facts.bias, -4.0)
         self.heads = nn.ModuleDict(
             {
-                "facts": nn.Linear(space_width, index.width),
+                "facts": facts,
                 "text_style": nn.Linear(space_width, styles + 1),
                 "teacher": nn.Linear(space_width, TEACHER_WIDTH),
             }
         )
-        nn.init.constant_(self.heads["facts"].bias, -4.0)
+        self.heads.to(image.concepts.device)
         live = nn.ModuleDict({"text": text, "image": image})
         self.average = MovingAverage(live, decay=EMA_DECAY)
         self._live = live
@@ -82,13 +85,14 @@ class JointTrainer:
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the losses by name."""
         few = self.pictures_a_step * PICTOGRAM_SHARE // 8
-        batch, scenes = self._pictograms.draw(few), self._scenes.draw(self.pictures_a_step - few)
+        device = self.image.concepts.device
+        batch, scenes = self._pictograms.draw(few), on_device(self._scenes.draw(self.pictures_a_step - few), device)
         views = torch.cat((random_views(batch.pictures, batch.alpha, batch.sided, self.image.pixels),
-                           random_scene_views(scenes.pictures)))  # fmt: skip
+                           random_scene_views(resized(scenes.pictures, self.image.pixels))))  # fmt: skip
         tokens, mask = tokenize(self._tokenizer, [*batch.texts, *scenes.texts, *scenes.near_misses])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
             encoded = self.image(views.contiguous(memory_format=torch.channels_last))
-            texts = self.text(tokens, mask)
+            texts = self.text(tokens.to(device), mask.to(device))
         losses = self._contrast(batch, scenes, encoded, texts)
         losses |= self._pictogram_losses(batch, encoded, texts[:few], few)
         losses |= self._scene_losses(scenes, encoded, texts[few:], few)
@@ -103,11 +107,15 @@ class JointTrainer:
         self.average.follow(self._live)
         return {name: value.detach() for name, value in losses.items()}
 
+    def take_average(self) -> None:
+        """Puts the averaged weights into both encoders."""
+        self._live.load_state_dict(self.average.mean.state_dict())
+
     def _contrast(self, batch: Batch, scenes: SceneBatch, encoded: EncodedImages, texts: Tensor) -> dict[str, Tensor]:
         few, pictures = len(batch.concept), len(encoded.vectors)
         same_concept = batch.concept[:, None] == batch.concept[None, :]
         same_style = batch.style[:, None] == batch.style[None, :]
-        matches = torch.zeros(len(texts), pictures, dtype=torch.bool)
+        matches = torch.zeros(len(texts), pictures, dtype=torch.bool, device=texts.device)
         matches[:few, :few] = same_concept & (same_style | ~batch.names_style[:, None])
         matches[few:pictures, few:] = scenes.fits
         return {"contrast": contrastive_loss(texts, encoded.vectors, matches, self.image.log_scale.exp())}
@@ -128,10 +136,12 @@ class JointTrainer:
 
     def _scene_losses(self, scenes: SceneBatch, encoded: EncodedImages, texts: Tensor, few: int) -> dict[str, Tensor]:
         index = self._index
-        kinds = multi_hot(scenes.kind_cells, len(index.kinds))  # (B, N, 16, 16)
-        coloured = (scenes.colour_cells >= 0)[:, None]
-        colours = multi_hot(scenes.colour_cells, len(index.colours))
         dense = {name: cells[few:] for name, cells in encoded.dense.items()}
+        step = scenes.kind_cells.shape[-1] // dense["objects"].shape[-1]
+        kind_cells, colour_cells = (each[:, ::step, ::step] for each in (scenes.kind_cells, scenes.colour_cells))
+        kinds = multi_hot(kind_cells, len(index.kinds))  # (B, N, 16, 16)
+        coloured = (colour_cells >= 0)[:, None]
+        colours = multi_hot(colour_cells, len(index.colours))
         entropy = functional.binary_cross_entropy_with_logits
         cells = entropy(dense["objects"], kinds, reduction="none").sum(dim=1).mean()
         tint = (entropy(dense["colour"], colours, reduction="none") * coloured).sum() / coloured.sum().clamp(min=1)
@@ -151,10 +161,12 @@ class JointTrainer:
     def _word_loss(self, size: int) -> Tensor:
         """How far the vectors of words are from saying, by one linear layer, where the teachers put them."""
         words, targets = self._lessons.draw(size)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            vectors = self.text(*tokenize(self._tokenizer, words))
+        device = self.image.concepts.device
+        tokens, mask = tokenize(self._tokenizer, words)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            vectors = self.text(tokens.to(device), mask.to(device))
         told = functional.normalize(self.heads["teacher"](16 * vectors).float(), dim=1)
-        return WORD_WEIGHT * (1 - (told * targets).sum(dim=1).mean())
+        return WORD_WEIGHT * (1 - (told * targets.to(device)).sum(dim=1).mean())
 
 
 def multi_hot(indices: Tensor, count: int) -> Tensor:

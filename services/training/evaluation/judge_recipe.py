@@ -17,7 +17,7 @@ from services.training.data.scenes.truth import true_facts
 from services.training.evaluation.bootstrap import Estimate, f1, mean
 from services.training.evaluation.classification import rows_of
 from services.training.evaluation.judge import Judge, JudgeConfig, JudgeNetwork, write_judge
-from services.training.evaluation.judge_training import JudgeTrainer, ScenePool, fit_threshold
+from services.training.evaluation.judge_training import JudgeTrainer, LabelledPool, fit_threshold
 from services.training.evaluation.painted import ASPECTS, score_pictures
 from services.training.evaluation.scenes import CaptionedScene, captioned_scenes
 from services.training.loop import Budget, Conditions, train
@@ -42,7 +42,7 @@ def train_judge(*, data: Path, sprites_file: Path, out: Path, checkpoints: Path,
     torch.manual_seed(MODEL_SEED + seed)
     network = channels_last(JudgeNetwork(config))
     with console.status(f"composing {pool} scenes"):
-        scenes = ScenePool(sprites, config, size=pool, seed=MODEL_SEED + seed)
+        scenes = LabelledPool(sprites, config, size=pool, seed=MODEL_SEED + seed)
     trainer = JudgeTrainer(network, config, pack, scenes, batch=batch, seed=MODEL_SEED + seed)
     fixed = {"--seed": seed, "--batch": batch}  # judge.json says them of all its steps
     budget, conditions = Budget(steps=steps, minutes=minutes), Conditions(resume=resume, options=fixed)

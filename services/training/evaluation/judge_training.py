@@ -71,7 +71,7 @@ def label_scene(composed: ComposedScene, config: JudgeConfig) -> LabelledScene:
     )
 
 
-class ScenePool:
+class LabelledPool:
     """Labelled training scenes, a few of them new at each draw: composing takes longer than learning."""
 
     def __init__(self, sprites: SpriteSet, config: JudgeConfig, *, size: int, seed: int) -> None:
@@ -97,7 +97,7 @@ class JudgeTrainer:
     Rows and views follow from seed and step; the pool of scenes begins again where training is resumed.
     """
 
-    def __init__(self, network: JudgeNetwork, config: JudgeConfig, pack: Pack, pool: ScenePool, *, batch: int,
+    def __init__(self, network: JudgeNetwork, config: JudgeConfig, pack: Pack, pool: LabelledPool, *, batch: int,
                  seed: int) -> None:  # fmt: skip
         self.network, self.config, self.pool = network.train(), config, pool
         self.pictures_a_step = batch

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from services.generation.model import Generator
 from services.training.averaging import MovingAverage
+from services.training.devices import on_device
 from services.training.discriminator import Discriminator
 from services.training.generating.plans import Prompts, plan_losses
 from services.training.generating.things import ThingsTrainer
@@ -49,8 +50,8 @@ def augmented(pictures: Tensor, seed: int) -> Tensor:
     (B, 3, H, W) in [-1, 1] -> the same; gradients pass.
     """
     drawn = torch.Generator().manual_seed(seed)
-    light = (torch.rand(len(pictures), 1, 1, 1, generator=drawn) - 0.5) * 0.4
-    vivid = 0.6 + 0.8 * torch.rand(len(pictures), 1, 1, 1, generator=drawn)
+    light, vivid = torch.rand(2, len(pictures), 1, 1, 1, generator=drawn).to(pictures.device)
+    light, vivid = (light - 0.5) * 0.4, 0.6 + 0.8 * vivid
     grey = pictures.mean(dim=1, keepdim=True)
     changed = grey + vivid * (pictures - grey) + light
     dx, dy = (int(one) for one in torch.randint(-LARGEST_SHIFT, LARGEST_SHIFT + 1, (2,), generator=drawn))
@@ -83,20 +84,22 @@ class AdversarialTrainer:
         """One optimiser step of the discriminator, then one of the generator."""
         self.counts["steps"] += 1
         step = self.counts["steps"]
-        batch = self._source(self.pictures_a_step)
-        vectors, config = batch.prompts.vectors, self.generator.config
-        noise = torch.randn(len(vectors), config.noise_width)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            painted = self.generator(vectors, noise).float()
-        real = augmented(batch.pictures, step)
+        device, config = self.generator.planner.places.device, self.generator.config
+        drawn = self._source(self.pictures_a_step)
+        prompts, pictures = on_device(drawn.prompts, device), drawn.pictures.to(device)
+        vectors = prompts.vectors
+        noise = torch.randn(len(vectors), config.noise_width, device=device)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            painted = self.generator.paint(vectors, noise).float()
+        real = augmented(pictures, step)
         fake = augmented(painted, step)
         losses = {"discriminator": self._discriminate(real, fake.detach(), vectors)}
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
             fake_score = self.discriminator(fake, vectors)
             with torch.no_grad():
                 real_score = self.discriminator(real, vectors)
         losses["adversarial"] = relativistic_loss(fake_score, real_score)
-        losses["plans"] = torch.stack(list(plan_losses(self.generator.planner, batch.prompts).values())).sum()
+        losses["plans"] = torch.stack(list(plan_losses(self.generator.planner, prompts).values())).sum()
         losses["things"] = torch.stack(list(self._anchor.losses(self.pictures_a_step // 2, step).values())).sum()
         optimiser = self.optimisers["generator"]
         set_learning_rate(optimiser, GENERATOR_LEARNING_RATE * cosine_schedule(share))
@@ -111,7 +114,7 @@ class AdversarialTrainer:
         """Real pairs above painted ones, and above real pictures of other words."""
         optimiser = self.optimisers["discriminator"]
         set_learning_rate(optimiser, DISCRIMINATOR_LEARNING_RATE)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(real.device.type, dtype=torch.bfloat16):
             scores = self.discriminator(
                 torch.cat((real, fake, real)), torch.cat((vectors, vectors, vectors.roll(1, dims=0)))
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from services.training.data.scenes.composer import FIXED_SIDE
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.data.scenes.truth import Scene, SceneObject
 
@@ -31,6 +32,8 @@ class Layout:
     """(B, K) of zeros and ones."""
     mirrored: Tensor
     """(B, K)"""
+    reversible: Tensor
+    """(B, K) of ones where a mirror leaves the thing what it is."""
     sprites: Tensor
     """(B, K) index into the sprite set, for the drawing itself."""
     background: Tensor
@@ -54,7 +57,7 @@ class LayoutIndex:
         """
         shape = (len(scenes), self.slots)
         drawing, colour, sprite = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
-        depths, presence = torch.zeros(shape), torch.zeros(shape)
+        depths, presence, reversible = torch.zeros(shape), torch.zeros(shape), torch.zeros(shape)
         mirrored = torch.zeros(shape, dtype=torch.bool)
         boxes = torch.tensor([0.5, 0.5, 0.5]).repeat(*shape, 1)
         for row, scene in enumerate(scenes):
@@ -68,11 +71,12 @@ class LayoutIndex:
                 boxes[row, slot] = torch.tensor(square(one, sprites))
                 depths[row, slot] = order / 4
                 presence[row, slot] = 1
+                reversible[row, slot] = one.kind not in FIXED_SIDE
                 mirrored[row, slot] = one.mirrored
                 sprite[row, slot] = one.sprite
         background = torch.tensor([self.backgrounds.index(scene.background) for scene in scenes])
         return Layout(drawing=drawing, colour=colour, boxes=boxes, depths=depths, presence=presence,
-                      mirrored=mirrored, sprites=sprite, background=background)  # fmt: skip
+                      mirrored=mirrored, reversible=reversible, sprites=sprite, background=background)  # fmt: skip
 
 
 def square(one: SceneObject, sprites: SpriteSet) -> tuple[float, float, float]:

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from services.generation.layers import place
 from services.generation.model import FREE_NOISE, Generator
 from services.training.averaging import MovingAverage
+from services.training.devices import on_device
 from services.training.generating.layouts import Layout
 from services.training.generating.things import ContentTable, is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
@@ -68,7 +69,7 @@ class PagesTrainer:
         self.generator, self.table, self._source, self.pictures_a_step = generator, table, source, batch
         self.generators: Mapping[str, random.Random] = {"scenes": source.generator}
         self.counts: dict[str, int] = {}
-        self.reader = PageReader(generator.config.pixels)
+        self.reader = PageReader(generator.config.pixels).to(generator.planner.places.device)
         self._painting = nn.ModuleList((generator.page_code, generator.page, generator.finish))
         self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {
@@ -86,14 +87,17 @@ class PagesTrainer:
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step."""
-        target, drawings, layout, style = self._source.draw(self.pictures_a_step)
         generator, side = self.generator, self.generator.config.pixels
+        device = generator.planner.places.device
+        drawn = self._source.draw(self.pictures_a_step)
+        target, drawings, style = drawn[0].to(device), drawn[1].to(device), drawn[3].to(device)
+        layout = on_device(drawn[2], device)
         layers = picture_layers(drawings, layout, side)
         mean, log_variance = self.reader(target)
         noise = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
         contents = self.table.backgrounds(layout.background)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16):
             page = generator.draw_page(contents, style, noise)
             picture = generator.join(page, layers, layout.depths, layout.presence)
         losses = {
@@ -110,3 +114,7 @@ class PagesTrainer:
             optimiser.step()
         self.average.follow(self._painting)
         return {name: value.detach() for name, value in losses.items()}
+
+    def take_average(self) -> None:
+        """Puts the averaged weights into the generator."""
+        self._painting.load_state_dict(self.average.mean.state_dict())

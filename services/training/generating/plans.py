@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from services.generation.model import Generator
 from services.generation.planner import SLOT_NOISE, Plan, Planner
 from services.training.averaging import MovingAverage
+from services.training.devices import on_device
 from services.training.loop import cosine_schedule, set_learning_rate
 
 PEAK_LEARNING_RATE = 1e-3
@@ -41,6 +42,8 @@ class Prompts:
     """(B, K, C)"""
     presence: Tensor
     """(B, K)"""
+    reversible: Tensor
+    """(B, K)"""
     boxes: Tensor
     """(B, K, 3)"""
     depths: Tensor
@@ -53,8 +56,9 @@ class Prompts:
 
 def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
     """All (B, D): two independent samples of one distribution, and the truth -> scalar."""
-    to_truth = (first - truth).norm(dim=1) + (second - truth).norm(dim=1)
-    return (to_truth - (first - second).norm(dim=1)).mean() / 2
+    distance = functional.pairwise_distance
+    score = distance(first, truth) + distance(second, truth) - distance(first, second)
+    return score.mean() / 2
 
 
 class PromptSource(Protocol):
@@ -81,7 +85,7 @@ class PlansTrainer:
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step."""
-        prompts = self._source.draw(self.pictures_a_step)
+        prompts = on_device(self._source.draw(self.pictures_a_step), self.planner.places.device)
         losses = plan_losses(self.planner, prompts)
         optimiser = self.optimisers["adamw"]
         set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
@@ -92,17 +96,24 @@ class PlansTrainer:
         self.average.follow(self.planner)
         return {name: value.detach() for name, value in losses.items()}
 
+    def take_average(self) -> None:
+        """Puts the averaged weights into the generator."""
+        self.planner.load_state_dict(self.average.mean.state_dict())
+
 
 def plan_losses(planner: Planner, prompts: Prompts) -> dict[str, Tensor]:
     """What is regressed, and the energy scores of what is drawn, by name."""
     vectors = functional.normalize(prompts.vectors + VECTOR_NOISE * torch.randn_like(prompts.vectors), dim=1)
     slots = prompts.presence.shape[1]
-    first, second = (planner(vectors, torch.randn(len(vectors), slots + 1, SLOT_NOISE)) for _ in range(2))
+    shape = (len(vectors), slots + 1, SLOT_NOISE)
+    first, second = (planner(vectors, torch.randn(shape, device=vectors.device)) for _ in range(2))
     missed = sum((one.contents - prompts.contents).square().mean(dim=2) for one in (first, second))
     entropy = functional.binary_cross_entropy_with_logits
+    turned = entropy(first.reversible, prompts.reversible, weight=prompts.presence)
     return {
         "contents": 0.5 * (missed * prompts.presence).sum() / prompts.presence.sum(),
         "presence": entropy(first.presence, prompts.presence) + entropy(second.presence, prompts.presence),
+        "reversible": 0.5 * turned,
         "style": 0.5 * functional.cross_entropy(first.style, prompts.style),
         "places": energy_score(*(open_part(one, prompts.presence) for one in (first, second, prompts))),
         "page": energy_score(*(PAGE_SCALE * one.background for one in (first, second, prompts))),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from services.training.data.scenes.classes import COLOURS
@@ -40,7 +41,9 @@ def scene_drawings(file: Path, *, first_row: int, styles: Sequence[str]) -> Scen
     sprites = read_sprites(file)
     rows = table_rows(sprites, first_row)
     names = list(COLOURS)
-    ink, opacity, concept, colour, style, of_sprite = [], [], [], [], [], {}
+    ink: list[NDArray[np.uint8]] = []
+    opacity: list[NDArray[np.uint8]] = []
+    concept, colour, style, of_sprite = [], [], [], {}
     for index, sprite in enumerate(sprites.sprites):
         own = [sprite.colour] if sprite.colour else [None]
         for name in dict.fromkeys([*own, *(names if sprite.paintable else ())]):
@@ -64,7 +67,7 @@ def scene_drawings(file: Path, *, first_row: int, styles: Sequence[str]) -> Scen
     )  # fmt: skip
 
 
-def fit(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(H, W, 4) RGBA -> (SIDE, SIDE, 3) on white and (SIDE, SIDE), in the middle of a square with MARGIN around."""
     height, width = picture.shape[:2]
     side = round(max(height, width) / (1 - 2 * MARGIN))

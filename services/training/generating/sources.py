@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from services.training.data.augmentation import resized
 from services.training.data.captions import random_caption
 from services.training.data.pack import Pack
 from services.training.data.scenes.captions import caption
 from services.training.data.scenes.pool import ScenePool
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.data.scenes.truth import Scene
+from services.training.generating.adversarial import PromptedPictures
 from services.training.generating.layouts import Layout, LayoutIndex
 from services.training.generating.plans import Prompts
 from services.training.generating.scene_drawings import SceneDrawings
@@ -54,6 +59,19 @@ class ScenePages:
         return pictures, drawings, layout, functional.one_hot(style, len(self._styles)).float()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """Prompts, pictograms first, and what they were made of."""
+
+    prompts: Prompts
+    concepts: Sequence[int]
+    """Of the pictograms."""
+    styles: Sequence[int]
+    """That the texts name, or the number of styles."""
+    scenes: Sequence[int]
+    """Rows of the pool."""
+
+
 class CaptionPrompts:
     """Captions of scenes and of pictograms, encoded, with what they ask for.
 
@@ -68,47 +86,87 @@ class CaptionPrompts:
         self.generator = self._rng = random.Random(seed)
         self._concepts = sorted(set(pack.concept[pack.train].tolist()))
 
-    @torch.no_grad()
     def draw(self, size: int) -> Prompts:
         """`size` prompts, a third of them for pictograms."""
-        few = size // 3
-        rng, styles = self._rng, self._pack.styles
-        concepts = [rng.choice(self._concepts) for _ in range(few)]
-        drawn = [rng.randrange(len(styles)) for _ in range(few)]
-        captions = [
-            random_caption(self._pack.concepts[c], styles[s], rng, loose=0.0)
-            for c, s in zip(concepts, drawn, strict=True)
-        ]
-        texts = [one.text for one in captions]
-        style = [s if one.names_style else len(styles) for s, one in zip(drawn, captions, strict=True)]
-        scenes = [rng.choice(self._scenes) for _ in range(size - few)]
+        return self.draw_all(size).prompts
+
+    @torch.no_grad()
+    def draw_all(self, size: int) -> Drawn:
+        """The same, and what they were made of."""
+        few, device = size // 3, self._table.concepts.weight.device
+        concepts, texts, styles = self._pictograms(few)
+        rows = [self._rng.randrange(len(self._scenes)) for _ in range(size - few)]
+        scenes = [self._scenes[row] for row in rows]
         mentioned = []
         for scene in scenes:
-            language = "en" if rng.random() < 0.5 else "zh"
-            written = caption(scene, language, rng)
-            text = written.text
-            mentioned.append({fact.value[0] for fact in written.facts if fact.kind == "object"})
-            named = rng.random() < STYLE_WORD_SHARE
-            style.append(styles.index(scene.style) if named else len(styles))
-            if named:
-                english, chinese = self._style_words(scene.style, rng)
-                text = f"{text}, {english} style" if language == "en" else f"{text},{chinese}风格"
+            text, style, kinds = self._told(scene)
             texts.append(text)
+            styles.append(style)
+            mentioned.append(kinds)
         layout = self._index.read(scenes, self._sprites, mentioned)
-        slots = self._index.slots
-        contents = torch.cat((
-            self._table.things(torch.tensor(concepts), torch.zeros(few, dtype=torch.long))[:, None].repeat(1, slots, 1),
-            self._table.things(layout.drawing.flatten(), layout.colour.flatten()).view(len(scenes), slots, -1),
-        ))  # fmt: skip
+        slots, nothing = self._index.slots, torch.zeros(few, dtype=torch.long, device=device)
+        single = self._table.things(torch.tensor(concepts, dtype=torch.long, device=device), nothing)
+        several = self._table.things(layout.drawing.to(device), layout.colour.to(device))  # (B, K, C)
         alone = torch.zeros(few, slots)
         alone[:, 0] = 1
         plain = torch.full((few,), len(self._index.backgrounds))
-        return Prompts(
+        prompts = Prompts(
             vectors=self._encode(texts),
-            contents=contents,
+            contents=torch.cat((single[:, None].repeat(1, slots, 1), several)),
             presence=torch.cat((alone, layout.presence)),
+            reversible=torch.cat((torch.zeros(few, slots), layout.reversible)),
             boxes=torch.cat((torch.tensor([0.5, 0.5, 1.0]).repeat(few, slots, 1), layout.boxes)),
             depths=torch.cat((torch.zeros(few, slots), layout.depths)),
-            background=self._table.backgrounds(torch.cat((plain, layout.background))),
-            style=torch.tensor(style),
+            background=self._table.backgrounds(torch.cat((plain, layout.background)).to(device)),
+            style=torch.tensor(styles),
         )
+        return Drawn(prompts=prompts, concepts=concepts, styles=styles, scenes=rows)
+
+    def _pictograms(self, count: int) -> tuple[list[int], list[str], list[int]]:
+        """Concepts, captions of them, and the styles that these name."""
+        styles = self._pack.styles
+        concepts = [self._rng.choice(self._concepts) for _ in range(count)]
+        drawn = [self._rng.randrange(len(styles)) for _ in range(count)]
+        captions = [
+            random_caption(self._pack.concepts[c], styles[s], self._rng, loose=0.0)
+            for c, s in zip(concepts, drawn, strict=True)
+        ]
+        named = [s if one.names_style else len(styles) for s, one in zip(drawn, captions, strict=True)]
+        return concepts, [one.text for one in captions], named
+
+    def _told(self, scene: Scene) -> tuple[str, int, set[str]]:
+        """A caption of a scene, the style that it names, and the kinds of things."""
+        rng, styles = self._rng, self._pack.styles
+        language = "en" if rng.random() < 0.5 else "zh"
+        written = caption(scene, language, rng)
+        kinds = {fact.value[0] for fact in written.facts if fact.kind == "object"}
+        if rng.random() >= STYLE_WORD_SHARE:
+            return written.text, len(styles), kinds
+        english, chinese = self._style_words(scene.style, rng)
+        text = f"{written.text}, {english} style" if language == "en" else f"{written.text},{chinese}风格"
+        return text, styles.index(scene.style), kinds
+
+
+class PromptedScenes:
+    """Prompts beside real pictures of what they ask for."""
+
+    def __init__(self, prompts: CaptionPrompts, pack: Pack, pool: ScenePool, *, side: int) -> None:
+        self._prompts, self._pack, self._pool, self._side = prompts, pack, pool, side
+        self._rows: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for row in np.flatnonzero(pack.train).tolist():
+            concept, style = int(pack.concept[row]), int(pack.style[row])
+            self._rows[concept, style].append(row)
+            self._rows[concept, len(pack.styles)].append(row)
+
+    def draw(self, size: int) -> PromptedPictures:
+        """`size` of them; a style that the words name is the picture's where it is drawn in that style."""
+        drawn, anyhow = self._prompts.draw_all(size), len(self._pack.styles)
+        rows = [
+            self._prompts.generator.choice(self._rows.get((concept, style)) or self._rows[concept, anyhow])
+            for concept, style in zip(drawn.concepts, drawn.styles, strict=False)
+        ]
+        parts = (self._pack.pixels[rows], self._pool.pictures(drawn.scenes))
+        pictures = torch.cat([
+            resized(torch.from_numpy(one).permute(0, 3, 1, 2).float(), self._side) for one in parts
+        ])  # fmt: skip
+        return PromptedPictures(prompts=drawn.prompts, pictures=pictures / 127.5 - 1)

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from services.generation.model import FREE_NOISE, Generator
 from services.training.averaging import MovingAverage
+from services.training.data.augmentation import resized
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import edge_loss, multiscale_l1
 from services.training.muon import Muon
@@ -69,7 +70,7 @@ class ThingsTrainer:
         self._painting = nn.ModuleList((generator.thing_code, generator.thing))
         self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self._drawings, self.pictures_a_step = drawings, batch
-        self._seed = seed
+        self._seed, self._device = seed, generator.planner.places.device
         self.generators: Mapping[str, random.Random] = {}
         self.counts = {"steps": 0}
         self.modules: Mapping[str, nn.Module] = {
@@ -99,20 +100,25 @@ class ThingsTrainer:
         self.average.follow(self._painting)
         return {name: value.detach() for name, value in losses.items()}
 
+    def take_average(self) -> None:
+        """Puts the averaged weights into the generator."""
+        self._painting.load_state_dict(self.average.mean.state_dict())
+
     def losses(self, size: int, step: int) -> dict[str, Tensor]:
         """How far the painter is from `size` drawings drawn at random for `step`, by name."""
         drawings, config = self._drawings, self.generator.config
         drawn = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
         rows = torch.multinomial(drawings.weight, size, replacement=True, generator=drawn)
-        target = torch.cat((drawings.ink[rows], drawings.opacity[rows]), dim=1).float() / 255
+        target = torch.cat((drawings.ink[rows], drawings.opacity[rows]), dim=1).to(self._device).float() / 255
         target[:, :3] -= 1  # ink less white, as the painter gives it
-        target = target.contiguous(memory_format=torch.channels_last)
-        style = functional.one_hot(drawings.style[rows], config.styles).float()
-        contents = self.table.things(drawings.concept[rows], drawings.colour[rows])
+        target = resized(target, config.pixels).contiguous(memory_format=torch.channels_last)
+        known = (drawings.concept, drawings.colour, drawings.style)
+        concept, colour, style = (each[rows].to(self._device) for each in known)
+        contents = self.table.things(concept, colour)
         contents = contents + CONTENT_NOISE * torch.randn_like(contents)
-        noise = torch.randn(len(rows), FREE_NOISE)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            planes = self.generator.draw_things(contents, style, noise)
+        noise = torch.randn(len(rows), FREE_NOISE, device=self._device)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            planes = self.generator.draw_things(contents, functional.one_hot(style, config.styles).float(), noise)
         return {"l1": multiscale_l1(2 * planes, 2 * target), "edges": edge_loss(2 * planes, 2 * target)}
 
 

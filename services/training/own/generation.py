@@ -161,6 +161,7 @@ def train_generation(options: GenerationOptions) -> None:
         else:
             shape = PRESETS[run.preset] | {"space_width": text.projection.out_features}
             generator = channels_last(Generator(GeneratorConfig(**shape)).to(run.device))  # type: ignore[arg-type]
+        _mirror_nothing(generator)
         data = run.read(generator.config.pixels, needs="caption")
         run.tell(data)
         rows, held_out = run.split(data)
@@ -186,6 +187,15 @@ def train_generation(options: GenerationOptions) -> None:
             progress=progress,
             metrics={f"validation_{name}": value for name, value in measure().items()} if len(held_out) else {},
         )
+
+
+def _mirror_nothing(generator: Generator) -> None:
+    """Nobody says of one's own pictures which things a mirror may turn, or what their styles are called."""
+    planner = generator.planner
+    nn.init.zeros_(planner.to_reversible.weight)
+    nn.init.constant_(planner.to_reversible.bias, -1.0)
+    planner.to_reversible.requires_grad_(False)
+    planner.to_style.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -16,17 +16,28 @@ from services.classification.model import ImageEncoder
 from services.text.config import PRESETS as TEXT_PRESETS
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
-from services.training.encoders import EncoderTrainer, text_tokenizer
+from services.training.data.scenes.classes import BACKGROUNDS, COLOURS, object_classes
+from services.training.data.scenes.pool import build_pool, read_pool
+from services.training.data.scenes.sprites import write_sprites
+from services.training.encoding.joint import JointTrainer
+from services.training.encoding.scene_facts import FactIndex
+from services.training.encoding.scene_sampler import SceneSampler
+from services.training.encoding.word_lessons import WordLessons
 from services.training.loop import Budget, Conditions, train
 from services.training.samples import Sampler
 from services.training.tiny import VOCABULARY, tiny_pack
+from services.training.tokenizers import train_tokenizer
 from shared.inference.runtime import channels_last
+from tests.services.training.data.scenes.drawings import sprites
+from tests.services.training.data.tiny_lexicon import tiny_lexicon
 
 STEPS = 20
+SCENES = 8
 
 
-class TellingTrainer(EncoderTrainer):
-    """Draws from a sampler of its own and from torch, has batch norm, and convolutions with channels last."""
+class TellingTrainer(JointTrainer):
+    """Draws from samplers of its own and from torch, has batch norm, moving averages, and convolutions with channels
+    last."""
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """Prints the step's losses to the last bit."""
@@ -39,15 +50,27 @@ def main(folder: Path) -> None:
     """Trains from the checkpoint in `folder`, which is written after every step."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    pack = tiny_pack()
-    tokenizer = text_tokenizer(pack, seed=0, vocabulary=VOCABULARY)
+    pack, lexicon = tiny_pack(), tiny_lexicon()
+    write_sprites(sprites(), folder / "sprites.tar")
+    build_pool(folder / "pool", folder / "sprites.tar", count=SCENES, first_seed=0, split="train", workers=1,
+               chunk=SCENES)  # fmt: skip
+    index = FactIndex(kinds=list(object_classes()), colours=list(COLOURS), backgrounds=list(BACKGROUNDS))
+    tokenizer = train_tokenizer(["a cat on the grass", "一只猫在草地上"], vocabulary=VOCABULARY, lower_case=True)
     text = TextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"]))
-    config = ImageEncoderConfig(concepts=len(pack.concepts), **IMAGE_PRESETS["tiny"])
-    image = channels_last(ImageEncoder(config))
-    sampler = Sampler(pack, tokenizer, torch.device("cpu"), seed=1, pixels=config.pixels, loose=0.03)
-    trainer = TellingTrainer(text, image, sampler, styles=len(pack.styles), space_width=config.space_width, batch=4)
+    heads = {
+        "subgroup": 1, "background": len(index.backgrounds) + 1, "objects": len(index.kinds),
+        "colour": len(index.colours), "style": len(pack.styles),
+    }  # fmt: skip
+    config = ImageEncoderConfig(concepts=len(pack.concepts), heads=heads, **IMAGE_PRESETS["tiny"])
+    trainer = TellingTrainer(
+        text, channels_last(ImageEncoder(config)), tokenizer,
+        Sampler(pack, torch.device("cpu"), seed=1, pixels=config.pixels, loose=0.03),
+        SceneSampler(read_pool(folder / "pool"), index, WordLessons(lexicon, seed=2), styles=pack.styles, seed=3),
+        index, WordLessons(lexicon, seed=4), subgroups=torch.zeros(len(pack.concepts), dtype=torch.long),
+        styles=len(pack.styles), space_width=config.space_width, batch=8,
+    )  # fmt: skip
     budget = Budget(steps=STEPS, minutes=0)
-    train(trainer, budget, folder, Console(quiet=True), Conditions(checkpoint_seconds=0))
+    train(trainer, budget, folder / "checkpoint", Console(quiet=True), Conditions(checkpoint_seconds=0))
 
 
 if __name__ == "__main__":

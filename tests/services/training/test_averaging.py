@@ -19,7 +19,7 @@ def test_the_average_of_a_constant_is_the_constant() -> None:
     average = MovingAverage(_filled(0.0), decay=0.5)
     for _ in range(50):
         average.follow(_filled(1.0))
-    assert torch.allclose(average.mean.weight, torch.ones(1, 1))
+    assert torch.allclose(average.mean.get_parameter("weight"), torch.ones(1, 1))
 
 
 def test_a_resumed_average_is_that_of_a_run_that_never_stopped() -> None:
@@ -32,4 +32,4 @@ def test_a_resumed_average_is_that_of_a_run_that_never_stopped() -> None:
     resumed.load_state_dict(first.state_dict())
     for step in range(10, 20):
         resumed.follow(_filled(float(step)))
-    assert torch.equal(resumed.mean.weight, whole.mean.weight)
+    assert torch.equal(resumed.mean.get_parameter("weight"), whole.mean.get_parameter("weight"))

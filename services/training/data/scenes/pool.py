@@ -60,6 +60,8 @@ def build_pool(folder: Path, sprites: Path, *, count: int, first_seed: int, spli
     folder.mkdir(parents=True, exist_ok=True)
     firsts = range(first_seed, first_seed + count, chunk)
     todo = [(folder, first, chunk, split) for first in firsts if not (folder / f"{first:08}.jsonl").exists()]
+    if not todo:
+        return
     with multiprocessing.get_context("spawn").Pool(workers, _open, (sprites,)) as pool:
         for _ in pool.imap_unordered(_build_chunk, todo):
             pass

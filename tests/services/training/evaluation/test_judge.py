@@ -16,7 +16,7 @@ from services.training.evaluation.judge_recipe import judge_config
 from services.training.evaluation.judge_training import (
     UNDECIDED,
     JudgeTrainer,
-    ScenePool,
+    LabelledPool,
     fit_threshold,
     label_scene,
 )
@@ -117,7 +117,7 @@ def test_training_learns_both_kinds_of_pictures() -> None:
     torch.manual_seed(0)
     pack = tiny_pack()
     config = replace(judge_config(pack), pixels=32)
-    pool = ScenePool(sprites(), config, size=2, seed=1)
+    pool = LabelledPool(sprites(), config, size=2, seed=1)
     trainer = JudgeTrainer(JudgeNetwork(config), config, pack, pool, batch=8, seed=1)
     losses = [sum(loss.item() for loss in trainer.step(0.1).values()) for _ in range(12)]
     assert losses[-1] < losses[0]
@@ -125,6 +125,6 @@ def test_training_learns_both_kinds_of_pictures() -> None:
 
 def test_pool_shows_training_scenes_alone() -> None:
     config = judge_config(tiny_pack())
-    pool = ScenePool(sprites(), config, size=2, seed=1)
+    pool = LabelledPool(sprites(), config, size=2, seed=1)
     first = label_scene(compose(1 * 1_000_003 + 1, sprites(), split="train"), config)
     assert any((each.pixels == first.pixels).all() for each in pool._scenes)

@@ -47,6 +47,7 @@ def _prompts(size: int) -> Prompts:
     background = torch.randint(0, 2, (size, 1)).float().repeat(1, CONFIG.content_width) * 8
     return Prompts(
         vectors=vectors, contents=contents[:, None].repeat(1, 2, 1), presence=presence,
+        reversible=kind[:, None].repeat(1, 2).float(),
         boxes=boxes[:, None].repeat(1, 2, 1), depths=torch.zeros(size, 2), background=background, style=kind,
     )  # fmt: skip
 
@@ -88,6 +89,7 @@ def test_the_planner_learns_what_words_say_and_how_the_rest_varies() -> None:
     assert (plan.boxes[:, 0] - prompts.boxes[:, 0]).abs().mean() < 0.1
     assert (plan.contents[:, 0].mean(dim=1).sign() == prompts.contents[:, 0, 0]).all()
     assert plan.style.argmax(dim=1).equal(prompts.style)
+    assert ((plan.reversible[:, 0] > 0) == (prompts.reversible[:, 0] > 0)).all()
     assert plan.background.mean(dim=1).std() > 2  # both backgrounds, and not their mean
 
 
@@ -107,7 +109,7 @@ class _PageSource:
         layout = Layout(
             drawing=zeros, colour=zeros, boxes=torch.tensor([0.5, 0.5, 1.0]).repeat(size, 2, 1),
             depths=torch.zeros(size, 2), presence=torch.tensor([[1.0, 0.0]]).repeat(size, 1),
-            mirrored=zeros.bool(), sprites=zeros, background=grey,
+            mirrored=zeros.bool(), reversible=zeros, sprites=zeros, background=grey,
         )  # fmt: skip
         style = torch.nn.functional.one_hot(torch.zeros(size, dtype=torch.long), CONFIG.styles).float()
         return pictures, drawings, layout, style

@@ -1,0 +1,73 @@
+"""`diptych train builtin captioning`: a caption decoder for the image encoder in OUT."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from services.captioning.config import PRESETS, CaptionerConfig
+from services.captioning.model import Captioner
+from services.training.builtin.measuring import encode_pictures, exact_captions
+from services.training.builtin.run import Run
+from services.training.captioning import (
+    CaptionerTrainer,
+    caption_tokenizer,
+    join_views,
+    longest_caption,
+    pictogram_views,
+    scene_views,
+)
+from services.training.data.captions import clean_caption
+from services.training.data.pack import SPLITS
+from services.training.export import write_model_directory, write_tokenizer
+from services.training.models import read_image_encoder
+
+VOCABULARY = {"scenes": 3000, "tiny": 400}
+VIEW_ROUNDS = 2
+LANGUAGES = ("en", "zh")
+
+
+def train_captioning(run: Run) -> None:
+    """Encodes the training pictures once, trains the decoder on that, and writes its directory.
+
+    Raises ConfigurationError and ModelDirectoryError where there is no data, or no image encoder in OUT.
+    """
+    options, material = run.options, run.material
+    image, directory = read_image_encoder(options.out / "classification", run.device)
+    with run.console.status("encoding pictures"):
+        views = join_views(
+            pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device),
+            scene_views(image, material.pool, count=len(material.pool), device=run.device),
+        )
+    tokenizer = caption_tokenizer(views.captions, vocabulary=VOCABULARY[options.preset])
+    preset = PRESETS[options.preset]
+    shape = preset | {
+        "longest": max(preset["longest"], longest_caption(tokenizer, views.captions)),
+        "memory_tokens": views.tokens.shape[1],
+        "token_width": views.tokens.shape[2],
+    }
+    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
+    captioner = Captioner(config).to(run.device)
+    trainer = CaptionerTrainer(captioner, views, tokenizer, batch=options.batch, seed=options.seed + 1)
+    run.train(trainer, stage="captioning", space=directory.space)
+
+    pack = material.pack
+    rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
+    seen = encode_pictures(image, torch.from_numpy(pack.pixels[rows]))
+    metrics = {}
+    for language in LANGUAGES if len(rows) else ():
+        wanted = [clean_caption(pack.concepts[index], language) for index in pack.concept[rows]]
+        exact = exact_captions(captioner.eval(), tokenizer, seen, wanted, language)
+        metrics[f"validation_exact_pictograms_{language}"] = exact
+    run.console.print(metrics)
+    card = run.card(
+        "captioning", "Describes pictograms and scenes in English or Chinese.", directory.space, metrics=metrics
+    )
+    write_model_directory(
+        options.out / "captioning",
+        task="captioning",
+        module=captioner,
+        config=config,
+        card=card,
+        files=[write_tokenizer(options.out / "captioning", tokenizer)],
+    )

@@ -1,0 +1,94 @@
+"""`diptych train builtin encoders|captioning|generation`: the models that come with Diptych, trained again.
+
+Each reads the data and the models it builds on, trains until its budget is used, resuming from its checkpoints,
+measures the result on validation data and writes a model directory.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+builtin = typer.Typer(no_args_is_help=True, help="Train the built-in models on the built-in drawings.")
+
+
+def _options(
+    data: Annotated[Path, typer.Option("--data", help="Folder that `diptych data build` wrote.")] = Path(
+        ".data/pictograms"
+    ),
+    lexicon: Annotated[Path, typer.Option("--lexicon", help="File that `diptych data lexicon` wrote.")] = Path(
+        ".data/lexicon.safetensors"
+    ),
+    scenes: Annotated[Path, typer.Option("--scenes", help="Composed scenes are kept in a folder below.")] = Path(
+        ".data/scenes"
+    ),
+    scene_count: Annotated[int, typer.Option("--scene-count", min=1, help="Scenes to train on.")] = 20480,
+    out: Annotated[Path, typer.Option("--out", help="Model directories are written to OUT/<task>.")] = Path(
+        "out/models"
+    ),
+    checkpoints: Annotated[
+        Path, typer.Option("--checkpoints", help="Checkpoints are kept in a folder below for each stage.")
+    ] = Path(".checkpoints"),
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 60,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps instead.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")] = 64,
+    preset: Annotated[str, typer.Option("--preset", help="Shape of the models: scenes or tiny.")] = "scenes",
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights and of data order.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on from the checkpoint if there is one.")
+    ] = True,
+) -> None:
+    """The options of all commands."""
+
+
+def _command(train: Callable[..., None], **defaults: object) -> Callable[..., None]:
+    """A function with the parameters of `_options`, as typer wants to see it, that hands them on."""
+    hints = get_type_hints(_options, include_extras=True)
+    parameters = [
+        one.replace(annotation=hints[one.name], default=defaults.get(one.name, one.default))
+        for one in inspect.signature(_options).parameters.values()
+    ]
+
+    def command(**given: Any) -> None:
+        from services.training.builtin.run import BuiltinOptions
+
+        train(BuiltinOptions(**given))
+
+    command.__doc__ = train.__doc__
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    return command
+
+
+def _encoders(options: Any) -> None:
+    """Train the text and the image encoder together: a new joint space."""
+    from services.training.builtin.encoders import train_encoders
+    from services.training.builtin.run import Run
+
+    train_encoders(Run.start("encoders", options))
+
+
+def _captioning(options: Any) -> None:
+    """Train the caption decoder on the image encoder in OUT."""
+    from services.training.builtin.captioning import train_captioning
+    from services.training.builtin.run import Run
+
+    train_captioning(Run.start("captioning", options))
+
+
+def _generation(options: Any) -> None:
+    """Train the generator on the text encoder in OUT: things, pages, plans, and all against a discriminator."""
+    from services.training.builtin.generation import train_generation
+    from services.training.builtin.run import Run
+
+    train_generation(Run.start("generation", options))
+
+
+builtin.command("encoders")(_command(_encoders, minutes=180.0, batch=160))
+builtin.command("captioning")(_command(_captioning, minutes=30.0, batch=128))
+builtin.command("generation")(_command(_generation, minutes=240.0))

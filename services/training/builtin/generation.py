@@ -1,0 +1,114 @@
+"""`diptych train builtin generation`: the generator, in four stages, for the text encoder in OUT."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from services.generation.config import PRESETS, GeneratorConfig
+from services.generation.model import Generator
+from services.training.builtin.measuring import encode_captions
+from services.training.builtin.run import Run
+from services.training.data.captions import STYLE_WORDS
+from services.training.data.pack import Pack
+from services.training.data.scenes.classes import BACKGROUNDS, COLOURS
+from services.training.discriminator import Discriminator
+from services.training.export import write_model_directory
+from services.training.generating.adversarial import AdversarialTrainer
+from services.training.generating.layouts import LayoutIndex
+from services.training.generating.pages import PagesTrainer
+from services.training.generating.plans import PlansTrainer
+from services.training.generating.scene_drawings import SceneDrawings, table_rows
+from services.training.generating.sources import CaptionPrompts, PromptedScenes, ScenePages
+from services.training.generating.things import ContentTable, Drawings, ThingsTrainer
+from services.training.models import read_text_encoder
+from shared.inference.runtime import channels_last
+
+SHARES = {"things": 0.7, "pages": 0.1, "plans": 0.1, "adversarial": 0.1}
+"""Of the budget."""
+SCENE_SHARE = 0.4
+"""Of the drawings that the painter learns, those of scenes."""
+
+
+def train_generation(run: Run) -> None:
+    """Trains stage after stage, each with a checkpoint folder of its own, and writes the generator's directory.
+
+    The first two know no words and keep their checkpoints when there is a new joint space. Raises ConfigurationError
+    and ModelDirectoryError where there is no data, or no text encoder in OUT.
+    """
+    options, material = run.options, run.material
+    pack, drawings = material.pack, material.drawings
+    text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
+    config = GeneratorConfig(**PRESETS[options.preset])  # type: ignore[arg-type]
+    generator = channels_last(Generator(config).to(run.device))
+    table = ContentTable(
+        concepts=len(pack.concepts) + drawings.rows, colours=len(COLOURS), backgrounds=len(BACKGROUNDS) + 1,
+        width=config.content_width,
+    ).to(run.device)  # fmt: skip
+    index = LayoutIndex(
+        rows=table_rows(material.sprites, len(pack.concepts)), colours=list(COLOURS), backgrounds=list(BACKGROUNDS),
+        slots=config.slots,
+    )  # fmt: skip
+
+    anchor = ThingsTrainer(generator, table, all_drawings(pack, drawings), batch=options.batch, seed=options.seed + 1)
+    run.train(anchor, stage="things", share=SHARES["things"])
+    anchor.take_average()
+
+    scenes = ScenePages(material.pool, material.sprites, drawings, index, styles=pack.styles, side=config.pixels,
+                        seed=options.seed + 2)  # fmt: skip
+    pages = PagesTrainer(generator, table, scenes, batch=options.batch)
+    run.train(pages, stage="pages", share=SHARES["pages"])
+    pages.take_average()
+
+    def encode(texts: Sequence[str]) -> Tensor:
+        return encode_captions(text, tokenizer, texts)
+
+    prompts = CaptionPrompts(pack, material.pool.scenes, material.sprites, index, table, encode,
+                             style_words=style_words, seed=options.seed + 3)  # fmt: skip
+    plans = PlansTrainer(generator, prompts, batch=4 * options.batch)
+    run.train(plans, stage="plans", share=SHARES["plans"], space=directory.space)
+    plans.take_average()
+
+    discriminator = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
+    trainer = AdversarialTrainer(
+        generator, discriminator, PromptedScenes(prompts, pack, material.pool, side=config.pixels).draw, anchor,
+        batch=options.batch,
+    )  # fmt: skip
+    run.train(trainer, stage="adversarial", share=SHARES["adversarial"], space=directory.space)
+    card = run.card("generation", "Paints pictograms and scenes from English or Chinese words.", directory.space,
+                    metrics={})  # fmt: skip
+    write_model_directory(
+        options.out / "generation", task="generation", module=trainer.average.mean.eval(), config=config, card=card
+    )
+
+
+def all_drawings(pack: Pack, drawings: SceneDrawings) -> Drawings:
+    """The pictograms of the split `train`, and those of scenes, each known by its row of the table."""
+    rows = np.flatnonzero(pack.train)
+    concept = torch.from_numpy(pack.concept[rows])
+    weight = 1 / torch.bincount(concept, minlength=len(pack.concepts))[concept].float() ** 0.5
+    side = drawings.ink.shape[-1]
+    ink = torch.from_numpy(pack.pixels[rows]).permute(0, 3, 1, 2)
+    opacity = torch.from_numpy(pack.alpha[rows])[:, None]
+    if ink.shape[-1] != side:
+        raise ValueError(f"pictograms are {ink.shape[-1]} px wide, drawings of scenes {side}")
+    return Drawings(
+        ink=torch.cat((ink, drawings.ink)),
+        opacity=torch.cat((opacity, drawings.opacity)),
+        concept=torch.cat((concept, drawings.concept)),
+        colour=torch.cat((torch.zeros_like(concept), drawings.colour)),
+        style=torch.cat((torch.from_numpy(pack.style[rows]), drawings.style)),
+        weight=torch.cat((
+            (1 - SCENE_SHARE) * weight / weight.sum(), SCENE_SHARE * drawings.weight / drawings.weight.sum()
+        )),
+    )  # fmt: skip
+
+
+def style_words(style: str, rng: random.Random) -> tuple[str, str]:
+    """An English and a Chinese word for a style."""
+    english, chinese = STYLE_WORDS[style]
+    return rng.choice(english), rng.choice(chinese)

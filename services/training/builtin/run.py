@@ -1,0 +1,112 @@
+"""One command `diptych train builtin ...`: its options resolved, its stages trained, its model described."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from services.training.builtin.material import Material
+from services.training.checkpoint import Progress
+from services.training.export import Card
+from services.training.loop import Budget, Conditions, Trainer, train
+from shared.inference.predictor import RuntimeOptions
+from shared.inference.runtime import resolve_runtime
+
+VERSION = "2.0.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltinOptions:
+    """What all commands take."""
+
+    data: Path
+    lexicon: Path
+    scenes: Path
+    scene_count: int
+    out: Path
+    checkpoints: Path
+    minutes: float
+    steps: int | None
+    batch: int
+    preset: str
+    device: str
+    seed: int
+    resume: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A command under way."""
+
+    name: str
+    options: BuiltinOptions
+    material: Material
+    device: torch.device
+    console: Console
+    progress: dict[str, Progress] = field(default_factory=dict)
+    """By stage, as far as it has come."""
+
+    @staticmethod
+    def start(name: str, options: BuiltinOptions) -> Run:
+        """Seeds torch and finds the device. Raises ConfigurationError where there is no such device, or no data."""
+        console = Console()
+        runtime = resolve_runtime(RuntimeOptions(device=options.device))
+        torch.manual_seed(options.seed)
+        workers = max(1, (os.cpu_count() or 1) - 1)
+        material = Material(folder=options.data, scenes=options.scenes, scene_count=options.scene_count,
+                            workers=workers, console=console)  # fmt: skip
+        console.print(f"{name}: {int(material.pack.train.sum())} pictograms, {runtime}, seed {options.seed}")
+        return Run(name=name, options=options, material=material, device=runtime.device, console=console)
+
+    def train(self, trainer: Trainer, *, stage: str, share: float = 1.0, space: str = "") -> None:
+        """Trains for `share` of the budget, with a checkpoint folder of its own, for a joint space if it has one."""
+        options = self.options
+        steps = None if options.steps is None else max(1, round(options.steps * share))
+        budget = Budget(steps=steps, minutes=options.minutes * share)
+        conditions = Conditions(
+            resume=options.resume, space=space, options={"--seed": options.seed, "--preset": options.preset}
+        )
+        self.progress[stage] = train(trainer, budget, options.checkpoints / stage, self.console, conditions)
+
+    def card(
+        self,
+        task: str,
+        description: str,
+        space: str,
+        *,
+        metrics: Mapping[str, float],
+        serving: Mapping[str, object] | None = None,
+    ) -> Card:
+        """What model.toml says of a model that this run trained."""
+        options, pack = self.options, self.material.pack
+        stages = self.progress if len(self.progress) > 1 else {}
+        training = {
+            "command": f"diptych train builtin {self.name} --seed {options.seed} --batch {options.batch}",
+            "data": "pictograms, scenes",
+            "pictograms": int(pack.train.sum()),
+            "concepts": len(pack.concepts),
+            "scenes": options.scene_count,
+            "seed": options.seed,
+            "steps": sum(one.step for one in self.progress.values()),
+            **{f"steps_{stage}": one.step for stage, one in stages.items()},
+            "minutes": round(sum(one.seconds for one in self.progress.values()) / 60, 1),
+            "commit": _commit(),
+            "torch": torch.__version__,
+        }
+        return Card(name=f"pictures-{task}", version=VERSION, space=space, description=description,
+                    training=training, metrics=metrics, serving=serving or {})  # fmt: skip
+
+
+def _commit() -> str:
+    """The commit that trains, `unknown` outside a checkout."""
+    command = ["git", "-C", os.fspath(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,102 @@
+"""Each command runs from data to model directories with tiny models, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.captioning.predictor import load as load_captioner
+from services.classification.items import ImageItem
+from services.classification.predictor import load as load_classifier
+from services.generation.items import PaintItem
+from services.generation.predictor import load as load_generator
+from services.text.predictor import load as load_text_encoder
+from services.training.cli import train
+from services.training.tiny import tiny_pack
+from shared.images import encode_image
+from shared.inference.predictor import Failure, RuntimeOptions
+from tests.services.training.builtin.material import SCENES, write_material
+
+OPTIONS = RuntimeOptions(device="cpu", precision="fp32")
+
+
+class Workplace:
+    """A folder with data, where commands run."""
+
+    def __init__(self, root: Path) -> None:
+        self.models, self.checkpoints = root / "models", root / "checkpoints"
+        self._material = write_material(root)
+
+    def run(self, command: str, *, steps: int) -> str:
+        """The command's output."""
+        arguments = ["--out", f"{self.models}", "--checkpoints", f"{self.checkpoints}", "--preset", "tiny"]
+        arguments += ["--batch", "8", "--steps", f"{steps}", "--device", "cpu", "--seed", "3", *self._material]
+        result = CliRunner().invoke(train, ["builtin", command, *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def card(self, task: str) -> dict[str, dict[str, object]]:
+        """model.toml."""
+        return tomllib.loads((self.models / task / "model.toml").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """All three commands have run for some steps."""
+    place = Workplace(tmp_path_factory.mktemp("training"))
+    for command in ("encoders", "generation", "captioning"):
+        place.run(command, steps=10)
+    return place
+
+
+def test_trained_models_are_served_and_share_a_space(workplace: Workplace) -> None:
+    text = load_text_encoder(workplace.models / "text", OPTIONS)
+    classifier = load_classifier(workplace.models / "classification", OPTIONS)
+    generator = load_generator(workplace.models / "generation", OPTIONS)
+    captioner = load_captioner(workplace.models / "captioning", OPTIONS)
+    assert len({one.info.space for one in (text, classifier, generator, captioner)}) == 1
+    assert text.info.space.startswith("pictures-")
+    (encoding,) = text.predict(["a cat"])
+    assert not isinstance(encoding, Failure)
+    (painted,) = generator.predict([PaintItem(vector=encoding.vector, seed=1)])
+    assert not isinstance(painted, Failure) and painted.width == 32
+
+
+def test_classifier_is_written_with_all_heads_their_names_and_a_temperature_each(workplace: Workplace) -> None:
+    classifier = load_classifier(workplace.models / "classification", OPTIONS)
+    heads = {head.name: head for head in classifier.info.heads}
+    assert set(heads) == {"concept", "subgroup", "background", "objects", "colour", "style"}
+    assert [label.id for label in heads["background"].labels][-1] == "plain"
+    assert workplace.card("classification")["serving"]["temperature"].keys() == heads.keys()  # type: ignore[attr-defined]
+    picture = encode_image(tiny_pack().pixels[0])
+    (seen,) = classifier.predict(
+        [ImageItem(image=picture, top_k=1, language="zh", include_encoding=False, heads=("background", "objects"))]
+    )
+    assert not isinstance(seen, Failure)
+    assert all(label.text for head in seen.heads for label in head.labels)
+
+
+def test_model_toml_tells_training_and_data(workplace: Workplace) -> None:
+    card = workplace.card("generation")
+    training = card["training"]
+    assert training["seed"] == 3 and training["scenes"] == SCENES
+    stages = {name: training[f"steps_{name}"] for name in ("things", "pages", "plans", "adversarial")}
+    assert stages == {"things": 7, "pages": 1, "plans": 1, "adversarial": 1}
+    assert training["pictograms"] == int(tiny_pack().train.sum())
+    assert {data["set"] for data in card["data"]} == set(tiny_pack().styles)  # type: ignore[index]
+
+
+def test_classifier_is_written_with_the_scale_of_its_zero_shot_answers(workplace: Workplace) -> None:
+    card = workplace.card("classification")
+    assert 1 <= card["serving"]["zero_shot_scale"] <= 1000  # type: ignore[operator]
+    assert 0 <= card["metrics"]["validation_concept_top1"] <= 1  # type: ignore[operator]
+
+
+def test_training_goes_on_from_its_checkpoint(workplace: Workplace) -> None:
+    assert "resumed at step 10" in workplace.run("captioning", steps=12)
+    state = json.loads((workplace.checkpoints / "captioning" / "checkpoint.json").read_text("utf-8"))
+    assert state["step"] == 12
