@@ -28,7 +28,7 @@ class TextEncoderConfig:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "scenes": dict(width=256, layers=4, heads=4, space_width=256),  # 5.3 M parameters with 8,000 tokens
-    "lstm": dict(width=256, layers=2, heads=1, space_width=256, kind="lstm"),
+    "lstm": dict(width=256, layers=3, heads=1, space_width=256, kind="lstm"),
     "small": dict(width=128, layers=2, heads=2, space_width=256),  # 0.9 M with 4,000 tokens
     "base": dict(width=256, layers=4, heads=4, space_width=256),  # 4.3 M
     "large": dict(width=512, layers=6, heads=8, space_width=256),  # 21.1 M

@@ -1,4 +1,4 @@
-"""`diptych train builtin encoders|captioning|generation`: the models that come with Diptych, trained again.
+"""`diptych train builtin encoders|captioning|generation|student`: the models that come with Diptych, trained again.
 
 Each reads the data and the models it builds on, trains until its budget is used, resuming from its checkpoints,
 measures the result on validation data and writes a model directory.
@@ -36,7 +36,7 @@ def _options(
     minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 60,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps instead.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")] = 64,
-    preset: Annotated[str, typer.Option("--preset", help="Shape of the models: scenes or tiny.")] = "scenes",
+    preset: Annotated[str, typer.Option("--preset", help="Shape of the models: scenes or tiny, or lstm.")] = "scenes",
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and of data order.")] = 0,
     resume: Annotated[
@@ -89,6 +89,15 @@ def _generation(options: Any) -> None:
     train_generation(Run.start("generation", options))
 
 
+def _student(options: Any) -> None:
+    """Train another text encoder, such as an LSTM, to agree with the one in OUT: the same joint space."""
+    from services.training.builtin.run import Run
+    from services.training.builtin.student import train_student
+
+    train_student(Run.start("student", options))
+
+
 builtin.command("encoders")(_command(_encoders, minutes=180.0, batch=160))
 builtin.command("captioning")(_command(_captioning, minutes=30.0, batch=128))
 builtin.command("generation")(_command(_generation, minutes=240.0))
+builtin.command("student")(_command(_student, minutes=30.0, batch=256, preset="lstm"))

@@ -48,7 +48,7 @@ class Workplace:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """All three commands have run for some steps."""
     place = Workplace(tmp_path_factory.mktemp("training"))
-    for command in ("encoders", "generation", "captioning"):
+    for command in ("encoders", "generation", "captioning", "student"):
         place.run(command, steps=10)
     return place
 
@@ -94,6 +94,15 @@ def test_classifier_is_written_with_the_scale_of_its_zero_shot_answers(workplace
     card = workplace.card("classification")
     assert 1 <= card["serving"]["zero_shot_scale"] <= 1000  # type: ignore[operator]
     assert 0 <= card["metrics"]["validation_concept_top1"] <= 1  # type: ignore[operator]
+
+
+def test_a_student_shares_the_space_and_comes_near_its_teacher(workplace: Workplace) -> None:
+    student = load_text_encoder(workplace.models / "text-tiny", OPTIONS)
+    teacher = load_text_encoder(workplace.models / "text", OPTIONS)
+    assert student.info.space == teacher.info.space
+    before = workplace.card("text-tiny")["metrics"]["cosine_to_teacher"]
+    workplace.run("student", steps=120)
+    assert workplace.card("text-tiny")["metrics"]["cosine_to_teacher"] > before  # type: ignore[operator]
 
 
 def test_training_goes_on_from_its_checkpoint(workplace: Workplace) -> None:
