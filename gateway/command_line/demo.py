@@ -32,11 +32,14 @@ from gateway.command_line.pictures import (
 from gateway.command_line.up import line_printer, model_directories, show_start
 from shared.errors import CallError
 
+RAINBOW = "a black cat and a blue tulip on the grass under a rainbow"
+TURTLE = "一只乌龟在一只老虎的左边"
 PROMPTS = (
-    *("strawberry", "a black cat", "一只黑猫", "a red apple", "一辆汽车", "pizza"),
-    *("a dog", "一朵花", "a house", "太阳", "a fish", "一棵树"),
+    *("strawberry", "a black cat", "一只黑猫", "一辆汽车", "pizza", "a house"),
+    *(RAINBOW, TURTLE, "two yellow birds in the snow", "沙滩上有一只狗", "a red car on the street", "a fish underwater"),
 )
-VARIED_PROMPTS = ("strawberry", "一朵花", "a fish")
+"""Things by themselves, then scenes."""
+VARIED_PROMPTS = ("strawberry", RAINBOW, TURTLE)
 """These are painted with further seeds, to show what a seed changes."""
 SEED = 1
 VARIATIONS = 3

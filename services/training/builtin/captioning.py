@@ -39,7 +39,8 @@ def train_captioning(run: Run) -> None:
             pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device),
             scene_views(image, material.pool, count=len(material.pool), device=run.device),
         )
-    tokenizer = caption_tokenizer(views.captions, vocabulary=VOCABULARY[options.preset])
+    vocabulary = VOCABULARY[options.preset]
+    tokenizer = run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary))
     preset = PRESETS[options.preset]
     shape = preset | {
         "longest": max(preset["longest"], longest_caption(tokenizer, views.captions)),

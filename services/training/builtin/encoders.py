@@ -51,7 +51,8 @@ def train_encoders(run: Run) -> None:
     """
     options, pack, pool = run.options, run.material.pack, run.material.pool
     lexicon = read_lexicon(options.lexicon)
-    tokenizer = joint_tokenizer(pack, pool, lexicon, vocabulary=VOCABULARY[options.preset])
+    vocabulary = VOCABULARY[options.preset]
+    tokenizer = run.tokenizer("encoders", lambda: joint_tokenizer(pack, pool, lexicon, vocabulary=vocabulary))
     text_config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS[options.preset])
     labels = head_labels(pack)
     heads = {name: len(found) for name, found in labels.items()}

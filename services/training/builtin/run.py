@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from rich.console import Console
+from tokenizers import Tokenizer
 
 from services.training.builtin.material import Material
 from services.training.checkpoint import Progress
@@ -73,6 +74,16 @@ class Run:
             resume=options.resume, space=space, options={"--seed": options.seed, "--preset": options.preset}
         )
         self.progress[stage] = train(trainer, budget, options.checkpoints / stage, self.console, conditions)
+
+    def tokenizer(self, stage: str, make: Callable[[], Tokenizer]) -> Tokenizer:
+        """The stage's, kept beside its checkpoint: weights that have begun with one are worth nothing with another."""
+        file = self.options.checkpoints / stage / "tokenizer.json"
+        if self.options.resume and file.exists():
+            return Tokenizer.from_file(str(file))
+        made = make()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        made.save(str(file), pretty=False)
+        return made
 
     def card(
         self,
