@@ -147,6 +147,7 @@ class JointTrainer:
         tint = (entropy(dense["colour"], colours, reduction="none") * coloured).sum() / coloured.sum().clamp(min=1)
         present = scenes.picture_facts[:, : len(index.kinds)]
         whole = entropy(encoded.heads["objects"][few:], present, reduction="none").sum(dim=1).mean()
+        whole = whole + entropy(encoded.heads["colour"][few:], scenes.colours, reduction="none").sum(dim=1).mean()
         facts, unordered = self.heads["facts"], index.unordered
         told = entropy(facts(16 * texts[: len(scenes.texts)]), scenes.text_facts, reduction="none").sum(dim=1).mean()
         seen = facts(16 * encoded.vectors[few:])[:, :unordered]

@@ -35,6 +35,8 @@ class SceneBatch:
     """(B, F) what the texts say."""
     picture_facts: Tensor
     """(B, F) what is true, relations left out."""
+    colours: Tensor
+    """(B, C) of zeros and ones: that some object has."""
     background: Tensor
     """(B,)"""
     style: Tensor
@@ -84,6 +86,9 @@ class SceneSampler:
             fits=fits,
             text_facts=self._index.rows(stated),
             picture_facts=self._index.rows(true),
+            colours=torch.tensor(
+                [[name in {one.colour for one in scene.objects} for name in self._index.colours] for scene in scenes]
+            ).float(),
             background=torch.tensor([self._index.backgrounds.index(scene.background) for scene in scenes]),
             style=torch.tensor([self._styles.index(scene.style) for scene in scenes]),
             kind_cells=kinds,
