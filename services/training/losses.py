@@ -25,6 +25,18 @@ def contrastive_loss(texts: Tensor, pictures: Tensor, matches: Tensor, scale: Te
     return (to_pictures.mean() + to_texts.mean()) / 2
 
 
+def imitation_loss(vectors: Tensor, wanted: Tensor, scale: float = 30.0, weight: float = 0.1) -> Tensor:
+    """Cross-entropy of whom each vector is near to, among those wanted of a batch, as the wanted ones themselves are.
+
+    Relational distillation (Park et al. 2019, arXiv:1904.05068, in the form of equation 2 with a softmax): equal texts,
+    and those that a teacher does not tell apart, are to be alike.
+
+    vectors, wanted: (B, V) of unit norm -> scalar, times `weight`.
+    """
+    own = (scale * wanted @ wanted.T).softmax(dim=1)
+    return weight * functional.cross_entropy(scale * vectors @ wanted.T, own)
+
+
 def multiscale_l1(painted: Tensor, target: Tensor, scales: tuple[int, ...] = (1, 4)) -> Tensor:
     """Mean absolute difference at full and at lower resolutions: edges from the first, shape from the others.
 

@@ -28,6 +28,8 @@ from services.training.data.scenes.captions import caption
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS, object_classes
 from services.training.data.scenes.pool import ScenePool
 from services.training.encoding.joint import JointTrainer
+from services.training.encoding.rewording import RewordingTrainer
+from services.training.encoding.rewriter import Rewriter
 from services.training.encoding.scene_facts import FactIndex
 from services.training.encoding.scene_sampler import SceneSampler
 from services.training.encoding.word_lessons import WordLessons
@@ -38,6 +40,8 @@ from services.training.zero_shot import calibrated_scale
 from shared.inference.runtime import channels_last
 
 VOCABULARY = {"scenes": 8000, "tiny": 400}
+REWORDING_SHARE = 0.15
+"""Of the budget."""
 CAPTIONS_A_CONCEPT = 40
 SCENES_READ = 10_000
 """For the tokenizer."""
@@ -70,8 +74,14 @@ def train_encoders(run: Run) -> None:
         subgroups=torch.tensor([subgroups.index(one.subgroup) for one in pack.concepts], device=run.device),
         styles=len(pack.styles), space_width=text_config.space_width, batch=options.batch,
     )  # fmt: skip
-    run.train(trainer, stage="encoders")
+    run.train(trainer, stage="encoders", share=1 - REWORDING_SHARE)
     trainer.take_average()
+    rewriter = Rewriter(lexicon, seed=options.seed + 5)
+    rewording = RewordingTrainer(text, tokenizer, rewriter, pack, pool.scenes, batch=2 * options.batch,
+                                 seed=options.seed + 6)  # fmt: skip
+    # A text encoder that went on from another first stage would be of another space.
+    run.train(rewording, stage="rewording", share=REWORDING_SHARE, space=space_id(image))
+    rewording.take_average()
     write_encoders(run, text.eval(), text_config, image.eval(), image_config, tokenizer)
 
 

@@ -20,34 +20,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from services.training.data.definitions import Definitions
+from services.training.data.meanings import LANGUAGES, Meaning
 from services.training.teachers.space import TeacherSpace
 from shared.errors import ConfigurationError
-
-LANGUAGES = ("en", "zh")
-NEAREST = 4
-"""How many meanings of each family are kept a word."""
-
-FAMILIES = ("concept", "scene")
-"""Pictogram concepts; and the classes, colours, backgrounds and verbs of scenes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Meaning:
-    """Something that a picture can show, with the words that name it."""
-
-    family: str
-    """One of FAMILIES."""
-    kind: str
-    """`concept`, `object`, `colour`, `background` or `verb`."""
-    id: str
-    """The concept's or class's id, or the name of the colour, background or verb."""
-    en: tuple[str, ...]
-    """Lower case; the first is the usual one."""
-    zh: tuple[str, ...]
-
-    def names(self, language: str) -> tuple[str, ...]:
-        """The words for it in `en` or `zh`."""
-        return self.zh if language == "zh" else self.en
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +54,8 @@ class Lexicon:
     """Words that may stand for a meaning's name in a caption."""
     space: TeacherSpace
     """Brings any other text of the teachers into the space of `vectors`."""
+    definitions: Definitions
+    """What the teachers make of WordNet's definitions, English alone."""
 
     def synonyms(self, word: str, language: str) -> list[tuple[str, float]]:
         """Words that the teachers believe to mean what `word` names, best first, with their cosines.
@@ -107,13 +85,19 @@ class Lexicon:
 
 def write_lexicon(lexicon: Lexicon, file: Path) -> None:
     """Writes one safetensors file, which appears only when it is whole; equal lexicons, equal bytes."""
-    texts = {"meanings": [asdict(meaning) for meaning in lexicon.meanings], "words": lexicon.words}
-    space = lexicon.space
+    space, definitions = lexicon.space, lexicon.definitions
+    texts = {
+        "meanings": [asdict(meaning) for meaning in lexicon.meanings],
+        "words": lexicon.words,
+        "defined": definitions.words,
+    }
     arrays: dict[str, NDArray[Any]] = {
         "texts": np.frombuffer(json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode(), dtype=np.uint8),
         "space.minilm_centre": space.minilm_centre,
         "space.bridge": space.bridge,
         "space.basis": space.basis,
+        "definitions.nearest": definitions.nearest,
+        "definitions.similarity": definitions.similarity,
     }
     for language in LANGUAGES:
         arrays[f"space.e5_centre.{language}"] = space.e5_centre[language]
@@ -168,5 +152,10 @@ def read_lexicon(file: Path) -> Lexicon:
             minilm_centre=arrays["space.minilm_centre"],
             bridge=arrays["space.bridge"],
             basis=arrays["space.basis"],
+        ),
+        definitions=Definitions(
+            words=tuple(texts["defined"]),
+            nearest=arrays["definitions.nearest"],
+            similarity=arrays["definitions.similarity"],
         ),
     )

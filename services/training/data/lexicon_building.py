@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.data.definitions import read_definitions
 from services.training.data.everyday_words import chinese_words, english_words
-from services.training.data.lexicon import FAMILIES, LANGUAGES, NEAREST, Lexicon, Meaning
+from services.training.data.lexicon import Lexicon
+from services.training.data.meanings import FAMILIES, LANGUAGES, NEAREST, Meaning
 from services.training.data.pack import Concept
 from services.training.data.scenes.classes import COLOURS, object_classes
 from services.training.data.scenes.wording import VERB_WORDS
 from services.training.data.synonymy import CHINESE_RULE, ENGLISH_RULE, Rule, chinese_beliefs, english_beliefs
 from services.training.data.teaching import Teaching
 from services.training.data.wordnet import read_senses
-from services.training.rewording.chinese import hand_written_captions
-from services.training.rewording.english import unseen_synonyms
+from services.training.rewording.unseen import tells, words_of_tests
 from services.training.teachers.space import TeacherSpace, Vectors, fit_space
 
 BACKGROUND_NAMES = {
@@ -76,6 +77,8 @@ def build_lexicon(
         for language in LANGUAGES
     }
     report(f"{len(beliefs['en'])} English and {len(beliefs['zh'])} Chinese words are believed to be synonyms")
+    definitions = read_definitions(node_modules, meanings, teaching.minilm)
+    report(f"{len(definitions.words)} words with their definitions read by all-MiniLM-L6-v2")
     return Lexicon(
         meanings=meanings,
         words=words,
@@ -85,21 +88,8 @@ def build_lexicon(
         meaning_vectors={language: space.reduce(shown[language]).astype(np.float16) for language in LANGUAGES},
         beliefs=beliefs,
         space=space,
+        definitions=definitions,
     )
-
-
-def words_of_tests() -> frozenset[str]:
-    """The words that the tests of paraphrases count as unseen, in both languages."""
-    english = {each.word for each in unseen_synonyms()}
-    return frozenset(english.union(*(caption.unseen for caption in hand_written_captions())))
-
-
-def tells(word: str, asked: frozenset[str]) -> bool:
-    """Whether a caption with `word` would make one of `asked` no test of unseen words.
-
-    Chinese has no spaces: what is a part of one, as 轿车 is of 小轿车, gives it away as well.
-    """
-    return word in asked or (not word.isascii() and any(word in each for each in asked))
 
 
 def concept_meaning(concept: Concept) -> Meaning:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.training.data.lexicon import Belief, Meaning
+from services.training.data.lexicon import Belief
+from services.training.data.meanings import Meaning
 from services.training.data.wordnet import Sense
 from services.training.teachers.space import Vectors
 

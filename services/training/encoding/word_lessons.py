@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from services.training.data.lexicon import LANGUAGES, Lexicon
+from services.training.data.lexicon import Lexicon
+from services.training.data.meanings import LANGUAGES
 
 MEANING_SHARE = 0.3
 """Of words: names of what pictures show, whose vectors the others are measured by."""

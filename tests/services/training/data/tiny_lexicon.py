@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.training.data.lexicon import Belief, Lexicon, Meaning
+from services.training.data.definitions import Definitions
+from services.training.data.lexicon import Belief, Lexicon
+from services.training.data.meanings import Meaning
 from services.training.teachers.space import TeacherSpace
 
 DOG = Meaning(family="scene", kind="object", id="dog", en=("dog", "hound"), zh=("狗", "犬"))
@@ -31,5 +33,10 @@ def tiny_lexicon() -> Lexicon:
             minilm_centre=rng.normal(size=384).astype(np.float32),
             bridge=rng.normal(size=(384, 384)).astype(np.float32),
             basis=rng.normal(size=(768, 128)).astype(np.float32),
+        ),
+        definitions=Definitions(
+            words=("mongrel hound", "she-wolf"),
+            nearest=np.array([[[1, 1, 1, 1], [0, 0, 0, 0]], [[1, 1, 1, 1], [0, 0, 0, 0]]], np.int16),
+            similarity=np.array([[[0.5] * 4, [0.75, 0.5, 0.5, 0.5]], [[0.75, 0.5, 0.5, 0.5], [0.5] * 4]], np.float16),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.training.data.lexicon_building import tells, words_of_tests
+from services.training.rewording.unseen import tells, words_of_tests
 
 
 @pytest.mark.parametrize("word", ["pooch", "小轿车", "轿车"])
