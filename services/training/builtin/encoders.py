@@ -68,8 +68,8 @@ def train_encoders(run: Run) -> None:
     trainer = JointTrainer(
         text, image, tokenizer,
         Sampler(pack, run.device, seed=options.seed + 1, pixels=pack.pixels.shape[1], loose=0.03),
-        SceneSampler(pool, index, WordLessons(lexicon, seed=options.seed + 2), styles=pack.styles,
-                     seed=options.seed + 3),
+        SceneSampler(pool, index, WordLessons(lexicon, seed=options.seed + 3), styles=pack.styles,
+                     seed=options.seed + 2),
         index, WordLessons(lexicon, seed=options.seed + 4),
         subgroups=torch.tensor([subgroups.index(one.subgroup) for one in pack.concepts], device=run.device),
         styles=len(pack.styles), space_width=text_config.space_width, batch=options.batch,

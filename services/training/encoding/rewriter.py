@@ -127,7 +127,8 @@ class Rewriter:
         named = {name for meaning in lexicon.meanings for name in meaning.names(language)}
         believed: dict[int, dict[str, float]] = defaultdict(dict)
         for belief in lexicon.beliefs[language]:
-            believed[belief.meaning][lexicon.words[language][belief.word]] = belief.similarity
+            if not self._is_asked(word := lexicon.words[language][belief.word]):
+                believed[belief.meaning][word] = belief.similarity
         for word, place, similarity in _found(lexicon, language):
             if word not in named and not self._is_asked(word):
                 believed[place][word] = max(similarity, believed[place].get(word, 0.0))

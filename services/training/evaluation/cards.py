@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.training.evaluation.curve import curve_text
+
 SERVICES = Path(__file__).parents[2]
 SHIPPED = Path(__file__).with_name("shipped.json")
 """The evaluation behind the model cards."""
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 CARDS: Mapping[str, tuple[str, ...]] = {
-    "text": ("retrieval.", "paraphrases."),
+    "text": ("retrieval.",),
     "classification": ("classification.",),
     "captioning": ("captions.",),
     "generation": ("text_to_image.",),
@@ -52,6 +54,7 @@ def _line(figure: Mapping[str, Any]) -> str:
     measured = figure["value"] is not None
     open_interval = figure["must"] is None and figure["above"] is not None
     beside = [f"{name} {_number(_value(each))}" for name, each in figure["beside"].items()]
+    curve = [curve_text(figure["curve"])] if "curve" in figure else []
     cells = (
         figure["title"],
         _number(figure["value"]) if measured else "–",
@@ -60,7 +63,7 @@ def _line(figure: Mapping[str, Any]) -> str:
         f"all > {figure['above']:.2f}" if open_interval else _number(figure["must"], digits=2),
         _number(figure["goal"], digits=2),
         MARKS.get(figure["reached"], ""),
-        "; ".join([*beside, *filter(None, [figure["note"]])]),
+        "; ".join([*beside, *curve, *filter(None, [figure["note"]])]),
     )
     return "| " + " | ".join(re.sub(r"\s*\|\s*", " / ", cell) for cell in cells) + " |"
 

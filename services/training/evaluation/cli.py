@@ -37,6 +37,10 @@ def run(
     data: Annotated[Path, typer.Option("--data", help="Folder of the pictogram pack.")] = PACK,
     sprites: Annotated[Path, typer.Option("--sprites", help="File of the scenes' sprites.")] = SPRITES,
     judge: Annotated[Path, typer.Option("--judge", help="Folder of the judge.")] = JUDGE,
+    curve: Annotated[
+        list[Path] | None,
+        typer.Option("--curve", help="An evaluation.json of the same models after fewer steps; may be repeated."),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 leaves one CPU free.")] = 0,
 ) -> None:
@@ -55,7 +59,7 @@ def run(
         load_served(directories, RuntimeOptions(device=device, threads=threads)),
         data=data, sprites=sprites, judge=judge, out=out, sizes=Sizes.at_most(samples), console=console,
     )  # fmt: skip
-    result = measure(evaluation, subjects or list(Subject), directories, out, console)
+    result = measure(evaluation, subjects or list(Subject), directories, out, console, curve or ())
     typer.echo(json.dumps(result, ensure_ascii=False))
 
 

@@ -19,6 +19,7 @@ from torch import nn
 from services.training.data.pack import Pack, read_pack
 from services.training.data.scenes.sprites import SpriteSet, read_sprites
 from services.training.evaluation import captions, classification, pictograms, realism, text_to_image
+from services.training.evaluation.curve import add_curves
 from services.training.evaluation.features import load_feature_network
 from services.training.evaluation.figures import Figure, not_measured, table
 from services.training.evaluation.judge import Judge, read_judge
@@ -171,9 +172,13 @@ class Evaluation:
 
 
 def evaluate(
-    evaluation: Evaluation, subjects: Sequence[Subject], directories: Mapping[str, Path], out: Path, console: Console
-) -> dict[str, Any]:
-    """Measures, prints the table and writes RESULTS; the object that is written."""
+    evaluation: Evaluation, subjects: Sequence[Subject], directories: Mapping[str, Path], out: Path, console: Console,
+    earlier: Sequence[Path] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Measures, prints the table and writes RESULTS; the object that is written.
+
+    earlier: files of evaluations of the same models after fewer steps, for curves.
+    """
     figures: list[Figure] = []
     seconds: dict[str, float] = {}
     for subject in subjects:
@@ -187,6 +192,7 @@ def evaluate(
         "figures": [figure.to_json() for figure in figures],
         "seconds": seconds,
     }
+    add_curves(result, earlier)
     out.mkdir(parents=True, exist_ok=True)
     (out / RESULTS).write_text(json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n", "utf-8")
     return result

@@ -35,7 +35,7 @@ def tiny_lexicon() -> Lexicon:
             basis=rng.normal(size=(768, 128)).astype(np.float32),
         ),
         definitions=Definitions(
-            words=("mongrel hound", "she-wolf"),
+            words=("lap hound", "she-wolf"),
             nearest=np.array([[[1, 1, 1, 1], [0, 0, 0, 0]], [[1, 1, 1, 1], [0, 0, 0, 0]]], np.int16),
             similarity=np.array([[[0.5] * 4, [0.75, 0.5, 0.5, 0.5]], [[0.75, 0.5, 0.5, 0.5], [0.5] * 4]], np.float16),
         ),
