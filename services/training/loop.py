@@ -137,7 +137,8 @@ def _resume(trainer: Trainer, folder: Path, around: Conditions) -> tuple[Progres
     more = checkpoint.more
     for name, wanted in around.options.items():
         if (found := more.get("options", {}).get(name)) != wanted:
-            raise ConfigurationError(f"{folder}: its {name} was {found}, now {wanted}; start with --restart")
+            was, now = ("not given" if each is None else each for each in (found, wanted))
+            raise ConfigurationError(f"{folder}: its {name} was {was}, now {now}; start with --restart")
     checkpoint.restore(trainer.modules, trainer.optimisers, str(folder))
     trainer.counts.update(more.get("counts", {}))
     states = more.get("random", [])

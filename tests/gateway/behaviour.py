@@ -50,6 +50,8 @@ class Behaviour:
     """Of captions and labels."""
     max_items: int = 64
     """A call, as GetModel tells."""
+    heads: tuple[model_pb2.Head, ...] = ()
+    """Of a classifier, as GetModel tells; without any it answers whatever head it is asked for."""
     calls: list[Seen] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,8 +73,8 @@ class Behaviour:
                 raise SpaceMismatchError(got=space, served=self.space)
 
     def reset(self) -> None:
-        """Back to the defaults, with nothing seen."""
-        self.__dict__.update(Behaviour().__dict__)
+        """Back to the defaults, with nothing seen; the heads are its model's, and stay."""
+        self.__dict__.update(Behaviour(heads=self.heads).__dict__)
 
     def trailers(self) -> tuple[tuple[str, str], ...]:
         """What its answers tell of its load, from its first call on: a gateway asks for its model at any moment."""

@@ -18,7 +18,9 @@ from diptych.classification.v1 import classification_pb2, classification_pb2_grp
 from diptych.generation.v1 import generation_pb2, generation_pb2_grpc
 from diptych.text.v1 import text_encoding_pb2, text_encoding_pb2_grpc
 from diptych.types.v1 import label_pb2, model_pb2
+from shared.codes import Reason
 from shared.entrypoint import run_server
+from shared.errors import InvalidArgumentError
 from shared.rpc import metadata
 from shared.rpc.server import Server
 from shared.settings import ServerSettings
@@ -50,7 +52,8 @@ class FakeTextEncoding(text_encoding_pb2_grpc.TextEncodingServiceServicer):
 class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
     """An image's point is its number of bytes, or the seed of a painted one; its labels are `label-0`, `label-1`, ...
 
-    Of labels in the request the last is the likeliest; a head's labels are `label-0` and so on of that head.
+    Of labels in the request the last is the likeliest; a head's labels are `label-0` and so on of that head. Where the
+    fake has heads, "content" stands for "objects".
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -60,6 +63,7 @@ class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
         self, request: classification_pb2.ClassifyImageRequest, context: object
     ) -> classification_pb2.ClassifyImageResponse:
         await self.behaviour.meet(request, *{each.space for each in request.label_encodings})
+        heads = [self._head(index, request) for index in range(len(request.heads))]
         places = reversed(range(len(request.label_encodings)))
         labels = [label_pb2.Label(id=str(place), probability=0.5) for place in places][: request.top_k] or [
             label_pb2.Label(id=f"label-{rank}", text=f"{request.language} label {rank}", probability=0.5 / (rank + 1))
@@ -70,10 +74,7 @@ class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
                 classification_pb2.Classification(
                     labels=labels,
                     encoding=self.behaviour.encoding(point_of(image), b"tt") if request.include_encodings else None,
-                    heads=[
-                        label_pb2.HeadLabels(head=head, labels=[label_pb2.Label(id=f"{head}-label-0", probability=0.5)])
-                        for head in request.heads
-                    ],
+                    heads=heads,
                 )
                 for image in request.images
             ],
@@ -81,12 +82,29 @@ class FakeClassification(classification_pb2_grpc.ClassificationServiceServicer):
             timings=TIMINGS,
         )
 
+    def _head(self, index: int, request: classification_pb2.ClassifyImageRequest) -> label_pb2.HeadLabels:
+        """One label of a head that nothing is known of; else halves, or of a multi-label head 0.9, 0.7, 0.5, ..."""
+        name, known = request.heads[index], {head.name: head for head in self.behaviour.heads}
+        head = known.get("objects" if name == "content" else name, model_pb2.Head(name=name, label_count=1))
+        if known and head.name not in known:
+            field = f"heads[{index}]"
+            message = f"{field} is {name!r}, which is not of this model"
+            raise InvalidArgumentError(message, reason=Reason.FIELD_INVALID, field=field)
+        labels = [
+            label_pb2.Label(
+                id=f"{head.name}-label-{rank}",
+                text=f"{request.language} {head.name} {rank}",
+                probability=max(0, 0.9 - 0.2 * rank) if head.multi_label else 0.5 ** (rank + 1),
+            )
+            for rank in range(min(request.top_k or 5, head.label_count))
+        ]
+        return label_pb2.HeadLabels(head=head.name, labels=labels)
+
     async def GetModel(
         self, request: classification_pb2.GetModelRequest, context: object
     ) -> classification_pb2.GetModelResponse:
-        return classification_pb2.GetModelResponse(
-            capabilities=await self.behaviour.capabilities(languages=self.behaviour.languages)
-        )
+        capabilities = await self.behaviour.capabilities(languages=self.behaviour.languages, heads=self.behaviour.heads)
+        return classification_pb2.GetModelResponse(capabilities=capabilities)
 
 
 class FakeGeneration(generation_pb2_grpc.GenerationServiceServicer):

@@ -48,7 +48,10 @@ function service({ name, models = [], replicas = [] }) {
     "li",
     { class: "service", "data-state": serving ? "ready" : "partly" },
     make("h3", {}, name, make("span", { class: "hint" }, ` ${JOBS[name] ?? ""}`)),
-    ...models.map(({ model = {} }) => make("p", { class: "model" }, `${model.name} ${model.version}`, make("code", { title: model.digest }, model.digest?.slice(0, 12) ?? ""))),
+    ...models.flatMap(({ model = {}, heads = [] }) => [
+      make("p", { class: "model" }, `${model.name} ${model.version}`, make("code", { title: model.digest }, model.digest?.slice(0, 12) ?? "")),
+      ...(heads.length ? [make("p", { class: "hint" }, `Labels: ${heads.map(({ name, labelCount = 0 }) => `${name} ${labelCount.toLocaleString("en")}`).join(", ")}`)] : []),
+    ]),
     make("p", { class: "hint" }, `${serving} of ${replicas.length} serving`),
     ...reasons.map((reason) => make("p", { class: "hint" }, reason)),
   );

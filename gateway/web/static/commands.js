@@ -45,6 +45,8 @@ export function paintCommands(facts, request) {
 /** The commands that describe the picture file `name` as `request` asks, and name it by `labels` where there are some. */
 export function describeCommands(facts, name, request, labels) {
   const options = ["--language", request.language, "--candidates", request.candidates, "--labels", request.topK];
+  request.heads && options.push("--heads", request.heads.join(","));
+  request.sampling && options.push("--seed", request.sampling.seed);
   const commands = [
     ["Command line", commandLine(facts, "image-to-text", options, [name])],
     ["buf curl", bufWithPicture(facts, "ImageToText", name, request)],

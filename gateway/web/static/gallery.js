@@ -3,6 +3,7 @@
 import { bytes } from "./details.js";
 import { byId, copy, icon, make } from "./dom.js";
 import { hold } from "./held.js";
+import { seedButton } from "./seeds.js";
 
 const ENDINGS = { IMAGE_FORMAT_PNG: "png", IMAGE_FORMAT_JPEG: "jpeg", IMAGE_FORMAT_WEBP: "webp" };
 const NAME_CHARACTERS = 60;
@@ -90,13 +91,7 @@ export class Gallery {
   #print(picture) {
     const about = `“${picture.prompt}”, seed ${picture.seed}`;
     const image = make("img", { src: picture.url, width: picture.width, height: picture.height, alt: about });
-    const seed = make(
-      "button",
-      { class: "seed", type: "button", title: "Use this seed", on: { click: () => this.onSeed(picture.seed) } },
-      make("span", { class: "visually-hidden" }, "Use "),
-      "seed ",
-      make("b", {}, picture.seed),
-    );
+    const seed = seedButton(picture.seed, this.onSeed);
     const similarity =
       picture.similarity === null
         ? null

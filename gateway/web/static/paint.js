@@ -7,10 +7,10 @@ import { announce, byId, counted, languageOf, make } from "./dom.js";
 import { Gallery, toPicture } from "./gallery.js";
 import { hold } from "./held.js";
 import { clearProblem, showProblem } from "./problem.js";
+import { toSeeds } from "./seeds.js";
 import { Work } from "./work.js";
 
 const SUGGESTIONS = ["a black cat", "一只黑猫", "strawberry", "一朵花", "a house", "太阳"];
-const SEEDS = 2n ** 64n;
 const FORMATS = { IMAGE_FORMAT_PNG: "PNG", IMAGE_FORMAT_JPEG: "JPEG", IMAGE_FORMAT_WEBP: "WebP" };
 const MOST_QUALITY = 100;
 const FIELDS = ["prompt", "count", "candidates", "seed", "format", "quality"];
@@ -166,24 +166,9 @@ function toRequest({ prompt, count, candidates, seed, format, quality }, { promp
   return {
     prompt,
     imageCount,
-    seeds: toSeeds(seed, painted),
+    seeds: toSeeds(seed, painted, "seeds"),
     ...(candidates ? { candidates: painted } : {}),
     ...(format ? { format } : {}),
     ...(asked ? { quality: asked } : {}),
   };
-}
-
-/** Consecutive seeds, as text: JavaScript's numbers are too short for them. */
-function toSeeds(text, count) {
-  // Drawn here rather than by the gateway, so that the commands can say which.
-  const first = text || String(crypto.getRandomValues(new Uint32Array(1))[0]);
-  const remedy = "type a whole number into “Seed”, or leave it empty for a random one";
-  if (!/^\d{1,40}$/.test(first)) {
-    throw invalid(`Seed is ${first}; it must be a whole number from 0`, "seeds", remedy);
-  }
-  if (BigInt(first) + BigInt(count) > SEEDS) {
-    const range = `below 2^64${count > 1 ? ", and so must the further ones" : ""}`;
-    throw invalid(`Seed is ${first}; it must be ${range}`, "seeds", remedy);
-  }
-  return Array.from({ length: count }, (_, index) => String(BigInt(first) + BigInt(index)));
 }

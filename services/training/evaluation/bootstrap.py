@@ -90,11 +90,16 @@ def f1(true_positives: ArrayLike, said: ArrayLike, true: ArrayLike, *, seed: int
 def calibration_error(confidence: ArrayLike, right: ArrayLike, *, bins: int = 15, seed: int = SEED) -> Estimate:
     """Expected calibration error (Guo et al. 2017, arXiv:1706.04599, equation 3) of (N,) or (N, L) probabilities.
 
-    The mean distance, over equally wide bins by confidence, between how sure the answers were and how many were right.
+    The mean distance, over equally wide bins by confidence, between how sure the answers were and how many were right:
+    of a head with softmax the probability of its first label, and whether that is right; of one with sigmoids the
+    probability of every label, and whether it fits. What lies on the edge of two bins is in the upper one.
     A sample is a row, with all its L answers. Chance alone makes distances, in a resample once more than in the sample:
-    the interval is that of the resamples, moved by what they are above the value in the mean.
+    the interval is that of the resamples, moved by what they are above the value in the mean. Raises ValueError
+    without samples.
     """
     sure, correct = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
+    if not len(sure):
+        raise ValueError("confidence: expected at least one sample, found none")
     sure, correct = sure.reshape(len(sure), -1), correct.reshape(len(sure), -1)
     places = np.minimum((sure * bins).astype(np.int64), bins - 1)
     gaps = np.zeros((len(sure), bins))

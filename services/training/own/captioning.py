@@ -66,7 +66,7 @@ class WordsObjective(nn.Module):
 def train_captioning(options: CaptioningOptions) -> None:
     """Trains and writes a caption decoder for the image encoder `--with`. Raises ConfigurationError."""
     with started("captioning", options) as run:
-        image, image_directory = read_image_encoder(run.partner("classification"), run.device)
+        image, image_directory = read_image_encoder(run.partner, run.device)
         source = read_captioner(run.start, run.device) if run.start is not None else None
         space = require_same_space(image_directory, *((source[2],) if source else ()))
         data = run.read(image.pixels, needs="caption")

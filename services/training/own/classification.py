@@ -24,7 +24,7 @@ from services.training.models import read_image_encoder, read_text_encoder
 from services.training.own.batches import Batch, pixels, same_meaning
 from services.training.own.cross_validation import cross_validate
 from services.training.own.options import ClassificationOptions
-from services.training.own.run import OwnRun, digest_of, new_space, started
+from services.training.own.run import OwnRun, new_space, started
 from services.training.own.texts import encode_texts
 from services.training.own.trainer import ObjectiveTrainer
 from services.training.processes import Processes
@@ -124,12 +124,8 @@ class Classifying:
             mode=objective.learn if self.source is None else objective.eval,
         )
         measure = partial(self.measure, image, held_out) if len(held_out) else None
-        partner = self.options.partner
         # A checkpoint of a fold of other folds has seen pictures that this one shall be judged on.
-        fixed: dict[str, object] = {
-            "--tune": self.options.tune if self.source is not None else None,
-            "--with": None if partner is None else digest_of(partner),
-        } | ({} if fold is None else {"--folds": self.options.folds})
+        fixed = {} if fold is None else {"--folds": self.options.folds}
         folder = None if fold is None else self.options.folder / f"fold-{fold}"
         progress = run.train(trainer, self.data, measure=measure, folder=folder, fixed=fixed)
         return image.eval(), progress

@@ -153,7 +153,7 @@ def train_generation(options: GenerationOptions) -> None:
     with started("generation", options) as run:
         if options.dropout:
             raise ConfigurationError(f"--dropout {options.dropout}: a generator has none")
-        text, tokenizer, text_directory = read_text_encoder(run.partner("text"), run.device)
+        text, tokenizer, text_directory = read_text_encoder(run.partner, run.device)
         if run.start is not None:
             generator, directory = read_generator(run.start, run.device)
             require_same_space(directory, text_directory)

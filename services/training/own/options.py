@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_type_hints
 
 import typer
 
@@ -12,6 +12,15 @@ Preset = Literal["small", "base", "large", "tiny"]
 Optimiser = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "step"]
 Precision = Literal["auto", "fp32", "bf16"]
+
+FREE = {
+    **dict.fromkeys(("out", "name"), "only name what is made"),
+    **dict.fromkeys(("work", "resume"), "say which checkpoint it is, if any"),
+    **dict.fromkeys(("minutes", "steps", "patience"), "say when to stop: a training may be made longer"),
+    **dict.fromkeys(("device", "precision"), "say where it runs, and with which rounding: it may move to a GPU"),
+    "folds": "each fold has a checkpoint of its own, which knows its folds",
+}
+"""Options that may be others when a training goes on, and why; a checkpoint keeps to all that are not here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,3 +118,10 @@ class GenerationOptions(Options):
     blur: Annotated[float, typer.Option("--blur", help="Largest deviation of blur, in pixels of the model.")] = 0.0
     crop: Annotated[float, typer.Option("--crop", help="Largest share of the side to cut away.")] = 0.0
     colour: Annotated[float, typer.Option("--colour", help="Largest change of light, contrast, saturation.")] = 0.0
+
+
+def flag(kind: type[Options], name: str) -> str:
+    """What the command line calls a field of `kind`: `--from` of `start`."""
+    (option,) = get_type_hints(kind, include_extras=True)[name].__metadata__
+    named = (option.default, *(option.param_decls or ()))  # typer takes the first name for a default
+    return str(next(each for each in named if str(each).startswith("--"))).split("/")[0]

@@ -25,7 +25,7 @@ from services.training.export import Card, ModelConfig, write_model_directory
 from services.training.loop import Budget, Conditions, Trainer, train
 from services.training.optimisation import Optimisation
 from services.training.own.batches import Batches
-from services.training.own.options import Options
+from services.training.own.options import FREE, Options, flag
 from services.training.processes import Processes, joined_processes
 from shared.errors import ConfigurationError
 from shared.inference.model_directory import FILE_NAME, sha256_of
@@ -34,6 +34,8 @@ from shared.inference.runtime import resolve_runtime
 
 SERVICES = Path(__file__).parents[2]
 SHIPPED = "shipped"
+PARTNERS = {"text": "classification", "captioning": "classification", "generation": "text"}
+"""By task, the shipped model that it learns to work with unless another is named; a classifier needs none."""
 
 
 def shipped(task: str) -> Path:
@@ -65,9 +67,10 @@ class OwnRun:
         """The size of a model from scratch."""
         return self.options.preset or "base"
 
-    def partner(self, task: str) -> Path:
-        """The model directory of the frozen model."""
-        return self.options.partner or shipped(task)
+    @property
+    def partner(self) -> Path:
+        """The model directory of the frozen model that a task of PARTNERS needs."""
+        return self.options.partner or shipped(PARTNERS[self.task])
 
     def read(self, side: int, *, needs: str) -> OwnPictures:
         """The user's data. Raises ConfigurationError when nothing in it can be used."""
@@ -159,7 +162,7 @@ class OwnRun:
         conditions = Conditions(
             resume=options.resume,
             space=space,
-            options=self._fixed() | {"data": data.fingerprint()} | dict(fixed or {}),
+            options=self._fixed(data) | dict(fixed or {}),
             validation=validation,
             logs=work / "tensorboard",
             processes=self.processes,
@@ -218,18 +221,18 @@ class OwnRun:
         values = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
         self.console.print(f"wrote {out} of space {space}  {values}", soft_wrap=True)
 
-    def _fixed(self) -> dict[str, Any]:
-        """What a checkpoint must agree in."""
-        options = self.options
-        return {
-            "task": self.task,
-            "--from": None if self.start is None else digest_of(self.start),
-            "--preset": None if self.start is not None else self.preset,
-            "--batch": options.batch,
-            "--seed": options.seed,
-            "--optimiser": options.optimiser,
-            "--validation": options.validation,
-        }
+    def _fixed(self, data: OwnPictures) -> dict[str, Any]:
+        """What a checkpoint must agree in, by option: in all but FREE, and last in what there is to learn from."""
+        options, start = self.options, self.start
+        partner = self.partner if self.task in PARTNERS else options.partner
+        given = {name: value for name, value in vars(options).items() if name not in FREE}
+        del given["data"]
+        # Models count by what is in them: they may have moved, and another may have come to their place.
+        given["start"] = None if start is None else digest_of(start)
+        given["partner"] = None if partner is None else digest_of(partner)
+        given["preset"] = None if start is not None else self.preset
+        named = {flag(type(options), name): value for name, value in given.items()}
+        return {"task": self.task, **named, flag(type(options), "data"): data.fingerprint()}
 
 
 @contextmanager

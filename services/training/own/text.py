@@ -63,7 +63,7 @@ class CaptionObjective(nn.Module):
 def train_text(options: TextOptions) -> None:
     """Trains and writes a text encoder for the space of the image encoder `--with`. Raises ConfigurationError."""
     with started("text", options) as run:
-        image, image_directory = read_image_encoder(run.partner("classification"), run.device)
+        image, image_directory = read_image_encoder(run.partner, run.device)
         if options.batch == 1:
             raise ConfigurationError("--batch 1: a caption is told from those of other pictures of the same step")
         data = run.read(image.pixels, needs="caption")

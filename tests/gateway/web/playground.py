@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from diptych.types.v1 import model_pb2
 from gateway.settings import SERVICES
 from tests.gateway.behaviour import Behaviour
 from tests.gateway.fake_platform import PATIENT, Platform, running_platform
@@ -64,11 +65,11 @@ class Playground:
 
 
 @asynccontextmanager
-async def running_playground(**settings: Any) -> AsyncIterator[Playground]:
-    """A gateway with a playground, set up by further settings."""
+async def running_playground(*, heads: tuple[model_pb2.Head, ...] = (), **settings: Any) -> AsyncIterator[Playground]:
+    """A gateway with a playground, set up by further settings, and a classifier with these heads."""
     port, generation = free_port(), Gated()
-    settings = {"web_port": port, **settings}
-    async with running_platform(PATIENT.model_copy(update=settings), generation=[generation]) as platform:
+    updated = PATIENT.model_copy(update={"web_port": port, **settings})
+    async with running_platform(updated, generation=[generation], classification=[Behaviour(heads=heads)]) as platform:
         yield Playground(platform=platform, port=port, generation=generation)
 
 

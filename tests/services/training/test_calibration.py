@@ -1,11 +1,12 @@
-"""A fitted temperature gives back the one that the rows were drawn with; the error is what a person would count."""
+"""A fitted temperature gives back the one that the rows were drawn with."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from services.training.calibration import expected_calibration_error, fitted_temperature
+from services.training.calibration import fitted_temperature
+from services.training.evaluation.bootstrap import calibration_error
 
 
 def logits(rows: int, labels: int) -> torch.Tensor:
@@ -33,28 +34,7 @@ def test_fitting_lowers_the_error_of_an_overconfident_head() -> None:
 
     def error(temperature: float) -> float:
         confidence, first = (told / temperature).softmax(dim=1).max(dim=1)
-        return expected_calibration_error(confidence, first == right)
+        return calibration_error(confidence, first == right).value
 
     assert error(1.0) > 0.2
     assert error(fitted_temperature(told, right)) < 0.03
-
-
-def test_error_is_the_weighted_gap_of_the_bins() -> None:
-    confidence = torch.tensor([0.9, 0.9, 0.9, 0.9, 0.5, 0.5])
-    correct = torch.tensor([True, True, True, False, False, False])
-    assert expected_calibration_error(confidence, correct) == pytest.approx((4 * 0.15 + 2 * 0.5) / 6)
-
-
-def test_two_bins_do_not_make_good_for_one_another() -> None:
-    confidence, correct = torch.tensor([0.25, 0.75]), torch.tensor([True, False])
-    assert expected_calibration_error(confidence, correct) == pytest.approx(0.75)
-    assert expected_calibration_error(confidence, correct, bins=1) == pytest.approx(0.0)
-
-
-def test_bounds_of_probability_are_in_the_outer_bins() -> None:
-    assert expected_calibration_error(torch.tensor([0.0, 1.0]), torch.tensor([False, True])) == 0.0
-
-
-def test_no_rows_have_no_error() -> None:
-    with pytest.raises(ValueError, match="found none"):
-        expected_calibration_error(torch.zeros(0), torch.zeros(0, dtype=torch.bool))

@@ -51,6 +51,26 @@ def test_calibration_error_is_how_much_too_sure_answers_are() -> None:
     assert calibration_error([0.5, 0.5], [1, 0]).value == pytest.approx(0)
 
 
+def test_calibration_error_is_the_weighted_gap_of_the_bins() -> None:
+    found = calibration_error([0.9, 0.9, 0.9, 0.9, 0.5, 0.5], [1, 1, 1, 0, 0, 0])
+    assert found.value == pytest.approx((4 * 0.15 + 2 * 0.5) / 6)
+
+
+def test_two_bins_do_not_make_good_for_one_another() -> None:
+    assert calibration_error([0.25, 0.75], [1, 0]).value == pytest.approx(0.75)
+    assert calibration_error([0.25, 0.75], [1, 0], bins=1).value == pytest.approx(0)
+
+
+def test_edge_of_two_bins_is_in_the_upper_one_and_bounds_are_in_the_outer_ones() -> None:
+    assert calibration_error([0.4, 0.5, 0.6], [0, 1, 0], bins=2).value == pytest.approx((0.4 + 0.1) / 3)
+    assert calibration_error([0.0, 1.0], [0, 1]).value == 0
+
+
+def test_calibration_error_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one sample, found none"):
+        calibration_error([], [])
+
+
 def test_calibration_error_of_several_answers_a_sample_is_over_all_answers() -> None:
     assert calibration_error([[0.9, 0.1], [0.9, 0.1]], [[1, 0], [1, 0]]).value == pytest.approx(0.1)
 
