@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from services.training.data.restyle import random_style
+
 
 def compose(pictures: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
     """Puts pictures that are on white onto another colour.
@@ -17,9 +19,9 @@ def compose(pictures: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
     return pictures + (1 - alpha) * (background - 1)
 
 
-def random_views(pictures: Tensor, alpha: Tensor, sided: Tensor, pixels: int) -> Tensor:
+def random_views(pictures: Tensor, alpha: Tensor, sided: Tensor, pixels: int, *, restyled: int = 0) -> Tensor:
     """(B, 3, H, W) and (B, 1, H, W), both in [0, 1] -> (B, 3, pixels, pixels) in [-1, 1]: moved, recoloured, blurred,
-    noisy.
+    noisy; the last `restyled` of them drawn as in another style (`restyle.py`).
 
     `sided` (B,) is true for what a mirror would make another thing of: only others are mirrored, half of the time.
     """
@@ -28,7 +30,10 @@ def random_views(pictures: Tensor, alpha: Tensor, sided: Tensor, pixels: int) ->
     batch, device = len(pictures), pictures.device
     tinted = torch.rand(batch, 1, 1, 1, device=device) < 0.3
     background = torch.where(tinted, torch.rand(batch, 3, 1, 1, device=device) * 0.7 + 0.3, 1.0)
-    view = compose(moved[:, :3] + 1, moved[:, 3:], background)
+    drawn, opacity = moved[:, :3] + 1, moved[:, 3:]
+    if restyled:
+        drawn = torch.cat((drawn[:-restyled], random_style(drawn[-restyled:], opacity[-restyled:])))
+    view = compose(drawn, opacity, background)
     return _spoil(_recolour(view))
 
 

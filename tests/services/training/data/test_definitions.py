@@ -13,7 +13,10 @@ from services.training.data.meanings import Meaning
 from services.training.teachers.space import Vectors
 
 MEANINGS = (
-    Meaning(family="concept", kind="concept", id="1F302", en=("closed umbrella",), zh=("收起的伞",)),
+    *(
+        Meaning(family="concept", kind="concept", id=name, en=(name,), zh=(name,))
+        for name in ("closed umbrella", "hot dog", "closed book", "walking stick")
+    ),
     Meaning(family="scene", kind="object", id="umbrella", en=("umbrella", "parasol"), zh=("雨伞",)),
     Meaning(family="scene", kind="object", id="dog", en=("dog", "puppy"), zh=("狗",)),
     Meaning(family="scene", kind="colour", id="red", en=("red",), zh=("红",)),
