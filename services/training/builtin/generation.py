@@ -28,7 +28,7 @@ from services.training.generating.things import ContentTable, Drawings, ThingsTr
 from services.training.models import read_text_encoder
 from shared.inference.runtime import channels_last
 
-SHARES = {"things": 0.7, "pages": 0.1, "plans": 0.1, "adversarial": 0.1}
+SHARES = {"things": 0.82, "pages": 0.07, "plans": 0.09, "adversarial": 0.02}
 """Of the budget."""
 SCENE_SHARE = 0.4
 """Of the drawings that the painter learns, those of scenes."""

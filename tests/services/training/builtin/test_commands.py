@@ -85,7 +85,7 @@ def test_model_toml_tells_training_and_data(workplace: Workplace) -> None:
     training = card["training"]
     assert training["seed"] == 3 and training["scenes"] == SCENES
     stages = {name: training[f"steps_{name}"] for name in ("things", "pages", "plans", "adversarial")}
-    assert stages == {"things": 7, "pages": 1, "plans": 1, "adversarial": 1}
+    assert stages == {"things": 8, "pages": 1, "plans": 1, "adversarial": 1}
     assert training["pictograms"] == int(tiny_pack().train.sum())
     assert {data["set"] for data in card["data"]} == set(tiny_pack().styles)  # type: ignore[index]
 
