@@ -46,12 +46,22 @@ def _options(
     """The options of all commands."""
 
 
-def _command(train: Callable[..., None], **defaults: object) -> Callable[..., None]:
-    """A function with the parameters of `_options`, as typer wants to see it, that hands them on."""
-    hints = get_type_hints(_options, include_extras=True)
+def _further(
+    teachers: Annotated[
+        bool, typer.Option("--teachers/--no-teachers", help="Learn what the teachers say of words, or captions alone.")
+    ] = True,
+) -> None:
+    """The options of `student` beside."""
+
+
+def _command(train: Callable[..., None], *options: Callable[..., None], **defaults: object) -> Callable[..., None]:
+    """A function with the parameters of `_options` and of `options`, as typer wants to see it, that hands them on."""
+    sources = (_options, *options)
+    hints = {name: hint for source in sources for name, hint in get_type_hints(source, include_extras=True).items()}
     parameters = [
         one.replace(annotation=hints[one.name], default=defaults.get(one.name, one.default))
-        for one in inspect.signature(_options).parameters.values()
+        for source in sources
+        for one in inspect.signature(source).parameters.values()
     ]
 
     def command(**given: Any) -> None:
@@ -100,4 +110,4 @@ def _student(options: Any) -> None:
 builtin.command("encoders")(_command(_encoders, minutes=180.0, batch=160))
 builtin.command("captioning")(_command(_captioning, minutes=30.0, batch=128))
 builtin.command("generation")(_command(_generation, minutes=240.0))
-builtin.command("student")(_command(_student, minutes=30.0, batch=256, preset="lstm"))
+builtin.command("student")(_command(_student, _further, minutes=30.0, batch=256, preset="lstm"))

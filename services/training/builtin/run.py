@@ -39,6 +39,8 @@ class BuiltinOptions:
     device: str
     seed: int
     resume: bool
+    teachers: bool = True
+    """Whether a student learns words and other wordings too, or captions alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

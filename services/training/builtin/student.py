@@ -22,7 +22,9 @@ CHECK_TEXTS = 2000
 
 
 def train_student(run: Run) -> None:
-    """Trains it on what the text encoder in OUT says of training texts, and writes OUT/text-<preset>.
+    """Trains it on what the text encoder in OUT says of training texts.
+
+    Writes OUT/text-<preset>, or OUT/text-<preset>-captions where it learns from captions alone.
 
     Raises ConfigurationError and ModelDirectoryError where there is no data, no lexicon, or no text encoder in OUT.
     """
@@ -31,21 +33,22 @@ def train_student(run: Run) -> None:
     shape = {**PRESETS[options.preset], "space_width": teacher.projection.out_features}
     config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
     student = TextEncoder(config).to(run.device)
-    lessons = WordLessons(read_lexicon(options.lexicon), seed=options.seed + 1)
+    lessons = WordLessons(read_lexicon(options.lexicon), seed=options.seed + 1) if options.teachers else None
     texts = TrainingTexts(material.pack, material.pool.scenes, lessons, seed=options.seed + 2)
 
     def teach(some: Sequence[str]) -> Tensor:
         with torch.autocast(run.device.type, dtype=torch.bfloat16):
             return encode_captions(teacher, tokenizer, some).clone()
 
-    trainer = StudentTrainer(student, tokenizer, teach, texts, lessons, batch=options.batch)
-    run.train(trainer, stage=f"student-{options.preset}", space=directory.space)
+    trainer = StudentTrainer(student, tokenizer, teach, texts, batch=options.batch)
+    name = options.preset if options.teachers else f"{options.preset}-captions"
+    run.train(trainer, stage=f"student-{name}", space=directory.space)
     trainer.take_average()
     others = texts.draw(CHECK_TEXTS)
     cosine = functional.cosine_similarity(
         encode_captions(student.eval(), tokenizer, others), encode_captions(teacher, tokenizer, others)
     )
-    out = options.out / f"text-{options.preset}"
+    out = options.out / f"text-{name}"
     card = run.card("text", f"The text encoder of {directory.space} again, in other layers.", directory.space,
                     metrics={"cosine_to_teacher": round(cosine.mean().item(), 4)})  # fmt: skip
     write_model_directory(

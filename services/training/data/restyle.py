@@ -16,7 +16,7 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def random_style(pictures: Tensor, alpha: Tensor) -> Tensor:
-    """(B, 3, H, W) on white and (B, 1, H, W), both in [0, 1] -> (B, 3, H, W) on white, each in a style drawn at random."""
+    """(B, 3, H, W) on white and (B, 1, H, W), both in [0, 1] -> (B, 3, H, W) on white, in styles drawn at random."""
     chosen = torch.randint(len(STYLES), (len(pictures),), device=pictures.device)
     drawn = pictures.clone()
     for index, style in enumerate(STYLES):

@@ -33,23 +33,26 @@ WORD_SHARE = 0.15
 class TextSource(Protocol):
     """Draws texts of any kind."""
 
-    generator: random.Random
+    generators: Mapping[str, random.Random]
 
     def draw(self, size: int) -> list[str]:
         """`size` of them."""
 
 
 class TrainingTexts:
-    """Captions of training scenes and pictograms, some of them reworded, and single words."""
+    """Captions of training scenes and pictograms; with lessons some of them reworded, and single words."""
 
-    def __init__(self, pack: Pack, scenes: Sequence[Scene], lessons: WordLessons, *, seed: int) -> None:
+    def __init__(self, pack: Pack, scenes: Sequence[Scene], lessons: WordLessons | None, *, seed: int) -> None:
         self._pack, self._scenes, self._lessons = pack, scenes, lessons
         self._concepts = sorted(set(pack.concept[pack.train].tolist()))
-        self.generator = self._rng = random.Random(seed)
+        self._rng = random.Random(seed)
+        self.generators: Mapping[str, random.Random] = {"texts": self._rng} | (
+            {} if lessons is None else {"words": lessons.generator}
+        )
 
     def draw(self, size: int) -> list[str]:
         """`size` texts."""
-        words = self._lessons.draw(round(size * WORD_SHARE))[0]
+        words = [] if self._lessons is None else self._lessons.draw(round(size * WORD_SHARE))[0]
         return words + [self._caption() for _ in range(size - len(words))]
 
     def _caption(self) -> str:
@@ -59,14 +62,16 @@ class TrainingTexts:
             return random_caption(concept, rng.choice(self._pack.styles), rng).text
         language = rng.choice(LANGUAGES)
         text = caption(rng.choice(self._scenes), language, rng).text
-        return self._lessons.reworded(text, language) if rng.random() < REWORDED_SHARE else text
+        if self._lessons is None or rng.random() >= REWORDED_SHARE:
+            return text
+        return self._lessons.reworded(text, language)
 
 
 class StudentTrainer:
     """One step: the student's vectors of some texts come near the teacher's, and are told apart as they are."""
 
     def __init__(self, student: TextEncoder, tokenizer: Tokenizer, teach: Callable[[Sequence[str]], Tensor],
-                 texts: TextSource, lessons: WordLessons, *, batch: int) -> None:  # fmt: skip
+                 texts: TextSource, *, batch: int) -> None:  # fmt: skip
         self.student, self._tokenizer, self._teach, self._texts = student, tokenizer, teach, texts
         self.pictures_a_step = batch
         self.average = MovingAverage(student, decay=EMA_DECAY)
@@ -74,7 +79,7 @@ class StudentTrainer:
         self.optimisers: Mapping[str, Optimizer] = {
             "adamw": torch.optim.AdamW(student.parameters(), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
         }
-        self.generators: Mapping[str, random.Random] = {"texts": texts.generator, "words": lessons.generator}
+        self.generators: Mapping[str, random.Random] = texts.generators
         self.counts: dict[str, int] = {}
 
     def step(self, share: float) -> Mapping[str, Tensor]:

@@ -31,10 +31,10 @@ class Workplace:
         self.models, self.checkpoints = root / "models", root / "checkpoints"
         self._material = write_material(root)
 
-    def run(self, command: str, *, steps: int) -> str:
+    def run(self, command: str, *more: str, steps: int) -> str:
         """The command's output."""
         arguments = ["--out", f"{self.models}", "--checkpoints", f"{self.checkpoints}", "--preset", "tiny"]
-        arguments += ["--batch", "8", "--steps", f"{steps}", "--device", "cpu", "--seed", "3", *self._material]
+        arguments += ["--batch", "8", "--steps", f"{steps}", "--device", "cpu", "--seed", "3", *self._material, *more]
         result = CliRunner().invoke(train, ["builtin", command, *arguments], catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return result.output
@@ -103,6 +103,11 @@ def test_a_student_shares_the_space_and_comes_near_its_teacher(workplace: Workpl
     before = workplace.card("text-tiny")["metrics"]["cosine_to_teacher"]
     workplace.run("student", steps=120)
     assert workplace.card("text-tiny")["metrics"]["cosine_to_teacher"] > before  # type: ignore[operator]
+
+
+def test_a_student_of_captions_alone_is_another_model(workplace: Workplace) -> None:
+    workplace.run("student", "--no-teachers", steps=3)
+    assert workplace.card("text-tiny-captions")["weights"] != workplace.card("text-tiny")["weights"]
 
 
 def test_training_goes_on_from_its_checkpoint(workplace: Workplace) -> None:

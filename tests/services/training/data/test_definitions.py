@@ -1,4 +1,4 @@
-"""Definitions lead to the thing that a word means, on a WordNet of four words and a teacher that counts common words."""
+"""Definitions lead to the thing that a word means: a WordNet of four words, a teacher that counts common ones."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def _count_words(texts: Sequence[str]) -> Vectors:
     """Texts that share words are near."""
     words = ("umbrella", "dog", "red", "walking", "closed", "colour")
     counts = np.array([[1e-6 + text.replace(",", "").split().count(word) for word in words] for text in texts])
-    return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+    counts /= np.linalg.norm(counts, axis=1, keepdims=True)
+    return counts.astype(np.float32)
 
 
 def test_a_rare_word_is_what_its_definition_says(found: dict[str, list[tuple[str, float]]]) -> None:
