@@ -24,6 +24,10 @@ class GeneratorConfig:
     """Numbers of the codes that modulate every block."""
     content_width: int
     """Numbers that say what a thing is."""
+    things: int
+    """Rows of the table of what the painter can draw."""
+    colours: int
+    """Rows of the table of what changes its colour."""
     planner_width: int
     planner_layers: int
     planner_heads: int
@@ -58,8 +62,10 @@ PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
         finish_width=24,
         mapping_width=256,
         content_width=192,
+        things=1507,
+        colours=8,
         planner_width=160,
-        planner_layers=3,
+        planner_layers=2,
         planner_heads=4,
         slots=5,
         styles=11,
@@ -73,6 +79,8 @@ PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
         finish_width=16,
         mapping_width=128,
         content_width=96,
+        things=64,
+        colours=4,
         planner_width=96,
         planner_layers=2,
         planner_heads=4,
@@ -87,6 +95,8 @@ PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
         finish_width=24,
         mapping_width=256,
         content_width=128,
+        things=128,
+        colours=4,
         planner_width=128,
         planner_layers=3,
         planner_heads=4,
@@ -101,6 +111,8 @@ PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
         finish_width=32,
         mapping_width=384,
         content_width=192,
+        things=256,
+        colours=8,
         planner_width=192,
         planner_layers=4,
         planner_heads=6,
@@ -116,6 +128,8 @@ PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
         finish_width=4,
         mapping_width=16,
         content_width=8,
+        things=6,
+        colours=3,
         planner_width=16,
         planner_layers=1,
         planner_heads=2,

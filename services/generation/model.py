@@ -35,7 +35,8 @@ class Generator(nn.Module):
         width, content = config.mapping_width, config.content_width
         self.planner = Planner(
             space_width=config.space_width, width=config.planner_width, layers=config.planner_layers,
-            heads=config.planner_heads, slots=config.slots, content_width=content, styles=config.styles,
+            heads=config.planner_heads, slots=config.slots, content_width=content, things=config.things,
+            colours=config.colours, styles=config.styles,
         )  # fmt: skip
         self.thing_code = mapping(content + config.styles + FREE_NOISE, width)
         self.thing = Painter(config.widths, code_width=width, detail_width=config.detail_width, channels=4)

@@ -13,14 +13,20 @@ from torch import Tensor, nn
 
 SLOT_NOISE = 8
 """Numbers of the noise that each slot has to itself."""
+ROW_SCALE = 0.5
+"""Of the product of what a slot wants and a row of the table, whose numbers are about one each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is to be painted, for B prompts and K slots."""
 
+    things: Tensor
+    """(B, K, T) logits of what each thing is."""
+    colours: Tensor
+    """(B, K, U) logits of its colour; the first: its own."""
     contents: Tensor
-    """(B, K, C): what each thing is, as the painter knows it."""
+    """(B, K, C): the same, as the painter knows it."""
     background: Tensor
     """(B, C): what lies behind them."""
     boxes: Tensor
@@ -35,13 +41,31 @@ class Plan:
     """(B, S + 1) logits of the style that the words name; the last: none."""
 
 
+class ContentTable(nn.Module):
+    """What the painter can draw: a row a thing, plus one a colour that it may be given."""
+
+    def __init__(self, *, things: int, colours: int, width: int) -> None:
+        super().__init__()
+        self.things = nn.Embedding(things, width)
+        self.colours = nn.Embedding(colours, width, padding_idx=0)  # the first is a thing's own
+
+    def forward(self, thing: Tensor, colour: Tensor) -> Tensor:
+        """(...) indices each -> (..., C)."""
+        return self.things(thing) + self.colours(colour)  # type: ignore[no-any-return]
+
+    def mix(self, things: Tensor, colours: Tensor) -> Tensor:
+        """(..., T) and (..., U) shares -> (..., C)."""
+        return things @ self.things.weight + colours @ self.colours.weight
+
+
 class Planner(nn.Module):
     """Prompts' vectors and noise to plans."""
 
     def __init__(self, *, space_width: int, width: int, layers: int, heads: int, slots: int, content_width: int,
-                 styles: int) -> None:  # fmt: skip
+                 things: int, colours: int, styles: int) -> None:  # fmt: skip
         super().__init__()
         self.slots = slots
+        self.table = ContentTable(things=things, colours=colours, width=content_width)
         self.prompt = nn.Linear(space_width, 4 * width)
         self.noise = nn.Linear(SLOT_NOISE, width)
         self.places = nn.Parameter(torch.randn(slots + 5, width) * 0.02)
@@ -50,7 +74,8 @@ class Planner(nn.Module):
         )
         self.blocks = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.norm = nn.LayerNorm(width)
-        self.to_content = nn.Linear(width, content_width)
+        self.to_thing = nn.Linear(width, content_width)
+        self.to_colour = nn.Linear(width, colours)
         self.to_background = nn.Linear(width, content_width)
         self.to_box = nn.Linear(width, 3)
         self.to_rest = nn.Linear(width, 2)
@@ -65,8 +90,13 @@ class Planner(nn.Module):
         hidden = self.norm(self.blocks(hidden))
         slots, whole = hidden[:, : self.slots], hidden[:, self.slots]
         depths, presence = self.to_rest(slots).unbind(dim=2)
+        # Rows are looked up by what they are: nothing else tells the thousandth thing from the first.
+        things = self.to_thing(slots) @ self.table.things.weight.T * ROW_SCALE
+        colours = self.to_colour(slots)
         return Plan(
-            contents=self.to_content(slots),
+            things=things,
+            colours=colours,
+            contents=self.table.mix(things.softmax(dim=2), colours.softmax(dim=2)),
             background=self.to_background(whole),
             boxes=self.to_box(slots).sigmoid() * 1.5 - 0.25,
             depths=depths,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
@@ -24,7 +24,7 @@ from services.training.generating.pages import PagesTrainer
 from services.training.generating.plans import PlansTrainer
 from services.training.generating.scene_drawings import SceneDrawings, table_rows
 from services.training.generating.sources import CaptionPrompts, PromptedScenes, ScenePages
-from services.training.generating.things import ContentTable, Drawings, ThingsTrainer
+from services.training.generating.things import Drawings, ThingsTrainer
 from services.training.models import read_text_encoder
 from shared.inference.runtime import channels_last
 
@@ -43,31 +43,29 @@ def train_generation(run: Run) -> None:
     options, material = run.options, run.material
     pack, drawings = material.pack, material.drawings
     text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
-    config = GeneratorConfig(**PRESETS[options.preset])  # type: ignore[arg-type]
+    rows = {"things": len(pack.concepts) + drawings.rows, "colours": 1 + len(COLOURS)}
+    config = GeneratorConfig(**PRESETS[options.preset] | rows)  # type: ignore[arg-type]
     generator = channels_last(Generator(config).to(run.device))
-    table = ContentTable(
-        concepts=len(pack.concepts) + drawings.rows, colours=len(COLOURS), backgrounds=len(BACKGROUNDS) + 1,
-        width=config.content_width,
-    ).to(run.device)  # fmt: skip
+    backgrounds = nn.Embedding(len(BACKGROUNDS) + 1, config.content_width).to(run.device)
     index = LayoutIndex(
         rows=table_rows(material.sprites, len(pack.concepts)), colours=list(COLOURS), backgrounds=list(BACKGROUNDS),
         slots=config.slots,
     )  # fmt: skip
 
-    anchor = ThingsTrainer(generator, table, all_drawings(pack, drawings), batch=options.batch, seed=options.seed + 1)
+    anchor = ThingsTrainer(generator, all_drawings(pack, drawings), batch=options.batch, seed=options.seed + 1)
     run.train(anchor, stage="things", share=SHARES["things"])
     anchor.take_average()
 
     scenes = ScenePages(material.pool, material.sprites, drawings, index, styles=pack.styles, side=config.pixels,
                         seed=options.seed + 2)  # fmt: skip
-    pages = PagesTrainer(generator, table, scenes, batch=options.batch)
+    pages = PagesTrainer(generator, backgrounds, scenes, batch=options.batch)
     run.train(pages, stage="pages", share=SHARES["pages"])
     pages.take_average()
 
     def encode(texts: Sequence[str]) -> Tensor:
         return encode_captions(text, tokenizer, texts)
 
-    prompts = CaptionPrompts(pack, material.pool.scenes, material.sprites, index, table, encode,
+    prompts = CaptionPrompts(pack, material.pool.scenes, material.sprites, index, backgrounds, encode,
                              style_words=style_words, seed=options.seed + 3)  # fmt: skip
     plans = PlansTrainer(generator, prompts, batch=4 * options.batch)
     run.train(plans, stage="plans", share=SHARES["plans"], space=directory.space)

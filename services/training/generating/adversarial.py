@@ -65,7 +65,7 @@ class AdversarialTrainer:
 
     def __init__(self, generator: Generator, discriminator: Discriminator, source: Callable[[int], PromptedPictures],
                  anchor: ThingsTrainer, *, batch: int) -> None:  # fmt: skip
-        self.generator, self.discriminator, self._source = generator, discriminator, source
+        self.generator, self.discriminator, self._source = generator.requires_grad_(True), discriminator, source
         self._anchor, self.pictures_a_step = anchor, batch
         self.average = MovingAverage(generator, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {

@@ -20,7 +20,7 @@ from services.generation.model import FREE_NOISE, Generator
 from services.training.averaging import MovingAverage
 from services.training.devices import on_device
 from services.training.generating.layouts import Layout
-from services.training.generating.things import ContentTable, is_matrix
+from services.training.generating.things import is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import edge_loss, multiscale_l1
 from services.training.muon import Muon
@@ -65,8 +65,8 @@ class PageSource(Protocol):
 class PagesTrainer:
     """One step: backgrounds and joints of a batch of scenes, by L1 and edges."""
 
-    def __init__(self, generator: Generator, table: ContentTable, source: PageSource, *, batch: int) -> None:
-        self.generator, self.table, self._source, self.pictures_a_step = generator, table, source, batch
+    def __init__(self, generator: Generator, backgrounds: nn.Embedding, source: PageSource, *, batch: int) -> None:
+        self.generator, self.backgrounds, self._source, self.pictures_a_step = generator, backgrounds, source, batch
         self.generators: Mapping[str, random.Random] = {"scenes": source.generator}
         self.counts: dict[str, int] = {}
         self.reader = PageReader(generator.config.pixels).to(generator.planner.places.device)
@@ -74,12 +74,12 @@ class PagesTrainer:
         self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {
             "painting": self._painting, "average": self.average, "reader": self.reader,
-            "backgrounds": table.backgrounds,
+            "backgrounds": backgrounds,
         }  # fmt: skip
         parameters = list(self._painting.parameters())
         matrices = [one for one in parameters if is_matrix(one)]
         others = [one for one in parameters if not is_matrix(one)]
-        others += [*table.backgrounds.parameters(), *self.reader.parameters()]
+        others += [*backgrounds.parameters(), *self.reader.parameters()]
         self.optimisers: Mapping[str, Optimizer] = {
             "muon": Muon(matrices),
             "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
@@ -96,7 +96,7 @@ class PagesTrainer:
         mean, log_variance = self.reader(target)
         noise = mean + (log_variance / 2).exp() * torch.randn_like(mean)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1).mean()
-        contents = self.table.backgrounds(layout.background)
+        contents = self.backgrounds(layout.background)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             page = generator.draw_page(contents, style, noise)
             picture = generator.join(page, layers, layout.depths, layout.presence)

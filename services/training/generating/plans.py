@@ -1,8 +1,8 @@
 """Third stage of the generator: the planner learns to say what words mean as rows of the table, and where things are.
 
-What a caption says is regressed; what it leaves open, places and backgrounds, is a distribution. The energy score
-(Gneiting and Raftery 2007, equation 21; strictly proper) teaches it from pairs of samples, without a critic: the mean
-distance of two samples to the truth, less half the distance between them.
+What a caption says is chosen among the rows; what it leaves open, places and backgrounds, is a distribution. The energy
+score (Gneiting and Raftery 2007, equation 21; strictly proper) teaches it from pairs of samples, without a critic: the
+mean distance of two samples to the truth, less half the distance between them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from services.generation.model import Generator
 from services.generation.planner import SLOT_NOISE, Plan, Planner
 from services.training.averaging import MovingAverage
 from services.training.devices import on_device
+from services.training.generating.things import is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.muon import Muon
 
-PEAK_LEARNING_RATE = 1e-3
+PEAK_LEARNING_RATE = 2e-3
 VECTOR_NOISE = 0.01
 EMA_DECAY = 0.999
 PLACE_SCALE = 4.0
@@ -38,8 +40,10 @@ class Prompts:
 
     vectors: Tensor
     """(B, V) of unit norm."""
-    contents: Tensor
-    """(B, K, C)"""
+    things: Tensor
+    """(B, K) rows of the table."""
+    colours: Tensor
+    """(B, K) rows of the table of colours."""
     presence: Tensor
     """(B, K)"""
     reversible: Tensor
@@ -77,22 +81,31 @@ class PlansTrainer:
         self.planner, self._source, self.pictures_a_step = generator.planner, source, batch
         self.generators: Mapping[str, random.Random] = {"prompts": source.generator}
         self.counts: dict[str, int] = {}
+        self.planner.table.requires_grad_(False)  # the painter has learnt what its rows mean
         self.average = MovingAverage(self.planner, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {"planner": self.planner, "average": self.average}
+        parameters = [one for one in self.planner.parameters() if one.requires_grad]
+        # Muon for what is hidden; what reads the prompt and says the plan is AdamW's (Jordan et al. 2024).
+        matrices = [one for one in self.planner.blocks.parameters() if is_matrix(one)]
+        hidden = {id(one) for one in matrices}
+        others = [one for one in parameters if id(one) not in hidden]
         self.optimisers: Mapping[str, Optimizer] = {
-            "adamw": torch.optim.AdamW(self.planner.parameters(), betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+            "muon": Muon(matrices),
+            "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
         }
+        self._parameters = parameters
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step."""
         prompts = on_device(self._source.draw(self.pictures_a_step), self.planner.places.device)
         losses = plan_losses(self.planner, prompts)
-        optimiser = self.optimisers["adamw"]
-        set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-        optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers.values():
+            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
+            optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self.planner.parameters(), 1.0)
-        optimiser.step()
+        nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        for optimiser in self.optimisers.values():
+            optimiser.step()
         self.average.follow(self.planner)
         return {name: value.detach() for name, value in losses.items()}
 
@@ -107,11 +120,14 @@ def plan_losses(planner: Planner, prompts: Prompts) -> dict[str, Tensor]:
     slots = prompts.presence.shape[1]
     shape = (len(vectors), slots + 1, SLOT_NOISE)
     first, second = (planner(vectors, torch.randn(shape, device=vectors.device)) for _ in range(2))
-    missed = sum((one.contents - prompts.contents).square().mean(dim=2) for one in (first, second))
+    there = prompts.presence > 0
+    told = functional.cross_entropy(first.things[there], prompts.things[there])
+    tinted = functional.cross_entropy(first.colours[there], prompts.colours[there])
     entropy = functional.binary_cross_entropy_with_logits
     turned = entropy(first.reversible, prompts.reversible, weight=prompts.presence)
     return {
-        "contents": 0.5 * (missed * prompts.presence).sum() / prompts.presence.sum(),
+        "things": told,
+        "colours": tinted,
         "presence": entropy(first.presence, prompts.presence) + entropy(second.presence, prompts.presence),
         "reversible": 0.5 * turned,
         "style": 0.5 * functional.cross_entropy(first.style, prompts.style),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from services.training.data.augmentation import resized
@@ -23,7 +23,6 @@ from services.training.generating.adversarial import PromptedPictures
 from services.training.generating.layouts import Layout, LayoutIndex
 from services.training.generating.plans import Prompts
 from services.training.generating.scene_drawings import SceneDrawings
-from services.training.generating.things import ContentTable
 
 STYLE_WORD_SHARE = 0.1
 
@@ -78,11 +77,11 @@ class CaptionPrompts:
     What a caption of a scene leaves out is not asked for; a pictogram is one thing that fills a plain page.
     """
 
-    def __init__(self, pack: Pack, scenes: Sequence[Scene], sprites: SpriteSet, index: LayoutIndex, table: ContentTable,
-                 encode: Callable[[Sequence[str]], Tensor], *, style_words: StyleWords,
+    def __init__(self, pack: Pack, scenes: Sequence[Scene], sprites: SpriteSet, index: LayoutIndex,
+                 backgrounds: nn.Embedding, encode: Callable[[Sequence[str]], Tensor], *, style_words: StyleWords,
                  seed: int) -> None:  # fmt: skip
         self._pack, self._scenes, self._sprites, self._index = pack, scenes, sprites, index
-        self._table, self._encode, self._style_words = table.requires_grad_(False), encode, style_words
+        self._backgrounds, self._encode, self._style_words = backgrounds.requires_grad_(False), encode, style_words
         self.generator = self._rng = random.Random(seed)
         self._concepts = sorted(set(pack.concept[pack.train].tolist()))
 
@@ -93,7 +92,7 @@ class CaptionPrompts:
     @torch.no_grad()
     def draw_all(self, size: int) -> Drawn:
         """The same, and what they were made of."""
-        few, device = size // 3, self._table.concepts.weight.device
+        few, device = size // 3, self._backgrounds.weight.device
         concepts, texts, styles = self._pictograms(few)
         rows = [self._rng.randrange(len(self._scenes)) for _ in range(size - few)]
         scenes = [self._scenes[row] for row in rows]
@@ -104,20 +103,20 @@ class CaptionPrompts:
             styles.append(style)
             mentioned.append(kinds)
         layout = self._index.read(scenes, self._sprites, mentioned)
-        slots, nothing = self._index.slots, torch.zeros(few, dtype=torch.long, device=device)
-        single = self._table.things(torch.tensor(concepts, dtype=torch.long, device=device), nothing)
-        several = self._table.things(layout.drawing.to(device), layout.colour.to(device))  # (B, K, C)
+        slots = self._index.slots
         alone = torch.zeros(few, slots)
         alone[:, 0] = 1
+        single = torch.tensor(concepts, dtype=torch.long)[:, None].repeat(1, slots)
         plain = torch.full((few,), len(self._index.backgrounds))
         prompts = Prompts(
             vectors=self._encode(texts),
-            contents=torch.cat((single[:, None].repeat(1, slots, 1), several)),
+            things=torch.cat((single, layout.drawing)),
+            colours=torch.cat((torch.zeros_like(single), layout.colour)),
             presence=torch.cat((alone, layout.presence)),
             reversible=torch.cat((torch.zeros(few, slots), layout.reversible)),
             boxes=torch.cat((torch.tensor([0.5, 0.5, 1.0]).repeat(few, slots, 1), layout.boxes)),
             depths=torch.cat((torch.zeros(few, slots), layout.depths)),
-            background=self._table.backgrounds(torch.cat((plain, layout.background)).to(device)),
+            background=self._backgrounds(torch.cat((plain, layout.background)).to(device)),
             style=torch.tensor(styles),
         )
         return Drawn(prompts=prompts, concepts=concepts, styles=styles, scenes=rows)

@@ -28,22 +28,6 @@ CONTENT_NOISE = 0.1
 SMALLEST_MATRIX = 4
 
 
-class ContentTable(nn.Module):
-    """What things are: a row a concept, plus one a colour that it may be given, and one a background."""
-
-    def __init__(self, *, concepts: int, colours: int, backgrounds: int, width: int) -> None:
-        super().__init__()
-        self.concepts = nn.Embedding(concepts, width)
-        self.colours = nn.Embedding(colours + 1, width, padding_idx=0)
-        self.backgrounds = nn.Embedding(backgrounds, width)
-        nn.init.normal_(self.concepts.weight)
-        nn.init.normal_(self.backgrounds.weight)
-
-    def things(self, concept: Tensor, colour: Tensor) -> Tensor:
-        """(N,) indices each, colour 0 for its own -> (N, C)."""
-        return self.concepts(concept) + self.colours(colour)  # type: ignore[no-any-return]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Drawings:
     """Cut-out drawings of known things, in memory."""
@@ -65,8 +49,8 @@ class Drawings:
 class ThingsTrainer:
     """One step copies a batch of drawings: ink on white, opacity, and the edges of both."""
 
-    def __init__(self, generator: Generator, table: ContentTable, drawings: Drawings, *, batch: int, seed: int) -> None:
-        self.generator, self.table = generator, table
+    def __init__(self, generator: Generator, drawings: Drawings, *, batch: int, seed: int) -> None:
+        self.generator, self.table = generator, generator.planner.table
         self._painting = nn.ModuleList((generator.thing_code, generator.thing))
         self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self._drawings, self.pictures_a_step = drawings, batch
@@ -74,12 +58,12 @@ class ThingsTrainer:
         self.generators: Mapping[str, random.Random] = {}
         self.counts = {"steps": 0}
         self.modules: Mapping[str, nn.Module] = {
-            "painting": self._painting, "average": self.average, "table": table
+            "painting": self._painting, "average": self.average, "table": self.table
         }  # fmt: skip
         parameters = list(self._painting.parameters())
         matrices = [parameter for parameter in parameters if is_matrix(parameter)]
         others = [parameter for parameter in parameters if not is_matrix(parameter)]
-        others += list(table.concepts.parameters()) + list(table.colours.parameters())
+        others += list(self.table.parameters())
         self.optimisers: Mapping[str, Optimizer] = {
             "muon": Muon(matrices),
             "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
@@ -114,7 +98,7 @@ class ThingsTrainer:
         target = resized(target, config.pixels).contiguous(memory_format=torch.channels_last)
         known = (drawings.concept, drawings.colour, drawings.style)
         concept, colour, style = (each[rows].to(self._device) for each in known)
-        contents = self.table.things(concept, colour)
+        contents = self.table(concept, colour)
         contents = contents + CONTENT_NOISE * torch.randn_like(contents)
         noise = torch.randn(len(rows), FREE_NOISE, device=self._device)
         with torch.autocast(self._device.type, dtype=torch.bfloat16):

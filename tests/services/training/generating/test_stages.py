@@ -14,14 +14,10 @@ from services.training.generating.adversarial import AdversarialTrainer, Prompte
 from services.training.generating.layouts import Layout
 from services.training.generating.pages import PagesTrainer
 from services.training.generating.plans import PlansTrainer, Prompts, energy_score
-from services.training.generating.things import ContentTable, Drawings, ThingsTrainer
+from services.training.generating.things import Drawings, ThingsTrainer
 
 CONFIG = GeneratorConfig(**PRESETS["tiny"])  # type: ignore[arg-type]
 SIDE = CONFIG.pixels
-
-
-def _table() -> ContentTable:
-    return ContentTable(concepts=4, colours=2, backgrounds=2, width=CONFIG.content_width)
 
 
 def _drawings() -> Drawings:
@@ -41,12 +37,12 @@ def _prompts(size: int) -> Prompts:
     kind = torch.arange(size) % 2
     vectors = torch.zeros(size, CONFIG.space_width)
     vectors[torch.arange(size), kind] = 1
-    contents = torch.stack((torch.ones(CONFIG.content_width), -torch.ones(CONFIG.content_width)))[kind]
     boxes = torch.tensor([[0.25, 0.5, 0.5], [0.75, 0.5, 0.5]])[kind]
     presence = torch.tensor([[1.0, 0.0]]).repeat(size, 1)
     background = torch.randint(0, 2, (size, 1)).float().repeat(1, CONFIG.content_width) * 8
     return Prompts(
-        vectors=vectors, contents=contents[:, None].repeat(1, 2, 1), presence=presence,
+        vectors=vectors, things=2 + kind[:, None].repeat(1, 2), colours=1 + kind[:, None].repeat(1, 2),
+        presence=presence,
         reversible=kind[:, None].repeat(1, 2).float(),
         boxes=boxes[:, None].repeat(1, 2, 1), depths=torch.zeros(size, 2), background=background, style=kind,
     )  # fmt: skip
@@ -61,7 +57,7 @@ class _PromptSource:
 
 def test_the_painter_comes_near_the_drawings_of_each_row() -> None:
     torch.manual_seed(0)
-    trainer = ThingsTrainer(Generator(CONFIG), _table(), _drawings(), batch=8, seed=0)
+    trainer = ThingsTrainer(Generator(CONFIG), _drawings(), batch=8, seed=0)
     first = trainer.step(0.1)["l1"]
     for _ in range(160):
         last = trainer.step(0.1)["l1"]
@@ -87,7 +83,10 @@ def test_the_planner_learns_what_words_say_and_how_the_rest_varies() -> None:
     plan = generator.planner(prompts.vectors, torch.randn(64, CONFIG.slots + 1, SLOT_NOISE))
     assert ((plan.presence > 0) == (prompts.presence > 0)).all()
     assert (plan.boxes[:, 0] - prompts.boxes[:, 0]).abs().mean() < 0.1
-    assert (plan.contents[:, 0].mean(dim=1).sign() == prompts.contents[:, 0, 0]).all()
+    assert plan.things[:, 0].argmax(dim=1).equal(prompts.things[:, 0])
+    assert plan.colours[:, 0].argmax(dim=1).equal(prompts.colours[:, 0])
+    known = generator.planner.table(prompts.things[:, 0], prompts.colours[:, 0])
+    assert torch.nn.functional.cosine_similarity(plan.contents[:, 0], known).min() > 0.9
     assert plan.style.argmax(dim=1).equal(prompts.style)
     assert ((plan.reversible[:, 0] > 0) == (prompts.reversible[:, 0] > 0)).all()
     assert plan.background.mean(dim=1).std() > 2  # both backgrounds, and not their mean
@@ -117,8 +116,8 @@ class _PageSource:
 
 def test_backgrounds_are_told_apart_and_things_stay_as_they_were_drawn() -> None:
     torch.manual_seed(0)
-    generator, table = Generator(CONFIG), _table()
-    trainer = PagesTrainer(generator, table, _PageSource(), batch=8)
+    generator, backgrounds = Generator(CONFIG), torch.nn.Embedding(2, CONFIG.content_width)
+    trainer = PagesTrainer(generator, backgrounds, _PageSource(), batch=8)
     first = trainer.step(0.1)["l1"]
     for _ in range(160):
         last = trainer.step(0.1)["l1"]
@@ -136,7 +135,7 @@ def test_an_adversarial_step_moves_both_networks_and_every_part_of_the_generator
     torch.manual_seed(0)
     generator = Generator(CONFIG)
     discriminator = Discriminator(CONFIG.space_width, SIDE, widths=(4, 8, 8))
-    anchor = ThingsTrainer(generator, _table(), _drawings(), batch=4, seed=0)
+    anchor = ThingsTrainer(generator, _drawings(), batch=4, seed=0)
 
     def source(size: int) -> PromptedPictures:
         return PromptedPictures(prompts=_prompts(size), pictures=torch.rand(size, 3, SIDE, SIDE) * 2 - 1)
