@@ -24,7 +24,7 @@ FREE_NOISE = 8
 class Generator(nn.Module):
     """Text vectors and noise to pictures.
 
-    The noise: `styles` numbers whose largest chooses the style where the words name none; SLOT_NOISE for each slot and
+    The noise: `styles` numbers that choose one of the styles which the words leave open; SLOT_NOISE for each slot and
     for the page, which move things; FREE_NOISE for each of the same, for what they look like, whose first number
     mirrors, where it is positive, what may be mirrored.
     """
@@ -96,9 +96,7 @@ class Generator(nn.Module):
         config = self.config
         moves, looks = self.split(noise.to(vectors.dtype))
         plan = self.planner(vectors, moves)
-        named = plan.style.float().softmax(dim=1)
-        wanted = torch.where(named[:, -1:] > 0.5, noise[:, : config.styles].float(), named[:, :-1] * 100)
-        style = functional.one_hot(wanted.argmax(dim=1), config.styles).to(vectors.dtype)
+        style = functional.one_hot(drawn(plan.style, noise[:, : config.styles]), config.styles).to(vectors.dtype)
         # Things are there or not; the gradient is that of how likely they are (Bengio et al. 2013, arXiv:1308.3432).
         likely = plan.presence.sigmoid()
         presence = (plan.presence > 0).to(likely.dtype) + likely - likely.detach()
@@ -111,3 +109,12 @@ class Generator(nn.Module):
         places = config.slots + 1
         _, moves, looks = noise.split([config.styles, places * SLOT_NOISE, places * FREE_NOISE], dim=1)
         return moves.reshape(-1, places, SLOT_NOISE), looks.reshape(-1, places, FREE_NOISE)
+
+
+def drawn(logits: Tensor, noise: Tensor) -> Tensor:
+    """(B, S) each, the noise normal -> (B,) indices, each as often as the softmax of its logits says.
+
+    The Gumbel-max trick (Maddison et al. 2014, arXiv:1411.0030), from normal numbers, in float32 on every device.
+    """
+    uniform = torch.special.ndtr(noise.float()).clamp(1e-6, 1 - 1e-6)
+    return (logits.float() - (-uniform.log()).log()).argmax(dim=1)

@@ -38,7 +38,7 @@ class Plan:
     reversible: Tensor
     """(B, K) logits that a mirror leaves the thing what it is: a cat, but not a clock."""
     style: Tensor
-    """(B, S + 1) logits of the style that the words name; the last: none."""
+    """(B, S) logits of the style: the one that the words name, or all in which such things are drawn."""
 
 
 class ContentTable(nn.Module):
@@ -80,7 +80,7 @@ class Planner(nn.Module):
         self.to_box = nn.Linear(width, 3)
         self.to_rest = nn.Linear(width, 2)
         self.to_reversible = nn.Linear(width, 1)
-        self.to_style = nn.Linear(width, styles + 1)
+        self.to_style = nn.Linear(width, styles)
 
     def forward(self, vectors: Tensor, noise: Tensor) -> Plan:
         """(B, V) of unit norm, (B, K + 1, SLOT_NOISE) normal."""

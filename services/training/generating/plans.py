@@ -55,7 +55,7 @@ class Prompts:
     background: Tensor
     """(B, C)"""
     style: Tensor
-    """(B,) the style that the words name, or the number of styles."""
+    """(B,) of what is drawn: named by the words or not."""
 
 
 def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class Drawn:
     concepts: Sequence[int]
     """Of the pictograms."""
     styles: Sequence[int]
-    """That the texts name, or the number of styles."""
+    """Of the pictograms and the scenes: those that the texts name, or that they are drawn in."""
     scenes: Sequence[int]
     """Rows of the pool."""
 
@@ -83,7 +83,10 @@ class CaptionPrompts:
         self._pack, self._scenes, self._sprites, self._index = pack, scenes, sprites, index
         self._backgrounds, self._encode, self._style_words = backgrounds.requires_grad_(False), encode, style_words
         self.generator = self._rng = random.Random(seed)
-        self._concepts = sorted(set(pack.concept[pack.train].tolist()))
+        self._drawn: dict[int, list[int]] = defaultdict(list)
+        for row in np.flatnonzero(pack.train).tolist():
+            self._drawn[int(pack.concept[row])].append(int(pack.style[row]))
+        self._concepts = sorted(self._drawn)
 
     def draw(self, size: int) -> Prompts:
         """`size` prompts, a third of them for pictograms."""
@@ -122,28 +125,28 @@ class CaptionPrompts:
         return Drawn(prompts=prompts, concepts=concepts, styles=styles, scenes=rows)
 
     def _pictograms(self, count: int) -> tuple[list[int], list[str], list[int]]:
-        """Concepts, captions of them, and the styles that these name."""
-        styles = self._pack.styles
-        concepts = [self._rng.choice(self._concepts) for _ in range(count)]
-        drawn = [self._rng.randrange(len(styles)) for _ in range(count)]
-        captions = [
-            random_caption(self._pack.concepts[c], styles[s], self._rng, loose=0.0)
-            for c, s in zip(concepts, drawn, strict=True)
-        ]
-        named = [s if one.names_style else len(styles) for s, one in zip(drawn, captions, strict=True)]
-        return concepts, [one.text for one in captions], named
+        """Concepts, captions of them, and styles: any that a caption names, else one that the concept is drawn in."""
+        rng, names = self._rng, self._pack.styles
+        concepts = [rng.choice(self._concepts) for _ in range(count)]
+        texts, styles = [], []
+        for concept in concepts:
+            style = rng.randrange(len(names))
+            caption_ = random_caption(self._pack.concepts[concept], names[style], rng, loose=0.0)
+            texts.append(caption_.text)
+            styles.append(style if caption_.names_style else rng.choice(self._drawn[concept]))
+        return concepts, texts, styles
 
     def _told(self, scene: Scene) -> tuple[str, int, set[str]]:
-        """A caption of a scene, the style that it names, and the kinds of things."""
-        rng, styles = self._rng, self._pack.styles
+        """A caption of a scene, the scene's style, and the kinds of things."""
+        rng, style = self._rng, self._pack.styles.index(scene.style)
         language = "en" if rng.random() < 0.5 else "zh"
         written = caption(scene, language, rng)
         kinds = {fact.value[0] for fact in written.facts if fact.kind == "object"}
         if rng.random() >= STYLE_WORD_SHARE:
-            return written.text, len(styles), kinds
+            return written.text, style, kinds
         english, chinese = self._style_words(scene.style, rng)
         text = f"{written.text}, {english} style" if language == "en" else f"{written.text},{chinese}风格"
-        return text, styles.index(scene.style), kinds
+        return text, style, kinds
 
 
 class PromptedScenes:
@@ -151,17 +154,17 @@ class PromptedScenes:
 
     def __init__(self, prompts: CaptionPrompts, pack: Pack, pool: ScenePool, *, side: int) -> None:
         self._prompts, self._pack, self._pool, self._side = prompts, pack, pool, side
-        self._rows: dict[tuple[int, int], list[int]] = defaultdict(list)
+        self._rows: dict[tuple[int, int | None], list[int]] = defaultdict(list)
         for row in np.flatnonzero(pack.train).tolist():
             concept, style = int(pack.concept[row]), int(pack.style[row])
             self._rows[concept, style].append(row)
-            self._rows[concept, len(pack.styles)].append(row)
+            self._rows[concept, None].append(row)
 
     def draw(self, size: int) -> PromptedPictures:
-        """`size` of them; a style that the words name is the picture's where it is drawn in that style."""
-        drawn, anyhow = self._prompts.draw_all(size), len(self._pack.styles)
+        """`size` of them; a style that the words name is the picture's where the concept is drawn in it."""
+        drawn = self._prompts.draw_all(size)
         rows = [
-            self._prompts.generator.choice(self._rows.get((concept, style)) or self._rows[concept, anyhow])
+            self._prompts.generator.choice(self._rows.get((concept, style)) or self._rows[concept, None])
             for concept, style in zip(drawn.concepts, drawn.styles, strict=False)
         ]
         parts = (self._pack.pixels[rows], self._pool.pictures(drawn.scenes))

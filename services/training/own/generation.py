@@ -190,7 +190,7 @@ def train_generation(options: GenerationOptions) -> None:
 
 
 def _mirror_nothing(generator: Generator) -> None:
-    """Nobody says of one's own pictures which things a mirror may turn, or what their styles are called."""
+    """Nobody says of one's own pictures which things a mirror may turn, or what their styles are."""
     planner = generator.planner
     nn.init.zeros_(planner.to_reversible.weight)
     nn.init.constant_(planner.to_reversible.bias, -1.0)
