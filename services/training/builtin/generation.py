@@ -37,12 +37,12 @@ SCENE_SHARE = 0.4
 def train_generation(run: Run) -> None:
     """Trains stage after stage, each with a checkpoint folder of its own, and writes the generator's directory.
 
-    The first two know no words and keep their checkpoints when there is a new joint space. Raises ConfigurationError
-    and ModelDirectoryError where there is no data, or no text encoder in OUT.
+    The first two, which take most of the time, know no words: they may run before there is a text encoder, and keep
+    their checkpoints when there is a new joint space. Raises ConfigurationError where there is no data, and, after
+    them, ModelDirectoryError where there is no text encoder in OUT.
     """
     options, material = run.options, run.material
     pack, drawings = material.pack, material.drawings
-    text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
     rows = {"things": len(pack.concepts) + drawings.rows, "colours": 1 + len(COLOURS)}
     config = GeneratorConfig(**PRESETS[options.preset] | rows)  # type: ignore[arg-type]
     generator = channels_last(Generator(config).to(run.device))
@@ -61,6 +61,8 @@ def train_generation(run: Run) -> None:
     pages = PagesTrainer(generator, backgrounds, scenes, batch=options.batch)
     run.train(pages, stage="pages", share=SHARES["pages"])
     pages.take_average()
+
+    text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
 
     def encode(texts: Sequence[str]) -> Tensor:
         return encode_captions(text, tokenizer, texts)
