@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,7 +54,8 @@ class SceneSampler:
         self, pool: ScenePool, index: FactIndex, lessons: WordLessons, *, styles: Sequence[str], seed: int
     ) -> None:
         self._pool, self._index, self._lessons, self._styles = pool, index, lessons, styles
-        self.generator = self._rng = random.Random(seed)
+        self._rng = random.Random(seed)
+        self.generators: Mapping[str, random.Random] = {"scenes": self._rng, "rewordings": lessons.generator}
 
     def draw(self, size: int) -> SceneBatch:
         """`size` scenes, none twice."""

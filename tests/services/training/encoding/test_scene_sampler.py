@@ -24,8 +24,20 @@ INDEX = FactIndex(kinds=tuple(object_classes()), colours=tuple(COLOURS), backgro
 class _AsItIs:
     """Lessons that change no word."""
 
+    generator = random.Random(0)
+
     def reworded(self, text: str, language: str) -> str:
         return text
+
+
+class _Numbered:
+    """Lessons that put a number, drawn at random, behind the text."""
+
+    def __init__(self) -> None:
+        self.generator = random.Random(0)
+
+    def reworded(self, text: str, language: str) -> str:
+        return f"{text} {self.generator.random()}"
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +138,15 @@ def test_cells_name_kinds_and_colours_that_the_scene_has(pool: ScenePool) -> Non
 def test_equal_seeds_give_equal_batches(pool: ScenePool) -> None:
     one, other = (SceneSampler(pool, INDEX, _AsItIs(), styles=STYLES, seed=3).draw(8) for _ in range(2))  # type: ignore[arg-type]
     assert list(one.texts) == list(other.texts)
+
+
+def test_the_states_of_the_generators_are_all_that_the_next_batch_depends_on(pool: ScenePool) -> None:
+    sampler = SceneSampler(pool, INDEX, _Numbered(), styles=STYLES, seed=3)  # type: ignore[arg-type]
+    states = {name: generator.getstate() for name, generator in sampler.generators.items()}
+    first = sampler.draw(24).texts
+    for name, generator in sampler.generators.items():
+        generator.setstate(states[name])
+    assert sampler.draw(24).texts == first
 
 
 def test_scene_facts_count_what_there_is_more_of_than_one() -> None:
