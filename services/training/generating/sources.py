@@ -152,6 +152,7 @@ class PromptedScenes:
 
     def __init__(self, prompts: CaptionPrompts, pack: Pack, pool: ScenePool, *, side: int) -> None:
         self._prompts, self._pack, self._pool, self._side = prompts, pack, pool, side
+        self.generator = prompts.generator
         self._rows: dict[tuple[int, int], list[int]] = defaultdict(list)
         for row in np.flatnonzero(pack.train).tolist():
             concept, style = int(pack.concept[row]), int(pack.style[row])
@@ -162,7 +163,7 @@ class PromptedScenes:
         """`size` of them; a style that the words name is the picture's where it is drawn in that style."""
         drawn, anyhow = self._prompts.draw_all(size), len(self._pack.styles)
         rows = [
-            self._prompts.generator.choice(self._rows.get((concept, style)) or self._rows[concept, anyhow])
+            self.generator.choice(self._rows.get((concept, style)) or self._rows[concept, anyhow])
             for concept, style in zip(drawn.concepts, drawn.styles, strict=False)
         ]
         parts = (self._pack.pixels[rows], self._pool.pictures(drawn.scenes))
