@@ -120,7 +120,7 @@ PRESETS: dict[str, dict[str, int | tuple[int, ...]]] = {
         styles=11,
         space_width=256,
     ),
-    # 16 k: tests only
+    # 34 k: tests only
     "tiny": dict(
         widths=(16, 8, 8),
         page_widths=(8, 8, 8),

@@ -99,7 +99,8 @@ class Generator(nn.Module):
         style = functional.one_hot(drawn(plan.style, noise[:, : config.styles]), config.styles).to(vectors.dtype)
         # Things are there or not; the gradient is that of how likely they are (Bengio et al. 2013, arXiv:1308.3432).
         likely = plan.presence.sigmoid()
-        presence = (plan.presence > 0).to(likely.dtype) + likely - likely.detach()
+        # In this order the sum is 0 or 1 to the last bit, in bf16 too.
+        presence = (plan.presence > 0).to(likely.dtype) + (likely - likely.detach())
         mirrored = (looks[:, :-1, 0] > 0) & (plan.reversible > 0)
         return self.lay(plan, style, looks, presence, mirrored) * 2 - 1
 

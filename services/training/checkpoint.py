@@ -76,7 +76,11 @@ def save_checkpoint(
         space: the joint space that the modules are trained for, empty where they make their own.
         more: what else JSON shall hold.
         best: further tensors, read back as `part("best")`.
+
+    Raises ValueError where a module has the name of an optimiser: neither could be read back.
     """
+    if shared := modules.keys() & optimisers.keys():
+        raise ValueError(f"{sorted(shared)} name both modules and optimisers")
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():

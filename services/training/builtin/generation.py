@@ -75,7 +75,7 @@ def train_generation(run: Run) -> None:
 
     discriminator = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
     trainer = AdversarialTrainer(
-        generator, discriminator, PromptedScenes(prompts, pack, material.pool, side=config.pixels).draw, anchor,
+        generator, discriminator, PromptedScenes(prompts, pack, material.pool, side=config.pixels), anchor,
         batch=options.batch,
     )  # fmt: skip
     run.train(trainer, stage="adversarial", share=SHARES["adversarial"], space=directory.space)

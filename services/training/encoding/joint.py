@@ -55,7 +55,7 @@ class JointTrainer:
         self._pictograms, self._scenes, self._index, self._subgroups = pictograms, scenes, index, subgroups
         self.pictures_a_step = batch
         self.generators: Mapping[str, random.Random] = {
-            "pictograms": pictograms.generator, "scenes": scenes.generator, "words": lessons.generator
+            "pictograms": pictograms.generator, **scenes.generators, "words": lessons.generator
         }  # fmt: skip
         self.counts: dict[str, int] = {}
         self._unnamed = styles

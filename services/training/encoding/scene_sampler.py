@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from services.training.data.scenes.captions import caption
+from services.training.data.scenes.captions import SceneCaption, caption
 from services.training.data.scenes.pool import ScenePool
-from services.training.data.scenes.truth import Fact, Scene, find_relations
+from services.training.data.scenes.splits import is_held_out
+from services.training.data.scenes.truth import Fact, Scene, find_relations, true_facts
 from services.training.encoding.scene_facts import FactIndex, scene_facts
 from services.training.encoding.word_lessons import WordLessons
 
@@ -28,7 +29,7 @@ class SceneBatch:
     """(B, 3, H, W) in [0, 1]."""
     texts: Sequence[str]
     near_misses: Sequence[str]
-    """Captions of no scene of the batch: another side, another colour."""
+    """Captions that are true of no scene of the batch: another side, another colour."""
     fits: Tensor
     """(B, B) true where all that text i says holds for picture j too; relations only on the diagonal."""
     text_facts: Tensor
@@ -54,13 +55,15 @@ class SceneSampler:
         self, pool: ScenePool, index: FactIndex, lessons: WordLessons, *, styles: Sequence[str], seed: int
     ) -> None:
         self._pool, self._index, self._lessons, self._styles = pool, index, lessons, styles
-        self.generator = self._rng = random.Random(seed)
+        self._rng = random.Random(seed)
+        self.generators: Mapping[str, random.Random] = {"scenes": self._rng, "rewordings": lessons.generator}
 
     def draw(self, size: int) -> SceneBatch:
         """`size` scenes, none twice."""
         rows = self._rng.sample(range(len(self._pool)), size)
         scenes = [self._pool.scenes[row] for row in rows]
-        texts, near = [], []
+        texts: list[str] = []
+        near: list[SceneCaption] = []
         stated: list[frozenset[Fact]] = []
         for scene in scenes:
             language = "en" if self._rng.random() < 0.5 else "zh"
@@ -71,9 +74,12 @@ class SceneSampler:
             stated.append(written.facts)
             if self._rng.random() > NEAR_MISS_SHARE:
                 continue
-            missed = caption(near_miss(scene, self._rng), language, random.Random(seed)).text
-            if missed != written.text:
-                near.append(missed)
+            missed = near_miss(scene, self._rng)
+            if not is_held_out(missed):  # no caption may hold a pair that training is not to know
+                near.append(caption(missed, language, random.Random(seed)))
+        # Two names that changed places, and nothing said of where things are, make another true caption.
+        shown = [true_facts(scene) for scene in scenes]
+        near_misses = [one.text for one in near if not any(one.facts <= facts for facts in shown)]
         true = [scene_facts(scene) for scene in scenes]
         fits = torch.tensor([[one <= other for other in true] for one in stated])
         fits.fill_diagonal_(True)
@@ -82,7 +88,7 @@ class SceneSampler:
         return SceneBatch(
             pictures=pictures,
             texts=texts,
-            near_misses=near,
+            near_misses=near_misses,
             fits=fits,
             text_facts=self._index.rows(stated),
             picture_facts=self._index.rows(true),

@@ -8,8 +8,9 @@ planner's on the same prompts, the painter's on drawings.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,15 @@ class PromptedPictures:
     """(B, 3, H, W) in [-1, 1]."""
 
 
+class PictureSource(Protocol):
+    """Draws prompts beside real pictures."""
+
+    generator: random.Random
+
+    def draw(self, size: int) -> PromptedPictures:
+        """`size` of them."""
+
+
 def augmented(pictures: Tensor, seed: int) -> Tensor:
     """Brightness, saturation and a shift by up to LARGEST_SHIFT px, the same for every batch with the same seed.
 
@@ -63,7 +73,7 @@ def augmented(pictures: Tensor, seed: int) -> Tensor:
 class AdversarialTrainer:
     """One step of both networks."""
 
-    def __init__(self, generator: Generator, discriminator: Discriminator, source: Callable[[int], PromptedPictures],
+    def __init__(self, generator: Generator, discriminator: Discriminator, source: PictureSource,
                  anchor: ThingsTrainer, *, batch: int) -> None:  # fmt: skip
         self.generator, self.discriminator, self._source = generator.requires_grad_(True), discriminator, source
         self._anchor, self.pictures_a_step = anchor, batch
@@ -72,12 +82,14 @@ class AdversarialTrainer:
             "generator": generator, "average": self.average, "discriminator": discriminator
         }  # fmt: skip
         self.optimisers: Mapping[str, Optimizer] = {
-            "generator": torch.optim.AdamW(generator.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True),
-            "discriminator": torch.optim.AdamW(
+            "generator_adamw": torch.optim.AdamW(
+                generator.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True
+            ),
+            "discriminator_adamw": torch.optim.AdamW(
                 discriminator.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True
             ),
         }
-        self.generators: Mapping[str, random.Random] = {}
+        self.generators: Mapping[str, random.Random] = {"prompts": source.generator}
         self.counts = {"steps": 0}
 
     def step(self, share: float) -> Mapping[str, Tensor]:
@@ -85,7 +97,7 @@ class AdversarialTrainer:
         self.counts["steps"] += 1
         step = self.counts["steps"]
         device, config = self.generator.planner.places.device, self.generator.config
-        drawn = self._source(self.pictures_a_step)
+        drawn = self._source.draw(self.pictures_a_step)
         prompts, pictures = on_device(drawn.prompts, device), drawn.pictures.to(device)
         vectors = prompts.vectors
         noise = torch.randn(len(vectors), config.noise_width, device=device)
@@ -101,7 +113,7 @@ class AdversarialTrainer:
         losses["adversarial"] = relativistic_loss(fake_score, real_score)
         losses["plans"] = torch.stack(list(plan_losses(self.generator.planner, prompts).values())).sum()
         losses["things"] = torch.stack(list(self._anchor.losses(self.pictures_a_step // 2, step).values())).sum()
-        optimiser = self.optimisers["generator"]
+        optimiser = self.optimisers["generator_adamw"]
         set_learning_rate(optimiser, GENERATOR_LEARNING_RATE * cosine_schedule(share))
         optimiser.zero_grad(set_to_none=True)
         (losses["adversarial"] + ANCHOR_WEIGHT * (losses["plans"] + losses["things"])).backward()
@@ -112,7 +124,7 @@ class AdversarialTrainer:
 
     def _discriminate(self, real: Tensor, fake: Tensor, vectors: Tensor) -> Tensor:
         """Real pairs above painted ones, and above real pictures of other words."""
-        optimiser = self.optimisers["discriminator"]
+        optimiser = self.optimisers["discriminator_adamw"]
         set_learning_rate(optimiser, DISCRIMINATOR_LEARNING_RATE)
         with torch.autocast(real.device.type, dtype=torch.bfloat16):
             scores = self.discriminator(

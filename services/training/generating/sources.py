@@ -154,6 +154,7 @@ class PromptedScenes:
 
     def __init__(self, prompts: CaptionPrompts, pack: Pack, pool: ScenePool, *, side: int) -> None:
         self._prompts, self._pack, self._pool, self._side = prompts, pack, pool, side
+        self.generator = prompts.generator
         self._rows: dict[tuple[int, int | None], list[int]] = defaultdict(list)
         for row in np.flatnonzero(pack.train).tolist():
             concept, style = int(pack.concept[row]), int(pack.style[row])
@@ -164,7 +165,7 @@ class PromptedScenes:
         """`size` of them; a style that the words name is the picture's where the concept is drawn in it."""
         drawn = self._prompts.draw_all(size)
         rows = [
-            self._prompts.generator.choice(self._rows.get((concept, style)) or self._rows[concept, None])
+            self.generator.choice(self._rows.get((concept, style)) or self._rows[concept, None])
             for concept, style in zip(drawn.concepts, drawn.styles, strict=False)
         ]
         parts = (self._pack.pixels[rows], self._pool.pictures(drawn.scenes))

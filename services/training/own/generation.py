@@ -96,8 +96,8 @@ class OwnGeneratorTrainer:
         self._judge, self._judge_weights = run.processes.distribute(JudgeObjective(judge)), list(judge.parameters())
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "average": self.average, "judge": judge}
         self.optimisers: Mapping[str, Optimizer] = {
-            "generator": optimisation.optimiser(generator),
-            "judge": torch.optim.AdamW(judge.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True),
+            "painting": optimisation.optimiser(generator),
+            "judging": torch.optim.AdamW(judge.parameters(), betas=(0.0, 0.99), weight_decay=0.0, fused=True),
         }
         self.generators: Mapping[str, random.Random] = {}
         self.counts = {"steps": 0}
@@ -110,20 +110,20 @@ class OwnGeneratorTrainer:
         batch = self._batches.of(step)
         vectors, noise = self._vectors[batch.rows], self._noise(step, batch)
         adversarial = share >= ADVERSARIAL_FROM
-        set_learning_rate(self.optimisers["generator"], self._optimisation.rate(share))
-        set_learning_rate(self.optimisers["judge"], DISCRIMINATOR_RATE)
+        set_learning_rate(self.optimisers["painting"], self._optimisation.rate(share))
+        set_learning_rate(self.optimisers["judging"], DISCRIMINATOR_RATE)
         for weight in self._judge_weights:
             weight.requires_grad_(False)
         with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=self._dtype is torch.bfloat16):
             losses, painted = self._paint(batch.pictures, vectors, noise, adversarial)
-        self._update("generator", losses, list(self.generator.parameters()))
+        self._update("painting", losses, list(self.generator.parameters()))
         self._follow()
         if adversarial:
             for weight in self._judge_weights:
                 weight.requires_grad_(True)
             others = [*batch.step_rows[-1:], *batch.step_rows[:-1]][self._batches.mine]
             judged = self._judge(batch.pictures, painted, vectors, self._vectors[others])
-            self._update("judge", judged, self._judge_weights)
+            self._update("judging", judged, self._judge_weights)
             losses |= judged
         return self._processes.mean(losses)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from torch import Tensor
 
+from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.layers import place, stack
+from services.generation.model import Generator
+from services.generation.planner import Plan
 
 
 def _left_half(side: int = 16) -> torch.Tensor:
@@ -62,3 +67,23 @@ def test_what_is_absent_is_not_painted() -> None:
     layers = torch.zeros(1, 1, 4, 4, 4)
     layers[:, :, 3] = 1
     assert torch.equal(stack(page, layers, torch.zeros(1, 1), torch.zeros(1, 1)), page)
+
+
+class _Watched(Generator):
+    """Keeps what it was told of presence."""
+
+    def lay(self, plan: Plan, style: Tensor, noise: Tensor, presence: Tensor, mirrored: Tensor) -> Tensor:
+        self.seen = presence
+        return super().lay(plan, style, noise, presence, mirrored)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_thing_is_there_or_not_and_its_likelihood_still_has_a_gradient(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    generator = _Watched(GeneratorConfig(**PRESETS["tiny"])).to(dtype)  # type: ignore[arg-type]
+    vectors = torch.nn.functional.normalize(torch.randn(64, generator.config.space_width)).to(dtype)
+    painted = generator.paint(vectors, torch.randn(64, generator.config.noise_width))
+    assert set(generator.seen.flatten().tolist()) == {0.0, 1.0}
+    painted.sum().backward()
+    gradient = generator.planner.to_rest.weight.grad
+    assert gradient is not None and gradient[1].abs().sum() > 0

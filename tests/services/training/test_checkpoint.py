@@ -100,3 +100,9 @@ def test_state_is_json_that_names_its_tensors(tmp_path: Path) -> None:
     save(tmp_path, 1.0, step=3)
     state = json.loads((tmp_path / STATE).read_text("utf-8"))
     assert state["step"] == 3 and (tmp_path / state["tensors"]).is_file()
+
+
+def test_a_module_with_the_name_of_an_optimiser_is_refused(tmp_path: Path) -> None:
+    module = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="'painter'"):
+        save_checkpoint(tmp_path, {"painter": module}, {"painter": torch.optim.SGD(module.parameters())}, Progress())

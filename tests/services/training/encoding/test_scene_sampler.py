@@ -11,9 +11,11 @@ import pytest
 from services.training.data.scenes.captions import caption
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS, object_classes
 from services.training.data.scenes.composer import compose
+from services.training.data.scenes.parser import parse
 from services.training.data.scenes.pool import CELLS, ScenePool, build_pool, cell_map, read_pool
+from services.training.data.scenes.splits import held_out_backgrounds, held_out_colours
 from services.training.data.scenes.sprites import write_sprites
-from services.training.data.scenes.truth import Fact, Scene, SceneObject, find_relations
+from services.training.data.scenes.truth import Fact, Scene, SceneObject, find_relations, true_facts
 from services.training.encoding.scene_facts import FactIndex, scene_facts
 from services.training.encoding.scene_sampler import SceneSampler, near_miss
 from tests.services.training.data.scenes.drawings import STYLES, sprites
@@ -24,8 +26,20 @@ INDEX = FactIndex(kinds=tuple(object_classes()), colours=tuple(COLOURS), backgro
 class _AsItIs:
     """Lessons that change no word."""
 
+    generator = random.Random(0)
+
     def reworded(self, text: str, language: str) -> str:
         return text
+
+
+class _Numbered:
+    """Lessons that put a number, drawn at random, behind the text."""
+
+    def __init__(self) -> None:
+        self.generator = random.Random(0)
+
+    def reworded(self, text: str, language: str) -> str:
+        return f"{text} {self.generator.random()}"
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +93,28 @@ def test_one_kind_alone_has_no_near_miss() -> None:
     assert near_miss(scene, random.Random(0)) == scene
 
 
+def test_a_near_miss_is_true_of_no_scene_of_the_batch(pool: ScenePool) -> None:
+    batch = SceneSampler(pool, INDEX, _AsItIs(), styles=STYLES, seed=4).draw(48)  # type: ignore[arg-type]
+    assert batch.near_misses
+    for text in batch.near_misses:
+        told = parse(text, "en" if text.isascii() else "zh")
+        assert not [scene for scene in pool.scenes if told <= true_facts(scene)], text
+
+
+def test_no_near_miss_tells_a_pair_that_is_held_out() -> None:
+    held = sorted(held_out_colours())
+    colour, kind = next(one for one in held if (one[1], "meadow") not in held_out_backgrounds())
+    own, other = ("cat", "dog")[kind == "cat"], next(one for one in COLOURS if (one, kind) not in held)
+    scene = _scene(_object(kind, 0.1, other), _object(own, 0.6, colour))
+    pool = ScenePool(pixels=[np.zeros((16, 128, 128, 3), np.uint8)], cells=np.zeros((16, CELLS, CELLS), np.uint8),
+                     scenes=[scene] * 16)  # fmt: skip
+    sampler = SceneSampler(pool, INDEX, _AsItIs(), styles=STYLES, seed=5)  # type: ignore[arg-type]
+    texts = [text for _ in range(8) for text in sampler.draw(16).near_misses]
+    assert texts
+    for text in texts:
+        assert Fact("colour", (kind, colour)) not in parse(text, "en" if text.isascii() else "zh"), text
+
+
 def test_every_fact_of_a_caption_has_a_column_but_verbs(pool: ScenePool) -> None:
     for number, scene in enumerate(pool.scenes):
         facts = caption(scene, "en", random.Random(number)).facts
@@ -126,6 +162,15 @@ def test_cells_name_kinds_and_colours_that_the_scene_has(pool: ScenePool) -> Non
 def test_equal_seeds_give_equal_batches(pool: ScenePool) -> None:
     one, other = (SceneSampler(pool, INDEX, _AsItIs(), styles=STYLES, seed=3).draw(8) for _ in range(2))  # type: ignore[arg-type]
     assert list(one.texts) == list(other.texts)
+
+
+def test_the_states_of_the_generators_are_all_that_the_next_batch_depends_on(pool: ScenePool) -> None:
+    sampler = SceneSampler(pool, INDEX, _Numbered(), styles=STYLES, seed=3)  # type: ignore[arg-type]
+    states = {name: generator.getstate() for name, generator in sampler.generators.items()}
+    first = sampler.draw(24).texts
+    for name, generator in sampler.generators.items():
+        generator.setstate(states[name])
+    assert sampler.draw(24).texts == first
 
 
 def test_scene_facts_count_what_there_is_more_of_than_one() -> None:
