@@ -40,7 +40,7 @@ def stack(background: Tensor, layers: Tensor, depths: Tensor, presence: Tensor) 
     background: (B, 3, H, W) in [0, 1]. layers: (B, K, 4, H, W), ink less white times opacity, and opacity.
     depths: (B, K). presence: (B, K) in 0 to 1, times the opacity. Returns (B, 3, H, W).
     """
-    order = depths.argsort(dim=1)[:, :, None, None, None].expand_as(layers)
+    order = depths.argsort(dim=1, stable=True)[:, :, None, None, None].expand_as(layers)
     ordered = (layers * presence[:, :, None, None, None]).gather(1, order)
     page = background
     for ink, opacity in ((one[:, :3], one[:, 3:]) for one in ordered.unbind(dim=1)):

@@ -6,6 +6,7 @@ that mean one pictogram become one thing that fills a white page.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -26,7 +27,8 @@ class Generator(nn.Module):
 
     The noise: `styles` numbers that choose one of the styles which the words leave open; SLOT_NOISE for each slot and
     for the page, which move things; FREE_NOISE for each of the same, for what they look like, whose first number
-    mirrors, where it is positive, what may be mirrored.
+    mirrors, where it is positive, what may be mirrored, and whose next two choose what words leave open: the drawing of
+    a thing among those that fit, and its colour.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -97,12 +99,15 @@ class Generator(nn.Module):
         moves, looks = self.split(noise.to(vectors.dtype))
         plan = self.planner(vectors, moves)
         style = functional.one_hot(drawn(plan.style, noise[:, : config.styles]), config.styles).to(vectors.dtype)
+        contents = self.planner.table.mix(
+            chosen(2 * plan.things, looks[:, :-1, 1]), chosen(plan.colours, looks[:, :-1, 2])
+        )
         # Things are there or not; the gradient is that of how likely they are (Bengio et al. 2013, arXiv:1308.3432).
         likely = plan.presence.sigmoid()
         # In this order the sum is 0 or 1 to the last bit, in bf16 too.
         presence = (plan.presence > 0).to(likely.dtype) + (likely - likely.detach())
         mirrored = (looks[:, :-1, 0] > 0) & (plan.reversible > 0)
-        return self.lay(plan, style, looks, presence, mirrored) * 2 - 1
+        return self.lay(replace(plan, contents=contents), style, looks, presence, mirrored) * 2 - 1
 
     def split(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """(B, Z) -> its numbers for moves (B, K + 1, SLOT_NOISE) and for looks (B, K + 1, FREE_NOISE)."""
@@ -110,6 +115,17 @@ class Generator(nn.Module):
         places = config.slots + 1
         _, moves, looks = noise.split([config.styles, places * SLOT_NOISE, places * FREE_NOISE], dim=1)
         return moves.reshape(-1, places, SLOT_NOISE), looks.reshape(-1, places, FREE_NOISE)
+
+
+def chosen(logits: Tensor, noise: Tensor) -> Tensor:
+    """(..., T) and (...) normal -> (..., T): one of T for each, as likely as its softmax, as a row of zeros and a one.
+
+    By the inverse of the cumulative distribution, which needs one number. The gradient is that of the softmax.
+    """
+    likely = logits.float().softmax(dim=-1)
+    place = (likely.cumsum(dim=-1) < torch.special.ndtr(noise.float())[..., None]).sum(dim=-1)
+    hard = functional.one_hot(place.clamp(max=logits.shape[-1] - 1), logits.shape[-1]).to(logits.dtype)
+    return hard + (likely - likely.detach()).to(logits.dtype)
 
 
 def drawn(logits: Tensor, noise: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Plan:
     colours: Tensor
     """(B, K, U) logits of its colour; the first: its own."""
     contents: Tensor
-    """(B, K, C): the same, as the painter knows it."""
+    """(B, K, C): the same, as the painter knows it, mixed where it is not sure."""
     background: Tensor
     """(B, C): what lies behind them."""
     boxes: Tensor

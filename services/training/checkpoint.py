@@ -121,6 +121,15 @@ def read_checkpoint(folder: Path, *, space: str = "") -> Checkpoint:
     return Checkpoint(progress=progress, more=state, tensors=tensors)
 
 
+def space_of_checkpoint(folder: Path) -> str | None:
+    """The space that a checkpoint names, None where there is no checkpoint that can be read."""
+    try:
+        space: str = json.loads((folder / STATE).read_text("utf-8")).get("space", "")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return space
+
+
 def load_checkpoint(
     folder: Path, modules: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], *, space: str = ""
 ) -> Progress:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
+SMALLEST_MATRIX = 4
 UPDATE_RMS = 0.2  # that of AdamW's updates, so that both take the same learning rate
 
 
@@ -49,3 +50,8 @@ class Muon(Optimizer):
                 update = parameter.grad.lerp(velocity, group["momentum"]).flatten(1)
                 scale = UPDATE_RMS * max(update.shape) ** 0.5
                 parameter.add_(orthogonalise(update).view_as(parameter), alpha=-group["lr"] * scale)
+
+
+def is_matrix(parameter: nn.Parameter) -> bool:
+    """Whether Muon fits: two dimensions or more, none of them as few as the colours of a picture."""
+    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) >= SMALLEST_MATRIX

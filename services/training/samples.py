@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,13 +52,15 @@ class Sampler:
         self._pixels = functional.avg_pool2d(torch.from_numpy(pack.pixels).permute(0, 3, 1, 2).float() / 255, factor)
         self._alpha = functional.avg_pool2d(torch.from_numpy(pack.alpha)[:, None].float() / 255, factor)
 
-    def draw(self, size: int) -> Batch:
-        """`size` pictures, none twice, none of the test split."""
+    def draw(self, size: int, *, unnamed: int = 0) -> Batch:
+        """`size` pictures, none twice, none of the test split; captions of the last `unnamed` name no style."""
         rows = self._rng.sample(self._rows, min(size, len(self._rows)))
         concept, style = self._pack.concept[rows], self._pack.style[rows]
+        named: list[str | None] = [self._pack.styles[index] for index in style]
+        named[len(named) - unnamed :] = [None] * unnamed
         captions = [
-            random_caption(self._pack.concepts[c], self._pack.styles[s], self._rng, loose=self._loose)
-            for c, s in zip(concept, style, strict=True)
+            random_caption(self._pack.concepts[index], name, self._rng, loose=self._loose)
+            for index, name in zip(concept, named, strict=True)
         ]
         index = torch.tensor(rows)
         return Batch(
@@ -72,9 +74,16 @@ class Sampler:
         )
 
 
-def tokenize(tokenizer: Tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]:
-    """Token ids (B, L), padded with 0 to the longest, and the mask (B, L), true where a token is."""
+def tokenize(
+    tokenizer: Tokenizer, texts: list[str], change: Callable[[list[int]], list[int]] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Token ids (B, L), padded with 0 to the longest, and the mask (B, L), true where a token is.
+
+    change: what becomes of the ids of each text.
+    """
     encodings = [encoding.ids or [0] for encoding in tokenizer.encode_batch(texts)]
+    if change is not None:
+        encodings = [change(ids) for ids in encodings]
     length = max(map(len, encodings))
     tokens = torch.tensor([ids + [0] * (length - len(ids)) for ids in encodings])
     mask = torch.tensor([[True] * len(ids) + [False] * (length - len(ids)) for ids in encodings])

@@ -62,7 +62,10 @@ def tiny_pack(*, seed: int = 0) -> Pack:
         alpha=np.full((rows, 64, 64), 255, dtype=np.uint8),
         concept=np.repeat(np.arange(len(concepts)), len(STYLES)),
         style=np.tile(np.arange(len(STYLES)), len(concepts)),
-        split=np.where(np.arange(rows) % 9 == 8, SPLITS.index("test_pair"), 0).astype(np.uint8),
+        split=np.select(
+            [np.arange(rows) % 18 == 8, np.arange(rows) % 18 == 17],
+            [SPLITS.index("test_pair"), SPLITS.index("validation")],
+        ).astype(np.uint8),
         concepts=concepts,
         styles=STYLES,
     )

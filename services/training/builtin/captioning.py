@@ -50,7 +50,7 @@ def train_captioning(run: Run) -> None:
     config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
     captioner = Captioner(config).to(run.device)
     trainer = CaptionerTrainer(captioner, views, tokenizer, batch=options.batch, seed=options.seed + 1)
-    run.train(trainer, stage="captioning", space=directory.space)
+    run.train(trainer, stage="captioning", base=directory.space)
 
     pack = material.pack
     rows = np.flatnonzero(pack.split == SPLITS.index("validation"))

@@ -36,7 +36,9 @@ def _options(
     minutes: Annotated[float, typer.Option("--minutes", help="Stop after so many minutes of training.")] = 60,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps instead.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")] = 64,
-    preset: Annotated[str, typer.Option("--preset", help="Shape of the models: scenes or tiny, or lstm.")] = "scenes",
+    preset: Annotated[
+        str, typer.Option("--preset", help="Shape of the models: scenes or tiny; of a student also lstm.")
+    ] = "scenes",
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and of data order.")] = 0,
     resume: Annotated[
@@ -104,7 +106,7 @@ def _student(options: Any) -> None:
     from services.training.builtin.run import Run
     from services.training.builtin.student import train_student
 
-    train_student(Run.start("student", options))
+    train_student(Run.start("student", options, presets=("scenes", "lstm", "tiny")))
 
 
 builtin.command("encoders")(_command(_encoders, minutes=180.0, batch=160))

@@ -18,7 +18,7 @@ from services.text.config import PRESETS as TEXT_PRESETS
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 from services.training.builtin.measuring import encode_captions, encode_pictures, encoder_metrics
-from services.training.builtin.run import Run
+from services.training.builtin.run import Run, digest_of
 from services.training.calibration import fitted_temperature
 from services.training.data.captions import clean_caption, label, random_caption
 from services.training.data.label_names import head_labels
@@ -79,8 +79,7 @@ def train_encoders(run: Run) -> None:
     rewriter = Rewriter(lexicon, seed=options.seed + 5)
     rewording = RewordingTrainer(text, tokenizer, rewriter, pack, pool.scenes, batch=2 * options.batch,
                                  seed=options.seed + 6)  # fmt: skip
-    # A text encoder that went on from another first stage would be of another space.
-    run.train(rewording, stage="rewording", share=REWORDING_SHARE, space=space_id(image))
+    run.train(rewording, stage="rewording", share=REWORDING_SHARE, base=digest_of(text))
     rewording.take_average()
     write_encoders(run, text.eval(), text_config, image.eval(), image_config, tokenizer)
 
@@ -109,7 +108,6 @@ def write_encoders(
     """Measures both on validation data and writes their directories with the id of their space."""
     pack, out = run.material.pack, run.options.out
     rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
-    rows = rows if len(rows) else np.flatnonzero(~pack.train)
     pictograms = encode_pictures(image, torch.from_numpy(pack.pixels[rows]))
     scenes, pictures = run.material.validation
     seen = encode_pictures(image, pictures)

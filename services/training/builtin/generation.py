@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
 from services.training.builtin.measuring import encode_captions
-from services.training.builtin.run import Run
+from services.training.builtin.run import Run, digest_of
 from services.training.data.captions import STYLE_WORDS
 from services.training.data.pack import Pack
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS
@@ -37,9 +37,9 @@ SCENE_SHARE = 0.4
 def train_generation(run: Run) -> None:
     """Trains stage after stage, each with a checkpoint folder of its own, and writes the generator's directory.
 
-    The first two, which take most of the time, know no words: they may run before there is a text encoder, and keep
-    their checkpoints when there is a new joint space. Raises ConfigurationError where there is no data, and, after
-    them, ModelDirectoryError where there is no text encoder in OUT.
+    The first two, which take most of the time, know no words: they may run before there is a text encoder, and go on
+    where they were when there is a new joint space, for which the others begin anew. Raises ConfigurationError where
+    there is no data, and, after them, ModelDirectoryError where there is no text encoder in OUT.
     """
     options, material = run.options, run.material
     pack, drawings = material.pack, material.drawings
@@ -64,13 +64,15 @@ def train_generation(run: Run) -> None:
 
     text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
 
+    words = directory.digest
+
     def encode(texts: Sequence[str]) -> Tensor:
         return encode_captions(text, tokenizer, texts)
 
     prompts = CaptionPrompts(pack, material.pool.scenes, material.sprites, index, backgrounds, encode,
                              style_words=style_words, seed=options.seed + 3)  # fmt: skip
     plans = PlansTrainer(generator, prompts, batch=4 * options.batch)
-    run.train(plans, stage="plans", share=SHARES["plans"], space=directory.space)
+    run.train(plans, stage="plans", share=SHARES["plans"], base=digest_of(generator, words))
     plans.take_average()
 
     discriminator = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
@@ -78,7 +80,7 @@ def train_generation(run: Run) -> None:
         generator, discriminator, PromptedScenes(prompts, pack, material.pool, side=config.pixels), anchor,
         batch=options.batch,
     )  # fmt: skip
-    run.train(trainer, stage="adversarial", share=SHARES["adversarial"], space=directory.space)
+    run.train(trainer, stage="adversarial", share=SHARES["adversarial"], base=digest_of(generator, words))
     card = run.card("generation", "Paints pictograms and scenes from English or Chinese words.", directory.space,
                     metrics={})  # fmt: skip
     write_model_directory(

@@ -14,7 +14,7 @@ from rich.console import Console
 from torch import Tensor
 
 from services.training.data.pack import Pack, read_pack
-from services.training.data.scenes.composer import compose
+from services.training.data.scenes import composer
 from services.training.data.scenes.pool import CHUNK, ScenePool, build_pool, read_pool
 from services.training.data.scenes.sprites import SpriteSet, read_sprites
 from services.training.data.scenes.truth import Scene
@@ -22,6 +22,7 @@ from services.training.generating.scene_drawings import SceneDrawings, scene_dra
 from shared.errors import ConfigurationError
 
 VALIDATION_SCENES = 1000
+COMPOSER = Path(composer.__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,17 +64,21 @@ class Material:
     @cached_property
     def pool(self) -> ScenePool:
         """`scene_count` scenes of the split `train`, composed now or by an earlier command."""
-        digest = hashlib.sha256(self.sprites_file.read_bytes()).hexdigest()
+        digest = hashlib.sha256(self.sprites_file.read_bytes())
+        for file in sorted(COMPOSER.iterdir()):
+            if file.suffix in (".py", ".csv"):
+                digest.update(file.read_bytes())
         chunk = min(CHUNK, self.scene_count)
-        folder = self.scenes / f"{digest[:12]}-{chunk}"  # other drawings make other scenes
+        # Other drawings, another composer or other held-out pairs make other scenes.
+        folder = self.scenes / f"{digest.hexdigest()[:12]}-{chunk}"
         with self.console.status(f"composing {self.scene_count} scenes"):
             build_pool(folder, self.sprites_file, count=self.scene_count, first_seed=0, split="train",
                        workers=self.workers, chunk=chunk)  # fmt: skip
-        return read_pool(folder)
+        return read_pool(folder, most=self.scene_count)
 
     @cached_property
     def validation(self) -> tuple[Sequence[Scene], Tensor]:
         """Scenes of the split `validation`, and their pictures (N, H, W, 3) uint8."""
         count = min(VALIDATION_SCENES, self.scene_count)
-        composed = [compose(seed, self.sprites, split="validation") for seed in range(count)]
+        composed = [composer.compose(seed, self.sprites, split="validation") for seed in range(count)]
         return [one.scene for one in composed], torch.from_numpy(np.stack([one.pixels for one in composed]))

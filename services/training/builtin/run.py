@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from tokenizers import Tokenizer
+from torch import nn
 
 from services.training.builtin.material import Material
-from services.training.checkpoint import Progress
+from services.training.checkpoint import Progress, space_of_checkpoint
 from services.training.export import Card
 from services.training.loop import Budget, Conditions, Trainer, train
+from shared.errors import ConfigurationError
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 
@@ -56,8 +59,13 @@ class Run:
     """By stage, as far as it has come."""
 
     @staticmethod
-    def start(name: str, options: BuiltinOptions) -> Run:
-        """Seeds torch and finds the device. Raises ConfigurationError where there is no such device, or no data."""
+    def start(name: str, options: BuiltinOptions, presets: Collection[str] = ("scenes", "tiny")) -> Run:
+        """Seeds torch and finds the device.
+
+        Raises ConfigurationError where there is no such preset or device, or no data.
+        """
+        if options.preset not in presets:
+            raise ConfigurationError(f"--preset {options.preset}: expected one of {', '.join(presets)}")
         console = Console()
         runtime = resolve_runtime(RuntimeOptions(device=options.device))
         torch.manual_seed(options.seed)
@@ -67,15 +75,22 @@ class Run:
         console.print(f"{name}: {int(material.pack.train.sum())} pictograms, {runtime}, seed {options.seed}")
         return Run(name=name, options=options, material=material, device=runtime.device, console=console)
 
-    def train(self, trainer: Trainer, *, stage: str, share: float = 1.0, space: str = "") -> None:
-        """Trains for `share` of the budget, with a checkpoint folder of its own, for a joint space if it has one."""
-        options = self.options
+    def train(self, trainer: Trainer, *, stage: str, share: float = 1.0, base: str = "") -> None:
+        """Trains for `share` of the budget, with a checkpoint folder of its own.
+
+        base: a name of all that the stage builds on. Where that is not what it was, the stage begins anew: weights that
+        fit other ones would be put over them.
+        """
+        options, folder = self.options, self.options.checkpoints / stage
         steps = None if options.steps is None else max(1, round(options.steps * share))
         budget = Budget(steps=steps, minutes=options.minutes * share)
-        conditions = Conditions(
-            resume=options.resume, space=space, options={"--seed": options.seed, "--preset": options.preset}
-        )
-        self.progress[stage] = train(trainer, budget, options.checkpoints / stage, self.console, conditions)
+        resume = options.resume
+        if resume and (found := space_of_checkpoint(folder)) is not None and found != base:
+            self.console.print(f"{stage} begins anew: what it builds on has changed")
+            resume = False
+        fixed = {"--seed": options.seed, "--preset": options.preset, "--batch": options.batch}
+        conditions = Conditions(resume=resume, space=base, options=fixed)
+        self.progress[stage] = train(trainer, budget, folder, self.console, conditions)
 
     def tokenizer(self, stage: str, make: Callable[[], Tokenizer]) -> Tokenizer:
         """The stage's, kept beside its checkpoint: weights that have begun with one are worth nothing with another."""
@@ -86,6 +101,13 @@ class Run:
         file.parent.mkdir(parents=True, exist_ok=True)
         made.save(str(file), pretty=False)
         return made
+
+    def _command(self) -> str:
+        options = self.options
+        budget = f"--minutes {options.minutes:g}" if options.steps is None else f"--steps {options.steps}"
+        words = [f"diptych train builtin {self.name}", budget, f"--batch {options.batch}", f"--seed {options.seed}"]
+        words += [f"--preset {options.preset}", f"--scene-count {options.scene_count}"]
+        return " ".join([*words, *([] if options.teachers else ["--no-teachers"])])
 
     def card(
         self,
@@ -100,7 +122,7 @@ class Run:
         options, pack = self.options, self.material.pack
         stages = self.progress if len(self.progress) > 1 else {}
         training = {
-            "command": f"diptych train builtin {self.name} --seed {options.seed} --batch {options.batch}",
+            "command": self._command(),
             "data": "pictograms, scenes",
             "pictograms": int(pack.train.sum()),
             "concepts": len(pack.concepts),
@@ -114,6 +136,15 @@ class Run:
         }
         return Card(name=f"pictures-{task}", version=VERSION, space=space, description=description,
                     training=training, metrics=metrics, serving=serving or {})  # fmt: skip
+
+
+def digest_of(module: nn.Module, *more: str) -> str:
+    """A name for the weights of a module, and for whatever `more` names."""
+    digest = hashlib.sha256("|".join(more).encode())
+    for name, value in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _commit() -> str:

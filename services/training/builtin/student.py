@@ -42,7 +42,7 @@ def train_student(run: Run) -> None:
 
     trainer = StudentTrainer(student, tokenizer, teach, texts, batch=options.batch)
     name = options.preset if options.teachers else f"{options.preset}-captions"
-    run.train(trainer, stage=f"student-{name}", space=directory.space)
+    run.train(trainer, stage=f"student-{name}", base=directory.digest)
     trainer.take_average()
     others = texts.draw(CHECK_TEXTS)
     cosine = functional.cosine_similarity(
@@ -50,7 +50,7 @@ def train_student(run: Run) -> None:
     )
     out = options.out / f"text-{name}"
     card = run.card("text", f"The text encoder of {directory.space} again, in other layers.", directory.space,
-                    metrics={"cosine_to_teacher": round(cosine.mean().item(), 4)})  # fmt: skip
+                    metrics={"training_texts_cosine_to_teacher": round(cosine.mean().item(), 4)})  # fmt: skip
     write_model_directory(
         out, task="text", module=student, config=config, card=card, files=[write_tokenizer(out, tokenizer)]
     )

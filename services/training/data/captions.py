@@ -61,11 +61,13 @@ def label(concept: Concept, language: str) -> str:
     return concept.zh if language == "zh" else concept.en
 
 
-def random_caption(concept: Concept, style: str, rng: random.Random, *, loose: float = LOOSE_SHARE) -> CaptionedStyle:
+def random_caption(
+    concept: Concept, style: str | None, rng: random.Random, *, loose: float = LOOSE_SHARE
+) -> CaptionedStyle:
     """A caption in either language; a third name the style, a share of `loose` is only a loosely related word."""
     if rng.random() < loose and (tags := concept.en_tags + concept.zh_tags):
         return CaptionedStyle(text=rng.choice(tags), names_style=False)
-    names_style = rng.random() < 0.33
+    names_style = rng.random() < 0.33 and style is not None
     write = _random_english if rng.random() < 0.55 else _random_chinese
     text = write(concept, style if names_style else None, rng)
     return CaptionedStyle(text=text, names_style=names_style)

@@ -20,10 +20,9 @@ from services.training.devices import on_device
 from services.training.encoding.scene_facts import FactIndex
 from services.training.encoding.scene_sampler import SceneBatch, SceneSampler
 from services.training.encoding.word_lessons import WordLessons
-from services.training.generating.things import is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import contrastive_loss
-from services.training.muon import Muon
+from services.training.muon import Muon, is_matrix
 from services.training.samples import Batch, Sampler, tokenize
 
 LABEL_SMOOTHING = 0.05
@@ -88,8 +87,9 @@ class JointTrainer:
         """One optimiser step; the losses by name."""
         few = self.pictures_a_step * PICTOGRAM_SHARE // 8
         device = self.image.concepts.device
-        batch, scenes = self._pictograms.draw(few), on_device(self._scenes.draw(self.pictures_a_step - few), device)
-        restyled = round(few * RESTYLED_SHARE)
+        restyled = round(few * RESTYLED_SHARE)  # those are drawn in no style that has a name
+        batch = self._pictograms.draw(few, unnamed=restyled)
+        scenes = on_device(self._scenes.draw(self.pictures_a_step - few), device)
         views = torch.cat((random_views(batch.pictures, batch.alpha, batch.sided, self.image.pixels, restyled=restyled),
                            random_scene_views(resized(scenes.pictures, self.image.pixels))))  # fmt: skip
         tokens, mask = tokenize(self._tokenizer, [*batch.texts, *scenes.texts, *scenes.near_misses])
@@ -127,7 +127,7 @@ class JointTrainer:
         plain = torch.full_like(batch.concept, len(self._index.backgrounds))
         heads = {name: logits[:few] for name, logits in encoded.heads.items()}
         named = torch.where(batch.names_style, batch.style, self._unnamed)
-        styled = few - round(few * RESTYLED_SHARE)  # the others are drawn in no style that has a name
+        styled = few - round(few * RESTYLED_SHARE)
         entropy = functional.cross_entropy
         return {
             "concept": entropy(encoded.logits[:few], batch.concept, label_smoothing=LABEL_SMOOTHING),

@@ -127,10 +127,10 @@ class Rewriter:
         named = {name for meaning in lexicon.meanings for name in meaning.names(language)}
         believed: dict[int, dict[str, float]] = defaultdict(dict)
         for belief in lexicon.beliefs[language]:
-            if not self._is_asked(word := lexicon.words[language][belief.word]):
+            if not self.is_asked(word := lexicon.words[language][belief.word]):
                 believed[belief.meaning][word] = belief.similarity
         for word, place, similarity in _found(lexicon, language):
-            if word not in named and not self._is_asked(word):
+            if word not in named and not self.is_asked(word):
                 believed[place][word] = max(similarity, believed[place].get(word, 0.0))
         synonyms: dict[str, list[tuple[str, float]]] = defaultdict(list)
         for index, meaning in enumerate(lexicon.meanings):
@@ -142,14 +142,15 @@ class Rewriter:
                     synonyms[name] += [*others, *own]
         return dict(synonyms)
 
-    def _is_asked(self, word: str) -> bool:
+    def is_asked(self, word: str) -> bool:
+        """Whether the tests of paraphrases ask for a word, or for a part of it."""
         return tells(word, self._asked) or any(part in self._asked for part in re.split("[ -]", word))
 
     def _neutral_in(self, lexicon: Lexicon, language: str) -> list[str]:
         nearness = lexicon.similarity[language][:, :, 0].max(axis=1)
         limit = np.quantile(nearness.astype(np.float32), NEUTRAL_SHARE)
         words = zip(lexicon.words[language], nearness, strict=True)
-        return [word for word, near in words if near <= limit and not self._is_asked(word)]
+        return [word for word, near in words if near <= limit and not self.is_asked(word)]
 
 
 def _found(lexicon: Lexicon, language: str) -> list[tuple[str, int, float]]:

@@ -29,7 +29,7 @@ def add_curves(result: Mapping[str, Any], earlier: Sequence[Path]) -> None:
         for one in evaluations:
             steps = _steps(one, figure["name"])
             value = next((other["value"] for other in one["figures"] if other["name"] == figure["name"]), None)
-            if steps is not None and value is not None:
+            if steps is not None and value is not None and steps <= (_steps(result, figure["name"]) or 0):
                 points[steps] = value
         if len(points) > 1:
             figure["curve"] = [{"steps": steps, "value": points[steps]} for steps in sorted(points)]

@@ -20,10 +20,9 @@ from services.generation.model import FREE_NOISE, Generator
 from services.training.averaging import MovingAverage
 from services.training.devices import on_device
 from services.training.generating.layouts import Layout
-from services.training.generating.things import is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import edge_loss, multiscale_l1
-from services.training.muon import Muon
+from services.training.muon import Muon, is_matrix
 
 PEAK_LEARNING_RATE = 1e-3
 DIVERGENCE_WEIGHT = 2e-3

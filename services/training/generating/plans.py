@@ -21,9 +21,8 @@ from services.generation.model import Generator
 from services.generation.planner import SLOT_NOISE, Plan, Planner
 from services.training.averaging import MovingAverage
 from services.training.devices import on_device
-from services.training.generating.things import is_matrix
 from services.training.loop import cosine_schedule, set_learning_rate
-from services.training.muon import Muon
+from services.training.muon import Muon, is_matrix
 
 PEAK_LEARNING_RATE = 2e-3
 VECTOR_NOISE = 0.01
@@ -120,7 +119,7 @@ def plan_losses(planner: Planner, prompts: Prompts) -> dict[str, Tensor]:
     slots = prompts.presence.shape[1]
     shape = (len(vectors), slots + 1, SLOT_NOISE)
     first, second = (planner(vectors, torch.randn(shape, device=vectors.device)) for _ in range(2))
-    there = prompts.presence > 0
+    there = prompts.presence > 0  # of all things of a batch, some are there
     told = functional.cross_entropy(first.things[there], prompts.things[there])
     tinted = functional.cross_entropy(first.colours[there], prompts.colours[there])
     entropy = functional.binary_cross_entropy_with_logits

@@ -20,12 +20,11 @@ from services.training.averaging import MovingAverage
 from services.training.data.augmentation import resized
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import edge_loss, multiscale_l1
-from services.training.muon import Muon
+from services.training.muon import Muon, is_matrix
 
 PEAK_LEARNING_RATE = 2e-3
 EMA_DECAY = 0.999
 CONTENT_NOISE = 0.1
-SMALLEST_MATRIX = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +50,17 @@ class ThingsTrainer:
 
     def __init__(self, generator: Generator, drawings: Drawings, *, batch: int, seed: int) -> None:
         self.generator, self.table = generator, generator.planner.table
-        self._painting = nn.ModuleList((generator.thing_code, generator.thing))
+        self._painting = nn.ModuleList((generator.thing_code, generator.thing, self.table))
         self.average = MovingAverage(self._painting, decay=EMA_DECAY)
         self._drawings, self.pictures_a_step = drawings, batch
         self._seed, self._device = seed, generator.planner.places.device
         self.generators: Mapping[str, random.Random] = {}
         self.counts = {"steps": 0}
-        self.modules: Mapping[str, nn.Module] = {
-            "painting": self._painting, "average": self.average, "table": self.table
-        }  # fmt: skip
-        parameters = list(self._painting.parameters())
-        matrices = [parameter for parameter in parameters if is_matrix(parameter)]
-        others = [parameter for parameter in parameters if not is_matrix(parameter)]
-        others += list(self.table.parameters())
+        self.modules: Mapping[str, nn.Module] = {"painting": self._painting, "average": self.average}
+        rows = {id(one) for one in self.table.parameters()}
+        matrices = [one for one in self._painting.parameters() if is_matrix(one) and id(one) not in rows]
+        muons = {id(one) for one in matrices}
+        others = [one for one in self._painting.parameters() if id(one) not in muons]
         self.optimisers: Mapping[str, Optimizer] = {
             "muon": Muon(matrices),
             "adamw": torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
@@ -104,8 +101,3 @@ class ThingsTrainer:
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             planes = self.generator.draw_things(contents, functional.one_hot(style, config.styles).float(), noise)
         return {"l1": multiscale_l1(2 * planes, 2 * target), "edges": edge_loss(2 * planes, 2 * target)}
-
-
-def is_matrix(parameter: nn.Parameter) -> bool:
-    """Whether Muon fits: two dimensions or more, none of them as few as the colours of a picture."""
-    return parameter.ndim > 1 and min(parameter.shape[0], parameter[0].numel()) >= SMALLEST_MATRIX

@@ -15,6 +15,7 @@ def words_of_tests() -> frozenset[str]:
 def tells(word: str, asked: frozenset[str]) -> bool:
     """Whether a caption with `word` would make one of `asked` no test of unseen words.
 
-    Chinese has no spaces: what is a part of one, as 轿车 is of 小轿车, gives it away as well.
+    Chinese has no spaces: what is a part of one, as 轿车 is of 小轿车, gives it away as well,
+    and so does what has one in it.
     """
-    return word in asked or (not word.isascii() and any(word in each for each in asked))
+    return word in asked or (not word.isascii() and any(word in each or each in word for each in asked))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from services.generation.config import PRESETS, GeneratorConfig
-from services.generation.model import Generator, drawn
+from services.generation.model import Generator, chosen, drawn
 
 CONFIG = GeneratorConfig(**PRESETS["tiny"])  # type: ignore[arg-type]
 
@@ -23,6 +25,21 @@ def test_a_style_that_is_named_is_the_style_for_any_seed_however_rare_its_noise(
     assert drawn(sure, noise).tolist() == [1, 1, 1, 1]
 
 
+def test_rows_are_chosen_as_often_as_they_are_likely_and_the_gradient_is_the_softmaxs() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().expand(20_000, 3).clone().requires_grad_(True)
+    rows = chosen(logits, torch.randn(20_000))
+    assert set(rows.detach().unique().tolist()) == {0.0, 1.0}
+    assert torch.allclose(rows.detach().mean(dim=0), torch.tensor([0.5, 0.3, 0.2]), atol=0.02)
+    rows[:, 0].sum().backward()
+    assert logits.grad is not None and (logits.grad[:, 0] > 0).all() and (logits.grad[:, 1] < 0).all()
+
+
+def test_a_row_is_chosen_for_any_noise() -> None:
+    rows = chosen(torch.zeros(3, 5), torch.tensor([-50.0, 0.0, 50.0]))
+    assert rows.argmax(dim=1).tolist() == [0, 2, 4] and rows.sum(dim=1).tolist() == [1, 1, 1]
+
+
 def test_things_are_there_or_not_and_yet_a_gradient_says_which_should_be() -> None:
     torch.manual_seed(0)
     generator = Generator(CONFIG)
@@ -33,6 +50,8 @@ def test_things_are_there_or_not_and_yet_a_gradient_says_which_should_be() -> No
     plan = generator.planner(vectors, moves)
     style = torch.nn.functional.one_hot(drawn(plan.style, noise[:, : CONFIG.styles]), CONFIG.styles).float()
     mirrored = (looks[:, :-1, 0] > 0) & (plan.reversible > 0)
+    rows = chosen(2 * plan.things, looks[:, :-1, 1]), chosen(plan.colours, looks[:, :-1, 2])
+    plan = replace(plan, contents=generator.planner.table.mix(*rows))
     there = (plan.presence > 0).float()
     assert torch.allclose(painted, generator.lay(plan, style, looks, there, mirrored) * 2 - 1, atol=1e-6)
     painted.square().mean().backward()
@@ -64,3 +83,8 @@ def test_pictures_are_within_bounds_for_any_vector() -> None:
                             torch.randn(4, CONFIG.noise_width) * 6)  # fmt: skip
     assert painted.shape == (4, 3, CONFIG.pixels, CONFIG.pixels) and painted.isfinite().all()
     assert painted.min() >= -1 and painted.max() <= 1
+
+
+def test_the_built_in_shape_stays_within_fifteen_mebibytes() -> None:
+    built_in = Generator(GeneratorConfig(**PRESETS["scenes"]))  # type: ignore[arg-type]
+    assert 2 * sum(value.numel() for value in built_in.state_dict().values()) < 14.95 * 2**20

@@ -43,11 +43,13 @@ class ScenePool:
         return np.stack([self.pixels[row // chunk][row % chunk] for row in rows])
 
 
-def read_pool(folder: Path) -> ScenePool:
-    """Reads what `build_pool` has written so far."""
+def read_pool(folder: Path, *, most: int | None = None) -> ScenePool:
+    """Reads what `build_pool` has written so far, whole files until there are `most` scenes."""
     scenes: list[Scene] = []
     pixels, cells = [], []
     for file in sorted(folder.glob("*.jsonl")):
+        if most is not None and len(scenes) >= most:
+            break
         scenes += [_scene(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
         pixels.append(np.load(file.with_suffix(".pixels.npy"), mmap_mode="r"))
         cells.append(np.load(file.with_suffix(".cells.npy")))

@@ -100,9 +100,9 @@ def test_a_student_shares_the_space_and_comes_near_its_teacher(workplace: Workpl
     student = load_text_encoder(workplace.models / "text-tiny", OPTIONS)
     teacher = load_text_encoder(workplace.models / "text", OPTIONS)
     assert student.info.space == teacher.info.space
-    before = workplace.card("text-tiny")["metrics"]["cosine_to_teacher"]
+    before = workplace.card("text-tiny")["metrics"]["training_texts_cosine_to_teacher"]
     workplace.run("student", steps=120)
-    assert workplace.card("text-tiny")["metrics"]["cosine_to_teacher"] > before  # type: ignore[operator]
+    assert workplace.card("text-tiny")["metrics"]["training_texts_cosine_to_teacher"] > before  # type: ignore[operator]
 
 
 def test_a_student_of_captions_alone_is_another_model(workplace: Workplace) -> None:
