@@ -124,8 +124,9 @@ def chosen(logits: Tensor, noise: Tensor) -> Tensor:
     """
     likely = logits.float().softmax(dim=-1)
     place = (likely.cumsum(dim=-1) < torch.special.ndtr(noise.float())[..., None]).sum(dim=-1)
-    hard = functional.one_hot(place.clamp(max=logits.shape[-1] - 1), logits.shape[-1]).to(logits.dtype)
-    return hard + (likely - likely.detach()).to(logits.dtype)
+    hard: Tensor = functional.one_hot(place.clamp(max=logits.shape[-1] - 1), logits.shape[-1]).to(logits.dtype)
+    zero: Tensor = (likely - likely.detach()).to(logits.dtype)
+    return hard + zero
 
 
 def drawn(logits: Tensor, noise: Tensor) -> Tensor:
