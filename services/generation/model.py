@@ -124,9 +124,9 @@ def chosen(logits: Tensor, noise: Tensor) -> Tensor:
     """
     likely = logits.float().softmax(dim=-1)
     place = (likely.cumsum(dim=-1) < torch.special.ndtr(noise.float())[..., None]).sum(dim=-1)
-    hard: Tensor = functional.one_hot(place.clamp(max=logits.shape[-1] - 1), logits.shape[-1]).to(logits.dtype)
-    zero: Tensor = (likely - likely.detach()).to(logits.dtype)
-    return hard + zero
+    hard = functional.one_hot(place.clamp(max=logits.shape[-1] - 1), logits.shape[-1]).to(logits.dtype)
+    row: Tensor = hard + (likely - likely.detach()).to(logits.dtype)
+    return row
 
 
 def drawn(logits: Tensor, noise: Tensor) -> Tensor:
@@ -134,5 +134,5 @@ def drawn(logits: Tensor, noise: Tensor) -> Tensor:
 
     The Gumbel-max trick (Maddison et al. 2014, arXiv:1411.0030), from normal numbers, in float32 on every device.
     """
-    uniform = torch.special.ndtr(noise.float()).clamp(1e-6, 1 - 1e-6)
+    uniform: Tensor = torch.special.ndtr(noise.float()).clamp(1e-6, 1 - 1e-6)
     return (logits.float() - (-uniform.log()).log()).argmax(dim=1)
