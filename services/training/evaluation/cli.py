@@ -37,6 +37,10 @@ def run(
     data: Annotated[Path, typer.Option("--data", help="Folder of the pictogram pack.")] = PACK,
     sprites: Annotated[Path, typer.Option("--sprites", help="File of the scenes' sprites.")] = SPRITES,
     judge: Annotated[Path, typer.Option("--judge", help="Folder of the judge.")] = JUDGE,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", help="NAME=DIR: another text encoder of the same space, beside retrieval's figures."),
+    ] = None,
     curve: Annotated[
         list[Path] | None,
         typer.Option("--curve", help="An evaluation.json of the same models after fewer steps; may be repeated."),
@@ -54,13 +58,21 @@ def run(
     from shared.inference.predictor import RuntimeOptions
 
     console = wide_console()
-    directories = model_directories(models)
+    directories, options = model_directories(models), RuntimeOptions(device=device, threads=threads)
+    others = {name: load_served({"text": Path(folder)}, options) for name, folder in map(_named, beside or ())}
     evaluation = Evaluation(
-        load_served(directories, RuntimeOptions(device=device, threads=threads)),
-        data=data, sprites=sprites, judge=judge, out=out, sizes=Sizes.at_most(samples), console=console,
+        load_served(directories, options),
+        data=data, sprites=sprites, judge=judge, out=out, sizes=Sizes.at_most(samples), console=console, others=others,
     )  # fmt: skip
     result = measure(evaluation, subjects or list(Subject), directories, out, console, curve or ())
     typer.echo(json.dumps(result, ensure_ascii=False))
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise typer.BadParameter(f"expected NAME=DIR, found {text}", param_hint="--beside")
+    return name, folder
 
 
 def wide_console() -> Console:

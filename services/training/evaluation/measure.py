@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,9 @@ class Evaluation:
     """One run over one set of models; data are read, and scenes composed, when a subject first needs them."""
 
     def __init__(self, models: ServedModels, *, data: Path, sprites: Path, judge: Path, out: Path, sizes: Sizes,
-                 console: Console,
+                 console: Console, others: Mapping[str, ServedModels] = MappingProxyType({}),
                  feature_network: Callable[[], nn.Module] = load_feature_network) -> None:  # fmt: skip
+        self._others = others  # whose text encoders are measured beside
         self._models, self._sizes, self._console, self._feature_network = models, sizes, console, feature_network
         self._data, self._sprites_file, self._judge_folder, self._out = data, sprites, judge, out
 
@@ -133,7 +135,15 @@ class Evaluation:
 
     def _retrieval(self) -> list[Figure]:
         scenes = self.distinct_scenes
-        return measure_retrieval(self._models, scenes, paraphrases_of(scenes, self.sprites), self.worded_scenes)
+        encoders = {name: self._paired(name, other).encode_texts for name, other in self._others.items()}
+        paraphrases = paraphrases_of(scenes, self.sprites)
+        return measure_retrieval(self._models, scenes, paraphrases, self.worded_scenes, encoders)
+
+    def _paired(self, name: str, other: ServedModels) -> ServedModels:
+        space, wanted = other.text.info.space, self._models.classification.info.space
+        if space != wanted:
+            raise ConfigurationError(f"--beside {name}: its space is {space}, that of the pictures {wanted}")
+        return other
 
     def _image_to_text(self) -> list[Figure]:
         training = list(islice(captioned_scenes(self.sprites, split="train"), self._sizes.training_scenes))

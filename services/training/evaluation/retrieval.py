@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from services.training.evaluation.served import ServedModels, vectors
 
 R1 = Target(must=0.70, goal=0.90)
 PARAPHRASED = Target(must=0.50, goal=0.80)
+TextsEncoded = Callable[[Sequence[str]], NDArray[np.float32]]
+"""N texts to (N, V) of unit norm."""
 _NAMES = {"en": "English", "zh": "Chinese"}
 
 
@@ -35,46 +38,46 @@ def measure_retrieval(
     scenes: Sequence[CaptionedScene],
     paraphrases: Mapping[str, Paraphrases],
     worded: Sequence[CaptionedScene],
+    others: Mapping[str, TextsEncoded] = MappingProxyType({}),
 ) -> list[Figure]:
     """R@1 both ways and in both languages, and what paraphrases keep of it.
 
     R@1 of text to picture: the share of captions whose scene is the nearest of all to them, by the cosine in the joint
     space; of picture to text: the share of scenes whose caption is. Each caption is true of its own scene alone.
     Beside: the same over `worded`, scenes whose captions merely have other words, where a text that is also true of
-    another scene has one right answer all the same.
+    another scene has one right answer all the same; and what `others`, by name, make of the very same.
     """
     pictures = vectors(models.encode_pictures(each.pixels for each in scenes))
     other_pictures = vectors(models.encode_pictures(each.pixels for each in worded))
     figures: list[Figure] = []
     for language in LANGUAGES:
-        similarity = _similarity(models, scenes, pictures, language)
-        others = _similarity(models, worded, other_pictures, language)
-        for way, matrix, other in (
-            ("text_to_picture", similarity, others),
-            ("picture_to_text", similarity.T, others.T),
-        ):
+        similarity = _similarity(models.encode_texts, scenes, pictures, language)
+        merely = _similarity(models.encode_texts, worded, other_pictures, language)
+        theirs = {name: _similarity(encode, scenes, pictures, language) for name, encode in others.items()}
+        for way, turn in (("text_to_picture", np.asarray), ("picture_to_text", np.transpose)):
             figures.append(
                 Figure(
                     name=f"retrieval.{way}.{language}",
                     title=f"retrieval R@1, {way.replace('_', ' ')}, {_NAMES[language]}",
-                    estimate=mean(first_is_right(matrix)),
+                    estimate=mean(first_is_right(turn(similarity))),
                     target=R1,
                     beside={
-                        f"of {len(worded)} captions merely in other words": mean(first_is_right(other)),
+                        **{name: mean(first_is_right(turn(found))) for name, found in theirs.items()},
+                        f"of {len(worded)} captions merely in other words": mean(first_is_right(turn(merely))),
                         "chance": 1 / len(scenes),
                     },
                 )
             )
     return figures + [
-        _paraphrased(models, language, paraphrases.get(language), scenes, pictures) for language in LANGUAGES
+        _paraphrased(models, others, language, paraphrases.get(language), scenes, pictures) for language in LANGUAGES
     ]
 
 
 def _similarity(
-    models: ServedModels, scenes: Sequence[CaptionedScene], pictures: NDArray[np.float32], language: str
+    encode: TextsEncoded, scenes: Sequence[CaptionedScene], pictures: NDArray[np.float32], language: str
 ) -> NDArray[np.float32]:
     """(N texts, N pictures)."""
-    texts = models.encode_texts([each.captions[language].text for each in scenes])
+    texts = encode([each.captions[language].text for each in scenes])
     return np.asarray(texts @ pictures.T, dtype=np.float32)
 
 
@@ -86,6 +89,7 @@ def first_is_right(similarity: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _paraphrased(
     models: ServedModels,
+    others: Mapping[str, TextsEncoded],
     language: str,
     paraphrases: Paraphrases | None,
     scenes: Sequence[CaptionedScene],
@@ -103,22 +107,28 @@ def _paraphrased(
         more = vectors(models.encode_pictures(each.pixels for each in paraphrases.further))
         pictures = np.concatenate((pictures, more))
     truths = [true_facts(each.scene) for each in (*scenes, *paraphrases.further)]
-    plain, rewritten = (
-        nearest_is_true(models.encode_texts([each.text for each in said]) @ pictures.T, said, truths)
-        for said in (paraphrases.plain, paraphrases.rewritten)
-    )
+
+    def right(encode: TextsEncoded, said: Sequence[SceneCaption]) -> NDArray[np.bool_]:
+        return nearest_is_true(encode([each.text for each in said]) @ pictures.T, said, truths)
+
+    plain, rewritten = (right(models.encode_texts, said) for said in (paraphrases.plain, paraphrases.rewritten))
+    theirs = {
+        name: ratio(right(other, paraphrases.rewritten), right(other, paraphrases.plain))
+        for name, other in others.items()
+    }
     return Figure(
         name=name,
         title=title,
         estimate=ratio(rewritten, plain),
         target=PARAPHRASED,
         beside={
+            **theirs,
             "R@1 plain": mean(plain),
             "R@1 rewritten": mean(rewritten),
             "chance plain": _chance(paraphrases.plain, truths),
             "chance rewritten": _chance(paraphrases.rewritten, truths),
         },
-        note=f"among {len(truths)} scenes; the same without teacher: --models of a text encoder trained without",
+        note=f"among {len(truths)} scenes",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from services.training.evaluation.served import load_served
 from services.training.evaluation.sheets import COLUMNS, TILE, write_sheet
 from services.training.evaluation.subjects import Subject
 from services.training.tiny import tiny_pack, write_tiny_models
+from shared.errors import ConfigurationError
 from shared.inference.predictor import RuntimeOptions
 from tests.services.training.data.scenes.drawings import sprites
 
@@ -45,11 +48,13 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(root: Path, *subjects: Subject, judge: str = "judge") -> tuple[dict[str, Any], str]:
+def run(root: Path, *subjects: Subject, judge: str = "judge", beside: str = "models") -> tuple[dict[str, Any], str]:
     console = Console(file=io.StringIO(), width=200)
     directories = {task: root / "models" / task for task in ("text", "classification", "captioning", "generation")}
+    options = RuntimeOptions(device="cpu", precision="fp32", threads=1)
+    others = {"other": load_served({"text": root / beside / "text"}, options)}
     evaluation = Evaluation(
-        load_served(directories, RuntimeOptions(device="cpu", precision="fp32", threads=1)),
+        load_served(directories, options), others=others,
         data=root / "pack", sprites=root / "sprites.tar", judge=root / judge, out=root / "out",
         sizes=Sizes.at_most(16), console=console, feature_network=Colours,
     )  # fmt: skip
@@ -74,6 +79,14 @@ def test_every_subject_has_its_figures_in_table_file_and_result(workplace: Path)
     assert "retrieval R@1" in printed
     sheets = {path.name for path in (workplace / "out").glob("*.png")}
     assert {"painted-scenes.png", "painted-pictograms.png", "captions-scenes-zh.png"} <= sheets
+
+
+def test_text_encoders_beside_are_of_the_same_space(workplace: Path) -> None:
+    shutil.copytree(workplace / "models" / "text", workplace / "elsewhere" / "text")
+    stated = workplace / "elsewhere" / "text" / "model.toml"
+    stated.write_text(re.sub('space = ".*"', 'space = "elsewhere"', stated.read_text("utf-8")), "utf-8")
+    with pytest.raises(ConfigurationError, match="--beside other: its space is elsewhere"):
+        run(workplace, Subject.RETRIEVAL, beside="elsewhere")
 
 
 def test_without_a_judge_its_figures_say_so(workplace: Path) -> None:

@@ -78,6 +78,21 @@ def test_paraphrases_are_a_ratio_to_plain_captions_of_the_same_scenes() -> None:
     assert figures["retrieval.paraphrases.zh"].reached == "not measured"
 
 
+def test_other_encoders_are_beside_each_figure_on_the_very_same() -> None:
+    plain = [each.captions["en"] for each in SCENES]
+    kitty = SceneCaption(text="a kitty on a lawn", facts=plain[0].facts)
+    taught = MEANS | {kitty.text: MEANS[plain[0].text]}
+    untaught = MEANS | {kitty.text: MEANS[plain[1].text], plain[2].text: MEANS[plain[0].text]}
+    figures = {each.name: each for each in measure_retrieval(
+        fakes(text=FakeTexts(taught)), SCENES, {"en": Paraphrases(plain=plain[:1], rewritten=[kitty])}, SCENES,
+        {"untaught": fakes(text=FakeTexts(untaught)).encode_texts},
+    )}  # fmt: skip
+    found = {name: figures[f"retrieval.{name}.en"].beside["untaught"] for name in ("text_to_picture", "paraphrases")}
+    values = {name: each.value for name, each in found.items() if isinstance(each, Estimate)}
+    assert values == {"text_to_picture": pytest.approx(2 / 3), "paraphrases": 0}
+    assert all(figures[f"retrieval.{name}.en"].estimate.value == 1 for name in found)  # type: ignore[union-attr]
+
+
 def test_paraphrases_may_be_about_further_scenes() -> None:
     night = captioned("snow", thing("dog", "red"))
     text = night.captions["zh"]
