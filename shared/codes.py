@@ -93,7 +93,7 @@ class Reason(enum.Enum):
     IMAGE_TOO_LARGE = (
         Code.INVALID_ARGUMENT,
         "the file has too many bytes, pixels a side or in all, parts, or JPEG scans",
-        "scale it down, or save it anew; the models see 64 x 64 pixels anyway",
+        "scale it down, or save it anew; the models see 128 x 128 pixels anyway",
     )
     ENCODING_INVALID = (
         Code.INVALID_ARGUMENT,

@@ -55,13 +55,17 @@ class Generator(nn.Module):
 
     def draw_things(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """(N, C) contents, (N, S) one-hot styles, (N, FREE_NOISE) -> (N, 4, H, W): ink less white, and opacity."""
-        planes: Tensor = self.thing(self.thing_code(torch.cat((contents, 3 * style, noise), dim=1)))
+        planes: Tensor = self.thing(self.thing_code(self._coded(contents, style, noise)))
         return planes.float()
 
     def draw_page(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
         """The background: as `draw_things` -> (N, 3, H, W), nearly in [0, 1]."""
-        planes: Tensor = self.page(self.page_code(torch.cat((contents, 3 * style, noise), dim=1)))
+        planes: Tensor = self.page(self.page_code(self._coded(contents, style, noise)))
         return planes.float() + 1
+
+    def _coded(self, contents: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+        """All that a painter is told, in its own precision."""
+        return torch.cat((contents, 3 * style, noise), dim=1).to(next(self.thing_code.parameters()).dtype)
 
     def lay(self, plan: Plan, style: Tensor, noise: Tensor, presence: Tensor, mirrored: Tensor) -> Tensor:
         """Draws a plan.
@@ -90,13 +94,13 @@ class Generator(nn.Module):
         return flat + joint.float()
 
     def forward(self, vectors: Tensor, noise: Tensor) -> Tensor:
-        """(B, V) of unit norm, (B, Z) standard normal -> (B, 3, H, W) float32 in [-1, 1]."""
+        """(B, V) of unit norm, (B, Z) standard normal, float32 both -> (B, 3, H, W) float32 in [-1, 1]."""
         return self.paint(vectors, noise).clamp(-1, 1)
 
     def paint(self, vectors: Tensor, noise: Tensor) -> Tensor:
         """As `forward`, without the bounds, where gradients would end."""
         config = self.config
-        moves, looks = self.split(noise.to(vectors.dtype))
+        moves, looks = self.split(noise)
         plan = self.planner(vectors, moves)
         style = functional.one_hot(drawn(plan.style, noise[:, : config.styles]), config.styles).to(vectors.dtype)
         contents = self.planner.table.mix(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,8 +45,11 @@ class GenerationPredictor:
         self.device = str(runtime)
         self.padding = Padding()
         self._rows: tuple[int, ...] = (directory.microbatch or directory.bucket_sizes[-1],)
+        # In full precision: which of two drawings, and whether there is a thing, hangs on one number being the greater.
+        planner = deepcopy(model.planner).to(runtime.device).eval()
         self._model = channels_last(runtime.place(model))
-        self._paint = runtime.passes(lambda vectors, noise: (self._model(vectors.to(runtime.dtype), noise),))
+        self._model.planner = planner
+        self._paint = runtime.passes(lambda vectors, noise: (self._model(vectors, noise),))
 
     def warmup(self) -> None:
         """Runs each number of rows, keeps those whose bits are the microbatch's, and runs each coder."""

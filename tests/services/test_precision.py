@@ -24,7 +24,11 @@ from shared.inference.predictor import RuntimeOptions
 
 TASKS = ("text", "classification", "generation", "captioning")
 ROOT = Path(__file__).parents[2] / "services"
-PROMPTS = [label["en"] for label in json.loads((ROOT / "classification/weights/labels.json").read_text("utf-8"))][::4]
+LABELS = json.loads((ROOT / "classification/weights/labels.json").read_text("utf-8"))
+PROMPTS = [f"a {label['en']} on the beach" for label in LABELS["objects"][::4]] + [
+    label["en"] for label in LABELS["concept"][::32]
+]
+"""Scenes, and things by themselves."""
 
 
 def load(precision: str) -> dict[str, Any]:

@@ -81,7 +81,8 @@ class _Watched(Generator):
 def test_a_thing_is_there_or_not_and_its_likelihood_still_has_a_gradient(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     generator = _Watched(GeneratorConfig(**PRESETS["tiny"])).to(dtype)  # type: ignore[arg-type]
-    vectors = torch.nn.functional.normalize(torch.randn(64, generator.config.space_width)).to(dtype)
+    generator.planner.float()  # as it is served
+    vectors = torch.nn.functional.normalize(torch.randn(64, generator.config.space_width))
     painted = generator.paint(vectors, torch.randn(64, generator.config.noise_width))
     assert set(generator.seen.flatten().tolist()) == {0.0, 1.0}
     painted.sum().backward()
