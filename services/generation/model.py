@@ -6,7 +6,7 @@ that mean one pictogram become one thing that fills a white page.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -16,10 +16,32 @@ from torch.nn import functional
 from services.generation.config import GeneratorConfig
 from services.generation.layers import place, stack
 from services.generation.painter import Painter, mapping
-from services.generation.planner import SLOT_NOISE, Plan, Planner
+from services.generation.planner import SLOT_NOISE, Planner
 
 FREE_NOISE = 8
 """Numbers of a painter's noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sketch:
+    """All that is decided before anything is drawn, for B pictures with K slots."""
+
+    contents: Tensor
+    """(B, K, C): what each thing is."""
+    background: Tensor
+    """(B, C)"""
+    boxes: Tensor
+    """(B, K, 3): centre x, centre y and side of each thing's square, in sides of the picture."""
+    depths: Tensor
+    """(B, K): the lesser is painted first."""
+    presence: Tensor
+    """(B, K): 1 where there is a thing, else 0."""
+    mirrored: Tensor
+    """(B, K), of bool."""
+    style: Tensor
+    """(B, S), one-hot."""
+    looks: Tensor
+    """(B, K + 1, FREE_NOISE): noise of the things and, last, of the page."""
 
 
 class Generator(nn.Module):
@@ -67,20 +89,20 @@ class Generator(nn.Module):
         """All that a painter is told, in its own precision."""
         return torch.cat((contents, 3 * style, noise), dim=1).to(next(self.thing_code.parameters()).dtype)
 
-    def lay(self, plan: Plan, style: Tensor, noise: Tensor, presence: Tensor, mirrored: Tensor) -> Tensor:
-        """Draws a plan.
+    def lay(self, sketch: Sketch) -> Tensor:
+        """Draws all slots and the page of B sketches -> (B, 3, H, W), nearly in [-1, 1]."""
+        batch, slots = sketch.presence.shape
+        styles = sketch.style[:, None].expand(-1, slots, -1).flatten(0, 1)
+        things = self.draw_things(sketch.contents.flatten(0, 1), styles, sketch.looks[:, :slots].flatten(0, 1))
+        return self.compose(sketch, things.unflatten(0, (batch, slots)))
 
-        style (B, S) one-hot, noise (B, K + 1, FREE_NOISE), presence and mirrored (B, K) -> (B, 3, H, W).
-        """
-        batch, slots = presence.shape
-        styles = style[:, None].expand(-1, slots, -1).flatten(0, 1)
-        things = self.draw_things(plan.contents.flatten(0, 1), styles, noise[:, :slots].flatten(0, 1))
-        side = things.shape[-1]
-        layers = place(things, plan.boxes.flatten(0, 1).float(), mirrored.flatten(), side).view(
-            batch, slots, 4, side, side
-        )
-        page = self.draw_page(plan.background, style, noise[:, slots])
-        return self.join(page, layers, plan.depths.float(), presence.float())
+    def compose(self, sketch: Sketch, things: Tensor) -> Tensor:
+        """The page of B sketches, and on it their things (B, K, 4, H, W), zeros where absent -> as `lay`."""
+        side, slots = things.shape[-1], things.shape[1]
+        boxes, mirrored = sketch.boxes.flatten(0, 1).float(), sketch.mirrored.flatten()
+        layers = place(things.flatten(0, 1), boxes, mirrored, side).unflatten(0, (-1, slots))
+        page = self.draw_page(sketch.background, sketch.style, sketch.looks[:, slots])
+        return self.join(page, layers, sketch.depths.float(), sketch.presence.float()) * 2 - 1
 
     def join(self, page: Tensor, layers: Tensor, depths: Tensor, presence: Tensor) -> Tensor:
         """Things over the page, and what only the two together have: shadows, blended edges.
@@ -99,19 +121,27 @@ class Generator(nn.Module):
 
     def paint(self, vectors: Tensor, noise: Tensor) -> Tensor:
         """As `forward`, without the bounds, where gradients would end."""
-        config = self.config
+        return self.lay(self.sketch(vectors, noise))
+
+    def sketch(self, vectors: Tensor, noise: Tensor) -> Sketch:
+        """Decides what is where, and what the words leave open."""
+        styles = self.config.styles
         moves, looks = self.split(noise)
         plan = self.planner(vectors, moves)
-        style = functional.one_hot(drawn(plan.style, noise[:, : config.styles]), config.styles).to(vectors.dtype)
-        contents = self.planner.table.mix(
-            chosen(2 * plan.things, looks[:, :-1, 1]), chosen(plan.colours, looks[:, :-1, 2])
-        )
         # Things are there or not; the gradient is that of how likely they are (Bengio et al. 2013, arXiv:1308.3432).
         likely = plan.presence.sigmoid()
-        # In this order the sum is 0 or 1 to the last bit, in bf16 too.
-        presence = (plan.presence > 0).to(likely.dtype) + (likely - likely.detach())
-        mirrored = (looks[:, :-1, 0] > 0) & (plan.reversible > 0)
-        return self.lay(replace(plan, contents=contents), style, looks, presence, mirrored) * 2 - 1
+        rows = chosen(2 * plan.things, looks[:, :-1, 1]), chosen(plan.colours, looks[:, :-1, 2])
+        return Sketch(
+            contents=self.planner.table.mix(*rows),
+            background=plan.background,
+            boxes=plan.boxes,
+            depths=plan.depths,
+            # In this order the sum is 0 or 1 to the last bit, in bf16 too.
+            presence=(plan.presence > 0).to(likely.dtype) + (likely - likely.detach()),
+            mirrored=(looks[:, :-1, 0] > 0) & (plan.reversible > 0),
+            style=functional.one_hot(drawn(plan.style, noise[:, :styles]), styles).to(vectors.dtype),
+            looks=looks,
+        )
 
     def split(self, noise: Tensor) -> tuple[Tensor, Tensor]:
         """(B, Z) -> its numbers for moves (B, K + 1, SLOT_NOISE) and for looks (B, K + 1, FREE_NOISE)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +14,12 @@ from torch import Tensor
 from services.generation.config import GeneratorConfig
 from services.generation.items import PaintedImage, PaintItem
 from services.generation.model import Generator
+from services.generation.rendering import Renderer
 from shared.codes import Reason
 from shared.images import encode_image
 from shared.inference.model_directory import ModelDirectory
-from shared.inference.passes import chunks, exact_rows
 from shared.inference.predictor import Failure, Padding, RuntimeOptions
-from shared.inference.runtime import Runtime, channels_last, resolve_runtime
+from shared.inference.runtime import Runtime, resolve_runtime
 from shared.inference.weights import load_weights
 
 
@@ -35,26 +34,20 @@ def load(directory: Path, options: RuntimeOptions) -> GenerationPredictor:
 
 
 class GenerationPredictor:
-    """The same seed gives the same pixels in any batch.
-
-    Every forward pass has `microbatch` rows, or as many as give the same bits.
-    """
+    """The same seed gives the same pixels in any batch."""
 
     def __init__(self, directory: ModelDirectory, model: Generator, runtime: Runtime) -> None:
         self.info = replace(directory.info(), image_side=model.config.pixels)
         self.device = str(runtime)
         self.padding = Padding()
-        self._rows: tuple[int, ...] = (directory.microbatch or directory.bucket_sizes[-1],)
-        # In full precision: which of two drawings, and whether there is a thing, hangs on one number being the greater.
-        planner = deepcopy(model.planner).to(runtime.device).eval()
-        self._model = channels_last(runtime.place(model))
-        self._model.planner = planner
-        self._paint = runtime.passes(lambda vectors, noise: (self._model(vectors, noise),))
+        microbatch = directory.microbatch or directory.bucket_sizes[-1]
+        self._render = Renderer(model, runtime, microbatch=microbatch, sizes=directory.bucket_sizes)
+        self._config = model.config
 
     def warmup(self) -> None:
-        """Runs each number of rows, keeps those whose bits are the microbatch's, and runs each coder."""
-        self._rows = exact_rows(self._paint, self._draw, microbatch=self._rows[0], sizes=self.info.bucket_sizes)
-        vector = np.zeros(self._model.config.space_width, "<f4")
+        """Runs each number of rows of each part of the pass, and each coder."""
+        self._render.warm(self._draw)
+        vector = np.zeros(self._config.space_width, "<f4")
         vector[0] = 1
         self.predict([PaintItem(vector=vector.tobytes(), seed=1)])
         self.predict([PaintItem(vector=vector.tobytes(), seed=1, file_format="JPEG", quality=90)])
@@ -65,9 +58,8 @@ class GenerationPredictor:
         vectors = [self._read_vector(item) for item in batch]
         good = [(vector, item.seed) for vector, item in zip(vectors, batch, strict=True) if isinstance(vector, Tensor)]
 
-        passes = chunks(len(good), self._rows)
-        pictures = (picture for part, rows in passes for picture in self._run(good[part], rows))
-        self.padding = Padding(items=sum(rows for _, rows in passes) - len(good))
+        pictures = iter(self._paint(good) if good else ())
+        self.padding = Padding(items=self._render.padding(len(good)))
 
         return [
             vector if isinstance(vector, Failure) else self._answer(item, next(pictures))
@@ -75,7 +67,7 @@ class GenerationPredictor:
         ]
 
     def _read_vector(self, item: PaintItem) -> Tensor | Failure:
-        wanted = self._model.config.space_width
+        wanted = self._config.space_width
         if len(item.vector) != 4 * wanted:
             message = f"vector has {len(item.vector) // 4} numbers; the model's space has {wanted}"
             return Failure(reason=Reason.ENCODING_INVALID, message=message)
@@ -84,17 +76,14 @@ class GenerationPredictor:
             return Failure(reason=Reason.ENCODING_INVALID, message="vector is zero or has numbers that are not finite")
         return torch.nn.functional.normalize(vector, dim=0)
 
-    def _run(self, inputs: list[tuple[Tensor, int]], rows: int) -> Tensor:
-        """1 to `rows` vectors and seeds -> (N, 3, H, W) float32; the pass is filled up with its first row."""
-        filled = inputs + inputs[:1] * (rows - len(inputs))
-        vectors = torch.stack([vector for vector, _ in filled])
-        noise = torch.stack([self._noise(seed) for _, seed in filled])
-        (pictures,) = self._paint(vectors, noise)
-        return pictures[: len(inputs)]
+    def _paint(self, inputs: Sequence[tuple[Tensor, int]]) -> Tensor:
+        """At least one vector and seed -> (N, 3, H, W) float32."""
+        noise = torch.stack([self._noise(seed) for _, seed in inputs])
+        return self._render(torch.stack([vector for vector, _ in inputs]), noise)
 
     def _draw(self, rows: int) -> tuple[Tensor, Tensor]:
         """Random points of the joint space, and noise."""
-        vectors = torch.randn(rows, self._model.config.space_width, generator=torch.Generator().manual_seed(rows))
+        vectors = torch.randn(rows, self._config.space_width, generator=torch.Generator().manual_seed(rows))
         return torch.nn.functional.normalize(vectors), torch.stack([self._noise(seed) for seed in range(rows)])
 
     def _noise(self, seed: int) -> Tensor:
@@ -103,7 +92,7 @@ class GenerationPredictor:
         NumPy's frozen generator, because torch's takes only the low 32 bits of a seed on the CPU.
         """
         frozen = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
-        return torch.from_numpy(frozen.standard_normal(self._model.config.noise_width).astype(np.float32))
+        return torch.from_numpy(frozen.standard_normal(self._config.noise_width).astype(np.float32))
 
     def _answer(self, item: PaintItem, picture: Tensor) -> PaintedImage | Failure:
         """(3, H, W) in [-1, 1] as a file."""

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.layers import place, stack
-from services.generation.model import Generator
-from services.generation.planner import Plan
+from services.generation.model import Generator, Sketch
 
 
 def _left_half(side: int = 16) -> torch.Tensor:
@@ -72,9 +71,9 @@ def test_what_is_absent_is_not_painted() -> None:
 class _Watched(Generator):
     """Keeps what it was told of presence."""
 
-    def lay(self, plan: Plan, style: Tensor, noise: Tensor, presence: Tensor, mirrored: Tensor) -> Tensor:
-        self.seen = presence
-        return super().lay(plan, style, noise, presence, mirrored)
+    def lay(self, sketch: Sketch) -> Tensor:
+        self.seen = sketch.presence
+        return super().lay(sketch)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

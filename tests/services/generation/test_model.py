@@ -46,14 +46,9 @@ def test_things_are_there_or_not_and_yet_a_gradient_says_which_should_be() -> No
     vectors = torch.nn.functional.normalize(torch.randn(3, CONFIG.space_width))
     noise = torch.randn(3, CONFIG.noise_width)
     painted = generator.paint(vectors, noise)
-    moves, looks = generator.split(noise)
-    plan = generator.planner(vectors, moves)
-    style = torch.nn.functional.one_hot(drawn(plan.style, noise[:, : CONFIG.styles]), CONFIG.styles).float()
-    mirrored = (looks[:, :-1, 0] > 0) & (plan.reversible > 0)
-    rows = chosen(2 * plan.things, looks[:, :-1, 1]), chosen(plan.colours, looks[:, :-1, 2])
-    plan = replace(plan, contents=generator.planner.table.mix(*rows))
-    there = (plan.presence > 0).float()
-    assert torch.allclose(painted, generator.lay(plan, style, looks, there, mirrored) * 2 - 1, atol=1e-6)
+    sketch = generator.sketch(vectors, noise)
+    there = (sketch.presence > 0.5).float()
+    assert torch.allclose(painted, generator.lay(replace(sketch, presence=there)), atol=1e-6)
     painted.square().mean().backward()
     gradient = generator.planner.to_rest.weight.grad
     assert gradient is not None and gradient[1].abs().sum() > 0

@@ -99,6 +99,6 @@ def test_bad_vector_fails_alone(predictor: GenerationPredictor, bad: bytes, comp
 
 def test_output_that_is_not_a_number_is_an_internal_failure(tiny_models: dict[str, Path]) -> None:
     broken = load(tiny_models["generation"], RuntimeOptions(device="cpu", precision="fp32"))
-    torch.nn.init.constant_(broken._model.page.to_planes.weight, float("nan"))
+    torch.nn.init.constant_(broken._render.model.page.to_planes.weight, float("nan"))
     (answer,) = broken.predict([PaintItem(vector=vector(1), seed=1)])
     assert isinstance(answer, Failure) and answer.reason is Reason.MODEL_OUTPUT_INVALID
