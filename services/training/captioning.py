@@ -18,13 +18,13 @@ from services.captioning.model import Captioner
 from services.classification.model import ImageEncoder
 from services.training.data.augmentation import random_scene_views, random_views, resized
 from services.training.data.captions import clean_caption
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Pack
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.pool import ScenePool
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.tokenizers import train_tokenizer
 
-LANGUAGES = ("en", "zh")
 PEAK_LEARNING_RATE = 1e-3
 LABEL_SMOOTHING = 0.05
 TOKEN_NOISE = 0.05

@@ -22,6 +22,7 @@ from services.text.config import PRESETS as TEXT_PRESETS
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 from services.training.data.captions import clean_caption
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS, Concept, Pack
 from services.training.data.sources import STYLES
 from services.training.export import Card, ModelConfig, write_labels, write_model_directory, write_tokenizer
@@ -96,7 +97,7 @@ def write_tiny_lstm(folder: Path, *, space: str = "tiny") -> Path:
 
 
 def _captions(pack: Pack) -> list[str]:
-    return [clean_caption(concept, language) for concept in pack.concepts for language in ("en", "zh")]
+    return [clean_caption(concept, language) for concept in pack.concepts for language in LANGUAGES]
 
 
 def _write_text(

@@ -18,13 +18,13 @@ from services.training.captioning import (
     scene_views,
 )
 from services.training.data.captions import clean_caption
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_image_encoder
 
 VOCABULARY = {"scenes": 3000, "tiny": 400}
 VIEW_ROUNDS = 2
-LANGUAGES = ("en", "zh")
 
 
 def train_captioning(run: Run) -> None:

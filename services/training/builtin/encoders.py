@@ -23,6 +23,7 @@ from services.training.calibration import fitted_temperature
 from services.training.data.captions import clean_caption, label, random_caption
 from services.training.data.label_names import head_labels
 from services.training.data.lexicon import Lexicon, read_lexicon
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS, Pack
 from services.training.data.scenes.captions import caption
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS, object_classes
@@ -45,7 +46,6 @@ REWORDING_SHARE = 0.15
 CAPTIONS_A_CONCEPT = 40
 SCENES_READ = 10_000
 """For the tokenizer."""
-LANGUAGES = ("en", "zh")
 
 
 def train_encoders(run: Run) -> None:

@@ -14,12 +14,12 @@ from services.captioning.model import Captioner
 from services.classification.model import EncodedImages, ImageEncoder
 from services.text.model import TextEncoder
 from services.training.data.augmentation import resized
+from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.truth import Scene
 from services.training.samples import tokenize
 
-LANGUAGES = ("en", "zh")
 CHUNK = 128
 
 Metrics = dict[str, float]

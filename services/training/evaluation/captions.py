@@ -8,20 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Concept, Pack
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.parser import parse
 from services.training.data.scenes.truth import true_facts
 from services.training.evaluation.bootstrap import Estimate, estimate, mean
 from services.training.evaluation.figures import Figure, Target
-from services.training.evaluation.scenes import (
-    JUDGED_KINDS,
-    LANGUAGES,
-    CaptionedScene,
-    judged_facts,
-    nearest,
-    thumbnails,
-)
+from services.training.evaluation.scenes import JUDGED_KINDS, CaptionedScene, judged_facts, nearest, thumbnails
 from services.training.evaluation.served import ServedModels
 
 SCENES = Target(must=0.85, goal=0.95)

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.training.data.captions import STYLE_WORDS, clean_caption
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Pack
 from services.training.evaluation.bootstrap import mean, ratio
 from services.training.evaluation.figures import Figure, Target
 from services.training.evaluation.judge import Judge
-from services.training.evaluation.scenes import LANGUAGES, nearest, thumbnails
+from services.training.evaluation.scenes import nearest, thumbnails
 from services.training.evaluation.served import ServedModels
 
 PICTOGRAMS = Target(must=0.35, goal=0.70)

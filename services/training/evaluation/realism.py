@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import SceneCaption
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.evaluation.bootstrap import ratio
@@ -17,7 +18,7 @@ from services.training.evaluation.features import features
 from services.training.evaluation.fid import frechet_distance, mean_pairwise_distance, precision_recall
 from services.training.evaluation.figures import Figure, Target, not_measured
 from services.training.evaluation.judge import judge_input
-from services.training.evaluation.scenes import LANGUAGES, REFERENCE_SEED, captioned_scenes, scene_of
+from services.training.evaluation.scenes import REFERENCE_SEED, captioned_scenes, scene_of
 from services.training.evaluation.served import ServedModels
 
 DIVERSITY = Target(must=0.60, goal=0.90)

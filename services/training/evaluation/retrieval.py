@@ -9,11 +9,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import SceneCaption
 from services.training.data.scenes.truth import Fact, true_facts
 from services.training.evaluation.bootstrap import mean, ratio
 from services.training.evaluation.figures import Figure, Target, not_measured
-from services.training.evaluation.scenes import LANGUAGES, CaptionedScene
+from services.training.evaluation.scenes import CaptionedScene
 from services.training.evaluation.served import ServedModels, vectors
 
 R1 = Target(must=0.70, goal=0.90)

@@ -11,13 +11,13 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import SceneCaption, caption
 from services.training.data.scenes.composer import ComposedScene, compose, compose_like
 from services.training.data.scenes.plan import plan_from_facts
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.data.scenes.truth import INVERSE, Fact, Scene, true_facts
 
-LANGUAGES = ("en", "zh")
 FIRST_SEED = 0
 REFERENCE_SEED = 1_000_000
 """First seed of the scenes that FID compares with: none of them gives a prompt."""

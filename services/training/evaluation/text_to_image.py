@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.truth import Fact
 from services.training.evaluation.bootstrap import Estimate, difference
 from services.training.evaluation.figures import Figure, Target
 from services.training.evaluation.judge import Judge
 from services.training.evaluation.painted import Scored, ratio_to_real, score_pictures
 from services.training.evaluation.pictograms import PICTOGRAMS
-from services.training.evaluation.scenes import LANGUAGES, CaptionedScene
+from services.training.evaluation.scenes import CaptionedScene
 from services.training.evaluation.served import ServedModels, vectors
 
 CANDIDATES = 8

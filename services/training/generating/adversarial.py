@@ -38,7 +38,7 @@ LARGEST_SHIFT = 4
 
 @dataclass(frozen=True, kw_only=True)
 class PromptedPictures:
-    """Prompts beside real pictures that fit them."""
+    """B prompts, and beside each a real picture that fits it."""
 
     prompts: Prompts
     pictures: Tensor
@@ -71,7 +71,7 @@ def augmented(pictures: Tensor, seed: int) -> Tensor:
 
 
 class AdversarialTrainer:
-    """One step of both networks."""
+    """One step of both networks, on `batch` prompts; of the anchor on half as many drawings."""
 
     def __init__(self, generator: Generator, discriminator: Discriminator, source: PictureSource,
                  anchor: ThingsTrainer, *, batch: int) -> None:  # fmt: skip

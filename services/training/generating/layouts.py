@@ -13,7 +13,7 @@ from services.training.data.scenes.sprites import SpriteSet
 from services.training.data.scenes.truth import Scene, SceneObject
 
 MARGIN = 0.06
-"""Of a drawing's square, on each edge, as in the pack."""
+"""Share of a drawing's square that is empty on each edge, as in the pack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,23 +21,25 @@ class Layout:
     """The layers of B scenes, K slots each."""
 
     drawing: Tensor
-    """(B, K) row of the table: what each thing is; 0 where there is none."""
+    """(B, K) int64, row of the table: what each thing is; 0 where there is none."""
     colour: Tensor
-    """(B, K) row of the table of colours, 0 for its own."""
+    """(B, K) int64, row of the table of colours: 0 for its own, else 1 + an index into `LayoutIndex.colours`."""
     boxes: Tensor
-    """(B, K, 3)"""
+    """(B, K, 3) centre x and y, from the upper left, and side of each thing's square, in sides of the picture; 0.5 each
+    where there is none. A square that holds something long may reach beyond the picture."""
     depths: Tensor
-    """(B, K)"""
+    """(B, K) 0 for the farthest object of the scene, 0.25 more for each nearer one, mentioned or not; 0 where there is
+    none."""
     presence: Tensor
-    """(B, K) of zeros and ones."""
+    """(B, K) ones where there is a thing, else zeros."""
     mirrored: Tensor
-    """(B, K)"""
+    """(B, K) bool: whether the scene shows the drawing with left and right changed."""
     reversible: Tensor
-    """(B, K) of ones where a mirror leaves the thing what it is."""
+    """(B, K) ones where a mirror leaves the thing what it is, else zeros."""
     sprites: Tensor
-    """(B, K) index into the sprite set, for the drawing itself."""
+    """(B, K) int64, index into the sprite set, for the drawing itself; 0 where there is none."""
     background: Tensor
-    """(B,)"""
+    """(B,) int64, index into `LayoutIndex.backgrounds`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +49,15 @@ class LayoutIndex:
     rows: Mapping[tuple[str, str | None], int]
     """(class, verb) to a row of the table."""
     colours: Sequence[str]
+    """Of the table's rows from 1 on."""
     backgrounds: Sequence[str]
     slots: int
+    """K, the things that a layout can hold."""
 
     def read(self, scenes: Sequence[Scene], sprites: SpriteSet, mentioned: Sequence[set[str]] | None = None) -> Layout:
-        """The layouts of scenes, slots ordered by row and then from left to right.
+        """The layouts of B scenes, slots ordered by row and then from left to right, filled from the first on.
 
-        With `mentioned`, only objects of those classes count.
+        With `mentioned`, B sets of classes, only objects of those count. What is more than `slots` is left out.
         """
         shape = (len(scenes), self.slots)
         drawing, colour, sprite = (torch.zeros(shape, dtype=torch.long) for _ in range(3))
@@ -80,7 +84,11 @@ class LayoutIndex:
 
 
 def square(one: SceneObject, sprites: SpriteSet) -> tuple[float, float, float]:
-    """Centre and side of the square that a drawing fills, from the part of it that is seen."""
+    """Centre x, centre y and side, in sides of the picture, of the square whose drawing `fit` made.
+
+    From the part of it that is seen: the square lies around its middle, as large as its width or its height asks,
+    whichever is less hidden.
+    """
     x0, y0, x1, y1 = one.box
     height, width = sprites.sprites[one.sprite].picture.shape[:2]
     largest = max(height, width)

@@ -40,13 +40,16 @@ class PageReader(nn.Module):
         self.out = nn.Linear(64 * (pixels // 16) ** 2, 2 * FREE_NOISE)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) in [0, 1] -> two of (B, FREE_NOISE)."""
+        """(B, 3, H, W) in [0, 1] -> mean and logarithm of the variance (-8 to 4), each (B, FREE_NOISE)."""
         mean, log_variance = self.out(self.stages(pictures * 2 - 1).flatten(1)).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 4)
 
 
 def picture_layers(drawings: Tensor, layout: Layout, side: int) -> Tensor:
-    """(B, K, 4, S, S) drawings as `Generator.draw_things` gives them, put where the layout says."""
+    """(B, K, 4, D, D) drawings as `Generator.draw_things` gives them, put where the layout says: (B, K, 4, side, side).
+
+    Those of absent things lie in the middle: presence is left to `Generator.join`.
+    """
     batch, slots = layout.presence.shape
     placed = place(drawings.flatten(0, 1), layout.boxes.flatten(0, 1), layout.mirrored.flatten(), side)
     return placed.view(batch, slots, 4, side, side)
@@ -58,7 +61,8 @@ class PageSource(Protocol):
     generator: random.Random
 
     def draw(self, size: int) -> tuple[Tensor, Tensor, Layout, Tensor]:
-        """Pictures (B, 3, H, W) in [0, 1], drawings (B, K, 4, S, S), layouts, styles (B, S) one-hot."""
+        """Pictures (B, 3, H, W) in [0, 1]; drawings (B, K, 4, D, D), ink less white in [-1, 0] and opacity in [0, 1];
+        layouts; styles (B, S) one-hot."""
 
 
 class PagesTrainer:

@@ -35,30 +35,30 @@ PAGE_SCALE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Prompts:
-    """Vectors of texts and the plans that they mean."""
+    """Vectors of B texts and the plans of K slots that they mean; what is said of absent things counts for nothing."""
 
     vectors: Tensor
     """(B, V) of unit norm."""
     things: Tensor
-    """(B, K) rows of the table."""
+    """(B, K) int64, rows of the table: what each thing is."""
     colours: Tensor
-    """(B, K) rows of the table of colours."""
+    """(B, K) int64, rows of the table of colours, 0 for a thing's own."""
     presence: Tensor
-    """(B, K)"""
+    """(B, K) ones where the words ask for a thing, else zeros."""
     reversible: Tensor
-    """(B, K)"""
+    """(B, K) ones where a mirror leaves the thing what it is, else zeros."""
     boxes: Tensor
-    """(B, K, 3)"""
+    """(B, K, 3) centre x, centre y and side of each thing's square, in sides of the picture."""
     depths: Tensor
-    """(B, K)"""
+    """(B, K) from 0, the lesser is painted first."""
     background: Tensor
-    """(B, C)"""
+    """(B, C) what the painter of backgrounds knows it by."""
     style: Tensor
-    """(B,) of what is drawn: named by the words or not."""
+    """(B,) int64, index into the styles, of what is drawn: named by the words or not."""
 
 
 def energy_score(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
-    """All (B, D): two independent samples of one distribution, and the truth -> scalar."""
+    """All (B, D): two independent samples of one distribution, and the truth -> scalar, the mean over B."""
     distance = functional.pairwise_distance
     score = distance(first, truth) + distance(second, truth) - distance(first, second)
     return score.mean() / 2
@@ -74,7 +74,7 @@ class PromptSource(Protocol):
 
 
 class PlansTrainer:
-    """One step of the planner on prompts that `source` draws."""
+    """One step of the planner on `batch` prompts that `source` draws."""
 
     def __init__(self, generator: Generator, source: PromptSource, *, batch: int) -> None:
         self.planner, self._source, self.pictures_a_step = generator.planner, source, batch
@@ -114,7 +114,7 @@ class PlansTrainer:
 
 
 def plan_losses(planner: Planner, prompts: Prompts) -> dict[str, Tensor]:
-    """What is regressed, and the energy scores of what is drawn, by name."""
+    """Scalars by name: cross-entropies of what words say, weighted, and energy scores of what they leave open."""
     vectors = functional.normalize(prompts.vectors + VECTOR_NOISE * torch.randn_like(prompts.vectors), dim=1)
     slots = prompts.presence.shape[1]
     shape = (len(vectors), slots + 1, SLOT_NOISE)
@@ -136,7 +136,7 @@ def plan_losses(planner: Planner, prompts: Prompts) -> dict[str, Tensor]:
 
 
 def open_part(plan: Plan | Prompts, presence: Tensor) -> Tensor:
-    """(B, D): places, depths and background, nothing of absent things."""
+    """(B, 4 K + C): places and depths of each thing, zeros of absent ones; and the background, all scaled."""
     there = presence[:, :, None]
     places = torch.cat((PLACE_SCALE * plan.boxes, plan.depths[:, :, None]), dim=2) * there
     return torch.cat((places.flatten(1), PAGE_SCALE * plan.background), dim=1)

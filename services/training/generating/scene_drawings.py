@@ -18,6 +18,7 @@ from services.training.generating.layouts import MARGIN
 from services.training.generating.things import Drawings
 
 SIDE = 64
+"""Of a drawing, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +26,9 @@ class SceneDrawings(Drawings):
     """Drawings beside what they are in the sprite set."""
 
     rows: int
-    """Rows that they need in the table."""
+    """How many rows they need in the table."""
     of_sprite: dict[tuple[int, str | None], int]
-    """(sprite, colour) to the drawing."""
+    """(index into the sprite set, colour or None for its own where no colour word fits) to a row, 0 to N - 1."""
 
 
 def table_rows(sprites: SpriteSet, first_row: int) -> dict[tuple[str, str | None], int]:
@@ -37,7 +38,10 @@ def table_rows(sprites: SpriteSet, first_row: int) -> dict[tuple[str, str | None
 
 
 def scene_drawings(file: Path, *, first_row: int, styles: Sequence[str]) -> SceneDrawings:
-    """Reads the sprites in `file` and paints each in each colour that it may have."""
+    """Reads the sprites in `file` and paints each in each colour that it may have: (N, 3, SIDE, SIDE).
+
+    first_row: of the table, for the things of scenes. styles: the pack's. Raises ConfigurationError as `read_sprites`.
+    """
     sprites = read_sprites(file)
     rows = table_rows(sprites, first_row)
     names = list(COLOURS)
@@ -68,7 +72,10 @@ def scene_drawings(file: Path, *, first_row: int, styles: Sequence[str]) -> Scen
 
 
 def fit(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """(H, W, 4) RGBA -> (SIDE, SIDE, 3) on white and (SIDE, SIDE), in the middle of a square with MARGIN around."""
+    """(H, W, 4) RGBA -> colours on white (SIDE, SIDE, 3) and alpha (SIDE, SIDE), all uint8.
+
+    The picture lies in the middle of a square, its longer side 1 - 2 MARGIN of that; `layouts.square` is its inverse.
+    """
     height, width = picture.shape[:2]
     side = round(max(height, width) / (1 - 2 * MARGIN))
     canvas = Image.new("RGBA", (side, side), (255, 255, 255, 0))

@@ -25,13 +25,17 @@ from services.training.generating.plans import Prompts
 from services.training.generating.scene_drawings import SceneDrawings
 
 STYLE_WORD_SHARE = 0.1
+"""Of scenes' captions, those that name the style."""
 
 StyleWords = Callable[[str, random.Random], tuple[str, str]]
 """A style to English and Chinese words for it."""
 
 
 class ScenePages:
-    """Scenes at the generator's size, beside the drawings they are made of."""
+    """Scenes at the generator's size, beside the drawings they are made of.
+
+    styles: the pack's. side: of the pictures, in pixels; one of which the pool's is a multiple.
+    """
 
     def __init__(self, pool: ScenePool, sprites: SpriteSet, drawings: SceneDrawings, index: LayoutIndex, *,
                  styles: Sequence[str], side: int, seed: int) -> None:  # fmt: skip
@@ -40,7 +44,7 @@ class ScenePages:
         self.generator = self._rng = random.Random(seed)
 
     def draw(self, size: int) -> tuple[Tensor, Tensor, Layout, Tensor]:
-        """Pictures (B, 3, H, W) in [0, 1], drawings (B, K, 4, S, S), layouts, styles (B, S) one-hot."""
+        """As `PageSource.draw`; no scene twice. Raises ValueError where `size` is more than there are scenes."""
         rows = self._rng.sample(range(len(self._pool)), size)
         scenes = [self._pool.scenes[row] for row in rows]
         layout = self._index.read(scenes, self._sprites)
@@ -64,17 +68,19 @@ class Drawn:
 
     prompts: Prompts
     concepts: Sequence[int]
-    """Of the pictograms."""
+    """Of the B // 3 pictograms, as indices into the pack's concepts."""
     styles: Sequence[int]
-    """Of the pictograms and the scenes: those that the texts name, or that they are drawn in."""
+    """Of all B, as indices into the pack's styles: those that the texts name, or that they are drawn in."""
     scenes: Sequence[int]
-    """Rows of the pool."""
+    """Rows of the pool, of the rest."""
 
 
 class CaptionPrompts:
     """Captions of scenes and of pictograms, encoded, with what they ask for.
 
     What a caption of a scene leaves out is not asked for; a pictogram is one thing that fills a plain page.
+
+    backgrounds: (backgrounds + 1) x C, the last row for plain pages. encode: B texts -> (B, V) of unit norm.
     """
 
     def __init__(self, pack: Pack, scenes: Sequence[Scene], sprites: SpriteSet, index: LayoutIndex,
@@ -94,7 +100,7 @@ class CaptionPrompts:
 
     @torch.no_grad()
     def draw_all(self, size: int) -> Drawn:
-        """The same, and what they were made of."""
+        """The same, and what they were made of. On the device of the backgrounds are vectors and backgrounds alone."""
         few, device = size // 3, self._backgrounds.weight.device
         concepts, texts, styles = self._pictograms(few)
         rows = [self._rng.randrange(len(self._scenes)) for _ in range(size - few)]
@@ -150,7 +156,7 @@ class CaptionPrompts:
 
 
 class PromptedScenes:
-    """Prompts beside real pictures of what they ask for."""
+    """Prompts beside real pictures of what they ask for, `side` pixels a side."""
 
     def __init__(self, prompts: CaptionPrompts, pack: Pack, pool: ScenePool, *, side: int) -> None:
         self._prompts, self._pack, self._pool, self._side = prompts, pack, pool, side

@@ -29,20 +29,20 @@ CONTENT_NOISE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Drawings:
-    """Cut-out drawings of known things, in memory."""
+    """N cut-out drawings of known things, in memory."""
 
     ink: Tensor
-    """(N, 3, H, W) uint8, on white."""
+    """(N, 3, H, H) uint8, on white."""
     opacity: Tensor
-    """(N, 1, H, W) uint8."""
+    """(N, 1, H, H) uint8, 255 where nothing shines through."""
     concept: Tensor
-    """(N,) rows of the table."""
+    """(N,) int64, rows of the table: what each is."""
     colour: Tensor
-    """(N,) rows of the table, 0 for its own colours."""
+    """(N,) int64, rows of the table of colours, 0 for its own."""
     style: Tensor
-    """(N,)"""
+    """(N,) int64, index into the pack's styles."""
     weight: Tensor
-    """(N,) how often each is drawn, relative to others."""
+    """(N,) more than 0: how often each is drawn, relative to others."""
 
 
 class ThingsTrainer:
@@ -86,7 +86,7 @@ class ThingsTrainer:
         self._painting.load_state_dict(self.average.mean.state_dict())
 
     def losses(self, size: int, step: int) -> dict[str, Tensor]:
-        """How far the painter is from `size` drawings drawn at random for `step`, by name."""
+        """How far the painter is from `size` drawings drawn at random for `step`: scalars `l1` and `edges`."""
         drawings, config = self._drawings, self.generator.config
         drawn = torch.Generator().manual_seed(self._seed * 1_000_003 + step)
         rows = torch.multinomial(drawings.weight, size, replacement=True, generator=drawn)

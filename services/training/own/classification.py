@@ -16,6 +16,7 @@ from torch.nn import functional
 from services.classification.config import PRESETS, ImageEncoderConfig
 from services.classification.model import ImageEncoder
 from services.training.checkpoint import Progress
+from services.training.data.meanings import LANGUAGES
 from services.training.data.own_pictures import OwnPictures
 from services.training.dropout import add_dropout
 from services.training.export import json_lines
@@ -34,7 +35,6 @@ from shared.inference.runtime import channels_last
 
 LABEL_SMOOTHING = 0.05
 CHUNK = 128
-LANGUAGES = ("en", "zh")
 RATES = {"scratch": 1.5e-3, "all": 2e-4, "head": 3e-3}
 
 

@@ -5,10 +5,10 @@ First by copying, then, with the copying kept as an anchor, against a discrimina
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Mapping
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
+from services.training.averaging import MovingAverage
 from services.training.data.own_pictures import OwnPictures
 from services.training.discriminator import Discriminator
 from services.training.loop import set_learning_rate
@@ -91,7 +92,8 @@ class OwnGeneratorTrainer:
         judge = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
         self.generator, self._batches, self._vectors, self._optimisation = generator, batches, vectors, optimisation
         self._dtype, self._processes = run.dtype, run.processes
-        self.average = copy.deepcopy(generator).requires_grad_(False)
+        self._averaging = MovingAverage(generator, decay=EMA_DECAY)
+        self.average = cast(Generator, self._averaging.mean)
         self._paint = run.processes.distribute(PaintObjective(generator, judge))
         self._judge, self._judge_weights = run.processes.distribute(JudgeObjective(judge)), list(judge.parameters())
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "average": self.average, "judge": judge}
@@ -117,7 +119,8 @@ class OwnGeneratorTrainer:
         with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=self._dtype is torch.bfloat16):
             losses, painted = self._paint(batch.pictures, vectors, noise, adversarial)
         self._update("painting", losses, list(self.generator.parameters()))
-        self._follow()
+        self._averaging.steps.fill_(step)  # checkpoints hold the number among the counts
+        self._averaging.follow(self.generator)
         if adversarial:
             for weight in self._judge_weights:
                 weight.requires_grad_(True)
@@ -138,14 +141,6 @@ class OwnGeneratorTrainer:
         torch.stack(list(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(weights, CLIP)
         self.optimisers[name].step()
-
-    def _follow(self) -> None:
-        """An exponential mean of the weights is what is served (Karras et al. 2018, arXiv:1710.10196)."""
-        steps = self.counts["steps"]
-        decay = min(EMA_DECAY, (1 + steps) / (10 + steps))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
 
 
 def train_generation(options: GenerationOptions) -> None:

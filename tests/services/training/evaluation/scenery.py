@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.truth import Scene, SceneObject, find_relations
-from services.training.evaluation.scenes import LANGUAGES, CaptionedScene
+from services.training.evaluation.scenes import CaptionedScene
 
 PAINT = {"red": (220, 30, 30), "blue": (30, 30, 220), "black": (30, 30, 30)}
 GROUND = {"meadow": (120, 200, 90), "beach": (240, 220, 150), "snow": (235, 240, 250)}
