@@ -75,7 +75,7 @@ ITEMS: Mapping[str, Callable[[int, Any], Any]] = {
     "text": lambda number, _: PROMPTS[number % len(PROMPTS)],
     "classification": lambda number, _: _image(number),
     "generation": lambda number, predictor: PaintItem(
-        vector=_vector(number, predictor._model.config.space_width), seed=number
+        vector=_vector(number, predictor._config.space_width), seed=number
     ),
     "captioning": _caption,
 }
@@ -84,10 +84,10 @@ PASSES: Mapping[str, Callable[[Any, int], tuple[torch.Tensor, ...]]] = {
     "classification": lambda predictor, rows: predictor._see(
         *(torch.zeros(rows, side, side, 3, dtype=torch.uint8) for side in predictor._model.sides)
     ),
-    "generation": lambda predictor, rows: predictor._paint(*predictor._draw(rows)),
+    "generation": lambda predictor, rows: (predictor._render(*predictor._draw(rows)),),
     "captioning": lambda predictor, rows: predictor._write[1](*_pictures(predictor._model.config, rows)),
 }
-"""One pass of so many rows; text of 16 tokens, captions with one beam."""
+"""One pass of so many rows; text of 16 tokens, captions with one beam; pictures of random points, not of prompts."""
 
 
 def _pictures(config: CaptionerConfig, rows: int) -> tuple[torch.Tensor, ...]:
