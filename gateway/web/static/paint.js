@@ -10,7 +10,7 @@ import { clearProblem, showProblem } from "./problem.js";
 import { toSeeds } from "./seeds.js";
 import { Work } from "./work.js";
 
-const SUGGESTIONS = ["a black cat", "一只黑猫", "strawberry", "一朵花", "a house", "太阳"];
+const SUGGESTIONS = ["a black cat", "一只黑猫", "strawberry", "a red car on the street", "两只黄色的鸟在雪地里", "a house"];
 const FORMATS = { IMAGE_FORMAT_PNG: "PNG", IMAGE_FORMAT_JPEG: "JPEG", IMAGE_FORMAT_WEBP: "WebP" };
 const MOST_QUALITY = 100;
 const FIELDS = ["prompt", "count", "candidates", "seed", "format", "quality"];

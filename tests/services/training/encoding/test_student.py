@@ -11,6 +11,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import functional
 
 from services.text.config import PRESETS, TextEncoderConfig
 from services.text.model import TextEncoder
@@ -60,15 +61,16 @@ def _trainer(*, taught: bool) -> StudentTrainer:
 def test_a_student_comes_near_its_teacher_with_lessons_and_without(taught: bool) -> None:
     trainer = _trainer(taught=taught)
     asked = [clean_caption(one, language) for one in tiny_pack().concepts for language in LANGUAGES]
-    wanted, before = _vectors(_encoder("transformer", seed=0), asked), _vectors(trainer.student, asked)
+    wanted = _vectors(_encoder("transformer", seed=0), asked)
     first = trainer.step(0.1)
     assert first.keys() == {"distance", "apart"}
-    for _ in range(60):
+    for _ in range(120):
         last = trainer.step(0.1)
-    assert last["distance"] < 0.5 * first["distance"] and last["apart"] < 0.8 * first["apart"]
+    assert last["distance"] < 0.1 * first["distance"] and last["apart"] < 0.6 * first["apart"]
     trainer.take_average()
-    after = _vectors(trainer.student, asked)
-    assert (after * wanted).sum(dim=1).mean() > (before * wanted).sum(dim=1).mean() + 0.1
+    said = _vectors(trainer.student, asked)
+    # Less what all have in common: a student that says the same of every text comes near a teacher too.
+    assert functional.cosine_similarity(said - said.mean(dim=0), wanted - wanted.mean(dim=0)).mean() > 0.5
 
 
 @pytest.mark.parametrize("taught", [False, True])
