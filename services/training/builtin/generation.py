@@ -26,6 +26,7 @@ from services.training.generating.scene_drawings import SceneDrawings, table_row
 from services.training.generating.sources import CaptionPrompts, PromptedScenes, ScenePages
 from services.training.generating.things import Drawings, ThingsTrainer
 from services.training.models import read_text_encoder
+from shared.errors import ConfigurationError
 from shared.inference.runtime import channels_last
 
 SHARES = {"things": 0.82, "pages": 0.07, "plans": 0.09, "adversarial": 0.02}
@@ -39,9 +40,12 @@ def train_generation(run: Run) -> None:
 
     The first two, which take most of the time, know no words: they may run before there is a text encoder, and go on
     where they were when there is a new joint space, for which the others begin anew. Raises ConfigurationError where
-    there is no data, and, after them, ModelDirectoryError where there is no text encoder in OUT.
+    there is no data, or fewer scenes than a step takes, and, after them, ModelDirectoryError where there is no text
+    encoder in OUT.
     """
     options, material = run.options, run.material
+    if options.batch > len(material.pool):
+        raise ConfigurationError(f"--batch {options.batch}: more than there are scenes, {len(material.pool)}")
     pack, drawings = material.pack, material.drawings
     rows = {"things": len(pack.concepts) + drawings.rows, "colours": 1 + len(COLOURS)}
     config = GeneratorConfig(**PRESETS[options.preset] | rows)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from services.generation.predictor import load as load_generator
 from services.text.predictor import load as load_text_encoder
 from services.training.cli import train
 from services.training.tiny import tiny_pack
+from shared.errors import ConfigurationError
 from shared.images import encode_image
 from shared.inference.predictor import Failure, RuntimeOptions
 from tests.services.training.builtin.material import SCENES, write_material
@@ -114,3 +115,8 @@ def test_training_goes_on_from_its_checkpoint(workplace: Workplace) -> None:
     assert "resumed at step 10" in workplace.run("captioning", steps=12)
     state = json.loads((workplace.checkpoints / "captioning" / "checkpoint.json").read_text("utf-8"))
     assert state["step"] == 12
+
+
+def test_a_step_of_more_scenes_than_there_are_is_refused(workplace: Workplace) -> None:
+    with pytest.raises(ConfigurationError, match=f"--batch 999: more than there are scenes, {SCENES}"):
+        workplace.run("generation", "--batch", "999", steps=10)
