@@ -41,7 +41,7 @@ from services.training.zero_shot import calibrated_scale
 from shared.inference.runtime import channels_last
 
 VOCABULARY = {"scenes": 8000, "tiny": 400}
-REWORDING_SHARE = 0.15
+REWORDING_SHARE = 0.106
 """Of the budget."""
 CAPTIONS_A_CONCEPT = 40
 SCENES_READ = 10_000
