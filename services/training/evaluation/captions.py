@@ -14,13 +14,12 @@ from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.parser import parse
 from services.training.data.scenes.truth import true_facts
 from services.training.evaluation.bootstrap import Estimate, estimate, mean
-from services.training.evaluation.figures import Figure, Target
+from services.training.evaluation.figures import NAMES, Figure, Target
 from services.training.evaluation.scenes import JUDGED_KINDS, CaptionedScene, judged_facts, nearest, thumbnails
 from services.training.evaluation.served import ServedModels
 
 SCENES = Target(must=0.85, goal=0.95)
 PICTOGRAMS = Target(must=0.50, goal=0.75)
-_NAMES = {"en": "English", "zh": "Chinese"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ def measure_scene_captions(
         figures.append(
             Figure(
                 name=f"captions.scenes.{language}",
-                title=f"captions of scenes: tuple F1, {_NAMES[language]}",
+                title=f"captions of scenes: tuple F1, {NAMES[language]}",
                 estimate=_score(texts, language, scenes),
                 target=SCENES,
                 beside=beside,
@@ -116,7 +115,7 @@ def measure_pictogram_captions(
         figures.append(
             Figure(
                 name=f"captions.pictograms.{language}",
-                title=f"captions of pictograms, held-out pairs: naming the concept, {_NAMES[language]}",
+                title=f"captions of pictograms, held-out pairs: naming the concept, {NAMES[language]}",
                 estimate=mean(named),
                 target=PICTOGRAMS,
             )

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from services.training.data.captions import label as name_of
+from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS, Pack
 from services.training.evaluation.bootstrap import Estimate, calibration_error, f1, mean
-from services.training.evaluation.figures import Figure, Target, not_measured
+from services.training.evaluation.figures import NAMES, Figure, Target, not_measured
 from services.training.evaluation.scenes import CaptionedScene, nearest, thumbnails
-from services.training.evaluation.served import Labels, ServedModels
+from services.training.evaluation.served import Labels, ServedModels, vectors
 
 CONCEPT = Target(must=0.60, goal=0.80)
 OBJECTS = Target(must=0.90, goal=0.97)
@@ -59,6 +61,23 @@ def measure_pictograms(models: ServedModels, pack: Pack, rows: NDArray[np.intp])
     ):
         figures.append(_one_of(f"classification.pictograms.{head}", f"pictograms: {head}", head, answers, true))
     return figures
+
+
+def measure_zero_shot(models: ServedModels, pack: Pack, rows: NDArray[np.intp]) -> list[Figure]:
+    """How often the name of the right concept, among the names of all, is the nearest to a held-out picture."""
+    seen = vectors(models.encode_pictures(pack.pixels[rows]))
+    return [
+        Figure(
+            name=f"classification.pictograms.zero_shot.{language}",
+            title=f"pictograms: zero-shot among all names, {NAMES[language]}",
+            estimate=mean(
+                (seen @ models.encode_texts([name_of(one, language) for one in pack.concepts]).T).argmax(axis=1)
+                == pack.concept[rows]
+            ),
+            beside={"chance": 1 / len(pack.concepts)},
+        )
+        for language in LANGUAGES
+    ]
 
 
 def nearest_picture_top1(pack: Pack, rows: NDArray[np.intp]) -> Estimate:

@@ -13,6 +13,9 @@ from services.training.evaluation.bootstrap import Estimate
 
 Reached = Literal["goal", "must", "short", "reported", "not measured"]
 
+NAMES: Mapping[str, str] = {"en": "English", "zh": "Chinese"}
+"""Of the languages that figures are told for."""
+
 _COLOURS: Mapping[Reached, str] = {"goal": "green", "must": "cyan", "short": "red", "not measured": "yellow"}
 
 

@@ -131,6 +131,7 @@ class Evaluation:
 
     def _classification(self) -> list[Figure]:
         pictures = classification.measure_pictograms(self._models, self.pack, self.rows)
+        pictures += classification.measure_zero_shot(self._models, self.pack, self.rows)
         return pictures + classification.measure_scenes(self._models, self.scenes)
 
     def _retrieval(self) -> list[Figure]:

@@ -13,7 +13,7 @@ from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import SceneCaption
 from services.training.data.scenes.truth import Fact, true_facts
 from services.training.evaluation.bootstrap import mean, ratio
-from services.training.evaluation.figures import Figure, Target, not_measured
+from services.training.evaluation.figures import NAMES, Figure, Target, not_measured
 from services.training.evaluation.scenes import CaptionedScene
 from services.training.evaluation.served import ServedModels, vectors
 
@@ -21,7 +21,6 @@ R1 = Target(must=0.70, goal=0.90)
 PARAPHRASED = Target(must=0.50, goal=0.80)
 TextsEncoded = Callable[[Sequence[str]], NDArray[np.float32]]
 """N texts to (N, V) of unit norm."""
-_NAMES = {"en": "English", "zh": "Chinese"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ def measure_retrieval(
             figures.append(
                 Figure(
                     name=f"retrieval.{way}.{language}",
-                    title=f"retrieval R@1, {way.replace('_', ' ')}, {_NAMES[language]}",
+                    title=f"retrieval R@1, {way.replace('_', ' ')}, {NAMES[language]}",
                     estimate=mean(first_is_right(turn(similarity))),
                     target=R1,
                     beside={
@@ -101,7 +100,7 @@ def _paraphrased(
     Right is a picture of which all that the text states is true: a few words may fit several. Beside, for both, the
     share of pictures that are right: a rewritten caption that states less is easier, and raises the ratio.
     """
-    name, title = f"retrieval.paraphrases.{language}", f"paraphrases: R@1, ratio to plain, {_NAMES[language]}"
+    name, title = f"retrieval.paraphrases.{language}", f"paraphrases: R@1, ratio to plain, {NAMES[language]}"
     if paraphrases is None or not paraphrases.plain:
         return not_measured(name, title, "none of these scenes' captions can be rewritten", PARAPHRASED)
     if paraphrases.further:

@@ -25,10 +25,8 @@ def test_pictures_that_are_all_told_right_make_it_sure() -> None:
     assert torch.tensor([scale, 0.0, 0.0]).softmax(dim=0)[0] > 0.9999
 
 
-def test_shipped_classifier_names_its_scale_and_what_was_measured() -> None:
+def test_shipped_classifier_names_its_scale() -> None:
     file = Path(__file__).parents[3] / "services" / "classification" / "weights" / "model.toml"
     table = tomllib.loads(file.read_text("utf-8"))
     card = (file.parents[1] / "MODEL_CARD.md").read_text("utf-8")
     assert f"softmax({table['serving']['zero_shot_scale']} x cosine)" in card
-    for language in ("en", "zh"):
-        assert f"{table['metrics'][f'zero_shot_top1_{language}_held_out']:.1%}".replace("%", " %") in card

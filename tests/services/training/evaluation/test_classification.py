@@ -13,12 +13,13 @@ from services.training.evaluation.classification import (
     constant_guess,
     measure_pictograms,
     measure_scenes,
+    measure_zero_shot,
     nearest_picture_top1,
     rows_of,
 )
 from services.training.evaluation.served import Labels, ServedModels
 from services.training.tiny import tiny_pack
-from tests.services.training.evaluation.fakes import fakes
+from tests.services.training.evaluation.fakes import FakeTexts, fakes
 from tests.services.training.evaluation.scenery import captioned, thing
 
 
@@ -50,6 +51,19 @@ def test_concept_that_the_model_does_not_know_counts_as_wrong() -> None:
     assert "knows 2 of 3 concepts" in top1.note
     calibration = figures["classification.pictograms.calibration"].estimate
     assert calibration is not None and calibration.value == pytest.approx(0.75 - 2 / 3)
+
+
+def test_zero_shot_is_right_where_the_name_of_the_concept_is_the_nearest() -> None:
+    """Green's held-out picture looks blue; in Chinese two names mean each other's colour."""
+    pack = colour_pack()
+    concepts = tuple(dataclasses.replace(one, zh=f"{one.en} in Chinese") for one in pack.concepts)
+    means = {"red": [1, 0, 0], "blue": [0, 0, 1], "green": [0, 1, 0]}
+    means |= {"red in Chinese": [0, 0, 1], "blue in Chinese": [1, 0, 0], "green in Chinese": [0, 1, 0]}
+    pack = dataclasses.replace(pack, concepts=concepts)
+    found = measure_zero_shot(fakes(text=FakeTexts(means)), pack, rows_of(pack, "test_pair"))
+    values = {each.name.rpartition(".")[2]: each.estimate.value for each in found if each.estimate is not None}
+    assert values == {"en": pytest.approx(2 / 3), "zh": 0}
+    assert found[0].beside == {"chance": pytest.approx(1 / 3)}
 
 
 def test_nearest_picture_is_one_of_training() -> None:
