@@ -92,13 +92,13 @@ def test_pictures_stay_where_they_are_and_keep_their_label(
     assert found.min() >= 0.9995
     assert np.mean(same) >= 0.98
     for one, other in zip(exact, rounded, strict=True):
-        assert one.labels[0].probability == pytest.approx(other.labels[0].probability, abs=0.03)
+        assert one.labels[0].probability == pytest.approx(other.labels[0].probability, abs=0.05)
 
 
 def test_painted_pixels_are_hardly_others(fp32: dict[str, Any], bf16: dict[str, Any], paintings: list[Any]) -> None:
     exact, rounded = (run(models["generation"], paintings) for models in (fp32, bf16))
     off = np.array([np.abs(pixels(one) - pixels(other)).mean() for one, other in zip(exact, rounded, strict=True)])
-    assert off.mean() <= 0.3 and off.max() <= 0.6
+    assert off.mean() <= 0.3 and off.max() <= 1.0
 
 
 def test_captions_stay_the_same(fp32: dict[str, Any], bf16: dict[str, Any], pictures: list[ImageItem]) -> None:
@@ -106,4 +106,4 @@ def test_captions_stay_the_same(fp32: dict[str, Any], bf16: dict[str, Any], pict
     items = [CaptionItem(encoding=each.encoding, language=language) for each in seen for language in ("en", "zh")]
     exact, rounded = (run(models["captioning"], items) for models in (fp32, bf16))
     same = [one[0].text == other[0].text for one, other in zip(exact, rounded, strict=True)]
-    assert np.mean(same) >= 0.98
+    assert np.mean(same) >= 0.95

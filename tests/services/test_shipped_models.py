@@ -36,12 +36,12 @@ def paint(models: dict[str, Any], prompt: str, *seeds: int) -> list[bytes]:
     ]
 
 
-def describe(models: dict[str, Any], picture: bytes, language: str) -> tuple[str, str]:
-    """Label and caption."""
+def describe(models: dict[str, Any], picture: bytes, language: str) -> str:
+    """Its likeliest caption."""
     item = ImageItem(image=picture, top_k=1, language=language, include_encoding=True)
     (seen,) = models["classification"].predict([item])
     ((caption, *_),) = models["captioning"].predict([CaptionItem(encoding=seen.encoding, language=language)])
-    return seen.labels[0].text, caption.text
+    return str(caption.text)
 
 
 def test_they_share_a_space_and_stay_within_the_size_limits() -> None:
@@ -55,16 +55,15 @@ def test_they_share_a_space_and_stay_within_the_size_limits() -> None:
 @pytest.mark.parametrize(
     ("prompt", "english", "chinese"),
     [
-        ("strawberry", ("strawberry", "a strawberry"), ("草莓", "一颗草莓")),
-        ("a black cat", ("black cat", "a black cat"), ("黑猫", "一只黑猫")),
-        ("一只黑猫", ("black cat", "a black cat"), ("黑猫", "一只黑猫")),
-        ("a red apple", ("apple", "an apple"), ("苹果", "一个苹果")),
-        ("太阳", ("sun", "the sun"), ("太阳", "一个太阳")),
-        ("a fish", ("fish", "a fish"), ("鱼", "一条鱼")),
+        ("a black cat", "a black cat", "一只黑猫"),
+        ("a red car on the street", "a red car on the street", "街道上有一辆红色的汽车"),
+        ("街道上有一辆红色的汽车", "a red car on the street", "街道上有一辆红色的汽车"),
+        ("a blue fish underwater", "a blue fish underwater", "水下有一条蓝色的鱼"),
+        ("a rocket in space", "a rocket in space", "太空中有一枚火箭"),
     ],
 )
 def test_a_painted_prompt_comes_back_as_its_words(
-    models: dict[str, Any], prompt: str, english: tuple[str, str], chinese: tuple[str, str]
+    models: dict[str, Any], prompt: str, english: str, chinese: str
 ) -> None:
     (picture,) = paint(models, prompt, 1)
     assert describe(models, picture, "en") == english
