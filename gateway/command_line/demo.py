@@ -36,7 +36,8 @@ RAINBOW = "a black cat and a blue tulip on the grass under a rainbow"
 TURTLE = "一只乌龟在一只老虎的左边"
 PROMPTS = (
     *("strawberry", "a black cat", "一只黑猫", "一辆汽车", "pizza", "a house"),
-    *(RAINBOW, TURTLE, "two yellow birds in the snow", "沙滩上有一只狗", "a red car on the street", "a fish underwater"),
+    *(RAINBOW, TURTLE, "two yellow birds in the snow"),
+    *("沙滩上有一只狗", "a red car on the street", "a fish underwater"),
 )
 """Things by themselves, then scenes."""
 VARIED_PROMPTS = ("strawberry", RAINBOW, TURTLE)

@@ -21,8 +21,10 @@ from services.generation.planner import SLOT_NOISE, Planner
 FREE_NOISE = 8
 """Numbers of a painter's noise."""
 SURENESS = 4.0
-"""Of the choice among drawings: less, and a seed falls on what the words hardly mean (the right one of 1,420 for 60 % of
-English names at 1, 77 % at 2, 80 % at 4, as for the likeliest)."""
+"""Of the choice among drawings: less, and a seed falls on what the words hardly mean.
+
+The right one of 1,420 is drawn for 60 % of their English names at 1, for 77 % at 2, for 80 % at 4 and by the likeliest.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,8 @@ from shared.inference.predictor import RuntimeOptions
             "architecture.widths: expected at least 1, found []",
         ),
         ("generation", "widths = [16, 8, 8]", "widths = [16, 6, 8]", "widths: expected multiples of 4, found 6"),
-        ("generation", "noise_width = 16", "noise_width = 9", "expected at least styles + 4 = 15, found 9"),
+        ("generation", "page_widths = [8, 8, 8]", "page_widths = [8, 8]", "page_widths: expected 3 numbers, found 2"),
+        ("generation", "slots = 2", "slots = 0", "architecture.slots: expected at least 1, found 0"),
     ],
 )
 def test_impossible_shape_is_one_line(
