@@ -25,8 +25,6 @@ class Plan:
     """(B, K, T) logits of what each thing is."""
     colours: Tensor
     """(B, K, U) logits of its colour; the first: its own."""
-    contents: Tensor
-    """(B, K, C): the same, as the painter knows it, mixed where it is not sure."""
     background: Tensor
     """(B, C): what lies behind them."""
     boxes: Tensor
@@ -90,13 +88,10 @@ class Planner(nn.Module):
         hidden = self.norm(self.blocks(hidden))
         slots, whole = hidden[:, : self.slots], hidden[:, self.slots]
         depths, presence = self.to_rest(slots).unbind(dim=2)
-        # Rows are looked up by what they are: nothing else tells the thousandth thing from the first.
-        things = self.to_thing(slots) @ self.table.things.weight.T * ROW_SCALE
-        colours = self.to_colour(slots)
         return Plan(
-            things=things,
-            colours=colours,
-            contents=self.table.mix(things.softmax(dim=2), colours.softmax(dim=2)),
+            # Rows are looked up by what they are: nothing else tells the thousandth thing from the first.
+            things=self.to_thing(slots) @ self.table.things.weight.T * ROW_SCALE,
+            colours=self.to_colour(slots),
             background=self.to_background(whole),
             boxes=self.to_box(slots).sigmoid() * 1.5 - 0.25,
             depths=depths,

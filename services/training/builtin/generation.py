@@ -68,15 +68,13 @@ def train_generation(run: Run) -> None:
 
     text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
 
-    words = directory.digest
-
     def encode(texts: Sequence[str]) -> Tensor:
         return encode_captions(text, tokenizer, texts)
 
     prompts = CaptionPrompts(pack, material.pool.scenes, material.sprites, index, backgrounds, encode,
                              style_words=style_words, seed=options.seed + 3)  # fmt: skip
     plans = PlansTrainer(generator, prompts, batch=4 * options.batch)
-    run.train(plans, stage="plans", share=SHARES["plans"], base=digest_of(generator, words))
+    run.train(plans, stage="plans", share=SHARES["plans"], base=digest_of(generator, directory.digest))
     plans.take_average()
 
     discriminator = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
@@ -84,7 +82,7 @@ def train_generation(run: Run) -> None:
         generator, discriminator, PromptedScenes(prompts, pack, material.pool, side=config.pixels), anchor,
         batch=options.batch,
     )  # fmt: skip
-    run.train(trainer, stage="adversarial", share=SHARES["adversarial"], base=digest_of(generator, words))
+    run.train(trainer, stage="adversarial", share=SHARES["adversarial"], base=digest_of(generator, directory.digest))
     card = run.card("generation", "Paints pictograms and scenes from English or Chinese words.", directory.space,
                     metrics={})  # fmt: skip
     write_model_directory(
