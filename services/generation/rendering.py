@@ -21,7 +21,7 @@ class Renderer:
     """Vectors and noise to pictures, each the same in any batch.
 
     Sketches first; then the things that they have, those of all pictures side by side; then the pages, and all of it
-    put together. A picture of one thing takes a third of the time of one of five.
+    put together. A picture of one thing takes half the time of one of five.
     """
 
     def __init__(self, model: Generator, runtime: Runtime, *, microbatch: int, sizes: Sequence[int]) -> None:
