@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
@@ -17,7 +15,6 @@ from services.training.generating.layouts import Layout
 from services.training.generating.pages import PagesTrainer
 from services.training.generating.plans import PlansTrainer, Prompts, energy_score
 from services.training.generating.things import Drawings, ThingsTrainer
-from services.training.loop import Budget, train
 
 CONFIG = GeneratorConfig(**PRESETS["tiny"])  # type: ignore[arg-type]
 SIDE = CONFIG.pixels
@@ -140,11 +137,10 @@ class _PictureSource:
 
     def __init__(self) -> None:
         self.generator = random.Random(0)
-        self.drawn: list[float] = []
 
     def draw(self, size: int) -> PromptedPictures:
-        self.drawn.append(self.generator.uniform(-1, 1))
-        return PromptedPictures(prompts=_prompts(size), pictures=torch.full((size, 3, SIDE, SIDE), self.drawn[-1]))
+        grey = self.generator.uniform(-1, 1)
+        return PromptedPictures(prompts=_prompts(size), pictures=torch.full((size, 3, SIDE, SIDE), grey))
 
 
 def _adversarial(source: _PictureSource) -> AdversarialTrainer:
@@ -152,13 +148,6 @@ def _adversarial(source: _PictureSource) -> AdversarialTrainer:
     discriminator = Discriminator(CONFIG.space_width, SIDE, widths=(4, 8, 8))
     anchor = ThingsTrainer(generator, _drawings(), batch=4, seed=0)
     return AdversarialTrainer(generator, discriminator, source, anchor, batch=4)
-
-
-def test_a_resumed_adversarial_stage_draws_the_prompts_that_were_next(tmp_path: Path) -> None:
-    whole, first, second = _PictureSource(), _PictureSource(), _PictureSource()
-    for source, steps, folder in ((whole, 4, "whole"), (first, 2, "parts"), (second, 4, "parts")):
-        train(_adversarial(source), Budget(steps=steps, minutes=0), tmp_path / folder, Console(quiet=True))
-    assert first.drawn + second.drawn == whole.drawn
 
 
 def test_an_adversarial_step_moves_both_networks_and_every_part_of_the_generator() -> None:
