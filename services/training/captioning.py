@@ -28,6 +28,8 @@ from services.training.tokenizers import train_tokenizer
 PEAK_LEARNING_RATE = 1e-3
 LABEL_SMOOTHING = 0.05
 TOKEN_NOISE = 0.05
+VECTOR_NOISE = 0.5
+"""Length of the noise that a vector of unit norm gets: those of unseen drawings lie farther from their concept."""
 ENCODE_BATCH = 128
 
 
@@ -65,15 +67,16 @@ def longest_caption(tokenizer: Tokenizer, captions: Mapping[str, Sequence[str]])
 
 
 def pictogram_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.device) -> Views:
-    """Every training pictogram `rounds` times, each time as another random view."""
+    """Every training pictogram `rounds` times, each time as another random view: every other one in another style."""
     rows = np.flatnonzero(pack.train)
 
     def pictures() -> Iterable[Tensor]:
-        for _ in range(rounds):
+        for number in range(rounds):
             for chunk in torch.from_numpy(rows).split(ENCODE_BATCH):
                 drawn = torch.from_numpy(pack.pixels[chunk]).to(device).permute(0, 3, 1, 2).float() / 255
                 alpha = torch.from_numpy(pack.alpha[chunk])[:, None].to(device).float() / 255
-                yield random_views(drawn, alpha, torch.from_numpy(pack.sided[chunk]), image.pixels)
+                sided, restyled = torch.from_numpy(pack.sided[chunk]), len(chunk) * (number % 2)
+                yield random_views(drawn, alpha, sided, image.pixels, restyled=restyled)
 
     concepts = [pack.concepts[index] for index in pack.concept[rows]] * rounds
     captions = {language: [clean_caption(one, language) for one in concepts] for language in LANGUAGES}
@@ -131,8 +134,10 @@ class CaptionerTrainer:
         words = torch.tensor([ids + [PADDING] * (longest - len(ids)) for ids in chosen], device=device)  # (B, L)
         tokens = self._views.tokens[rows].float()
         tokens = tokens + TOKEN_NOISE * tokens.std() * torch.randn_like(tokens)
+        vectors = self._views.vectors[rows]
+        vectors = functional.normalize(vectors + VECTOR_NOISE * vectors.shape[1] ** -0.5 * torch.randn_like(vectors))
         # No autocast: at this width bf16 is no faster on a CPU.
-        logits = self.captioner(words[:, :-1], self.captioner.remember(tokens, self._views.vectors[rows]))
+        logits = self.captioner(words[:, :-1], self.captioner.remember(tokens, vectors))
         loss = functional.cross_entropy(
             logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PADDING, label_smoothing=LABEL_SMOOTHING
         )

@@ -20,6 +20,14 @@ from shared.inference.model_directory import ModelDirectory
 from shared.inference.runtime import channels_last
 from shared.inference.weights import load_weights
 
+SERVICES = Path(__file__).parents[1]
+SHIPPED = "shipped"
+
+
+def shipped(task: str) -> Path:
+    """The model directory that comes with Diptych."""
+    return SERVICES / task / "weights"
+
 
 def read_text_encoder(folder: Path, device: torch.device) -> tuple[TextEncoder, Tokenizer, ModelDirectory]:
     """The text encoder of a model directory, for evaluation. Raises ModelDirectoryError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
 from services.captioning.config import PRESETS, CaptionerConfig
 from services.captioning.model import Captioner
@@ -11,6 +12,7 @@ from services.training.builtin.measuring import encode_pictures, exact_captions
 from services.training.builtin.run import Run
 from services.training.captioning import (
     CaptionerTrainer,
+    Views,
     caption_tokenizer,
     join_views,
     longest_caption,
@@ -21,14 +23,17 @@ from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS
 from services.training.export import write_model_directory, write_tokenizer
-from services.training.models import read_image_encoder
+from services.training.models import read_captioner, read_image_encoder, require_same_space
+from shared.inference.model_directory import ModelDirectory
 
 VOCABULARY = {"scenes": 3000, "tiny": 400}
-VIEW_ROUNDS = 2
+VIEW_ROUNDS = 4
 
 
 def train_captioning(run: Run) -> None:
     """Encodes the training pictures once, trains the decoder on that, and writes its directory.
+
+    With --from it is the decoder of that model, with its tokenizer, that goes on.
 
     Raises ConfigurationError and ModelDirectoryError where there is no data, or no image encoder in OUT.
     """
@@ -39,18 +44,11 @@ def train_captioning(run: Run) -> None:
             pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device),
             scene_views(image, material.pool, count=len(material.pool), device=run.device),
         )
-    vocabulary = VOCABULARY[options.preset]
-    tokenizer = run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary))
-    preset = PRESETS[options.preset]
-    shape = preset | {
-        "longest": max(preset["longest"], longest_caption(tokenizer, views.captions)),
-        "memory_tokens": views.tokens.shape[1],
-        "token_width": views.tokens.shape[2],
-    }
-    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
-    captioner = Captioner(config).to(run.device)
+    captioner, tokenizer, start = _first(run, views)
+    if start is not None:
+        require_same_space(directory, start)
     trainer = CaptionerTrainer(captioner, views, tokenizer, batch=options.batch, seed=options.seed + 1)
-    run.train(trainer, stage="captioning", base=directory.space)
+    run.train(trainer, stage="captioning", base=directory.space + (start.digest if start else ""))
 
     pack = material.pack
     rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
@@ -61,14 +59,28 @@ def train_captioning(run: Run) -> None:
         exact = exact_captions(captioner.eval(), tokenizer, seen, wanted, language)
         metrics[f"validation_exact_pictograms_{language}"] = exact
     run.console.print(metrics)
-    card = run.card(
-        "captioning", "Describes pictograms and scenes in English or Chinese.", directory.space, metrics=metrics
-    )
+    card = run.card("captioning", "Describes pictograms and scenes in English or Chinese.", directory.space,
+                    metrics=metrics, start=start)  # fmt: skip
     write_model_directory(
         options.out / "captioning",
         task="captioning",
         module=captioner,
-        config=config,
+        config=captioner.config,
         card=card,
         files=[write_tokenizer(options.out / "captioning", tokenizer)],
     )
+
+
+def _first(run: Run, views: Views) -> tuple[Captioner, Tokenizer, ModelDirectory | None]:
+    """The decoder to begin with, its tokenizer, and the directory that --from took them from."""
+    if run.options.start is not None:
+        return read_captioner(run.start_of("captioning"), run.device)
+    vocabulary, preset = VOCABULARY[run.options.preset], PRESETS[run.options.preset]
+    tokenizer = run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary))
+    shape = preset | {
+        "longest": max(preset["longest"], longest_caption(tokenizer, views.captions)),
+        "memory_tokens": views.tokens.shape[1],
+        "token_width": views.tokens.shape[2],
+    }
+    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
+    return Captioner(config).to(run.device), tokenizer, None

@@ -48,6 +48,19 @@ def _options(
     """The options of all commands."""
 
 
+def _start(
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DIR|shipped",
+            help="Go on from the models in DIR, in their joint space: encoders learn other words, generators plans alone.",
+        ),
+    ] = None,
+) -> None:
+    """The option of what can go on from a model directory."""
+
+
 def _further(
     teachers: Annotated[
         bool, typer.Option("--teachers/--no-teachers", help="Learn what the teachers say of words, or captions alone.")
@@ -109,7 +122,7 @@ def _student(options: Any) -> None:
     train_student(Run.start("student", options, presets=("scenes", "lstm", "tiny")))
 
 
-builtin.command("encoders")(_command(_encoders, minutes=180.0, batch=160))
-builtin.command("captioning")(_command(_captioning, minutes=30.0, batch=128))
-builtin.command("generation")(_command(_generation, minutes=240.0))
+builtin.command("encoders")(_command(_encoders, _start, minutes=180.0, batch=160))
+builtin.command("captioning")(_command(_captioning, _start, minutes=30.0, batch=128))
+builtin.command("generation")(_command(_generation, _start, minutes=240.0))
 builtin.command("student")(_command(_student, _further, minutes=30.0, batch=256, preset="lstm"))

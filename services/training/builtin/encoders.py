@@ -18,6 +18,7 @@ from services.text.config import PRESETS as TEXT_PRESETS
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 from services.training.builtin.measuring import encode_captions, encode_pictures, encoder_metrics
+from services.training.builtin.other_words import go_on_with_other_words
 from services.training.builtin.run import Run, digest_of
 from services.training.calibration import fitted_temperature
 from services.training.data.captions import clean_caption, label, random_caption
@@ -53,6 +54,9 @@ def train_encoders(run: Run) -> None:
 
     Raises ConfigurationError where there is no data, no lexicon, or a checkpoint of other options.
     """
+    if run.options.start is not None:
+        go_on_with_other_words(run)
+        return
     options, pack, pool = run.options, run.material.pack, run.material.pool
     lexicon = read_lexicon(options.lexicon)
     vocabulary = VOCABULARY[options.preset]

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
 from services.training.builtin.measuring import encode_captions
+from services.training.builtin.planning import caption_prompts, go_on_with_plans, layout_index, write_generator
 from services.training.builtin.run import Run, digest_of
-from services.training.data.captions import STYLE_WORDS
 from services.training.data.pack import Pack
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS
 from services.training.discriminator import Discriminator
-from services.training.export import write_model_directory
 from services.training.generating.adversarial import AdversarialTrainer
-from services.training.generating.layouts import LayoutIndex
 from services.training.generating.pages import PagesTrainer
 from services.training.generating.plans import PlansTrainer
-from services.training.generating.scene_drawings import SceneDrawings, table_rows
-from services.training.generating.sources import CaptionPrompts, PromptedScenes, ScenePages
+from services.training.generating.scene_drawings import SceneDrawings
+from services.training.generating.sources import PromptedScenes, ScenePages
 from services.training.generating.things import Drawings, ThingsTrainer
 from services.training.models import read_text_encoder
 from shared.errors import ConfigurationError
@@ -41,8 +36,11 @@ def train_generation(run: Run) -> None:
     The first two, which take most of the time, know no words: they may run before there is a text encoder, and go on
     where they were when there is a new joint space, for which the others begin anew. Raises ConfigurationError where
     there is no data, or fewer scenes than a step takes, and, after them, ModelDirectoryError where there is no text
-    encoder in OUT.
+    encoder in OUT. With --from it is the stage of plans alone that goes on, in that generator.
     """
+    if run.options.start is not None:
+        go_on_with_plans(run)
+        return
     options, material = run.options, run.material
     if options.batch > len(material.pool):
         raise ConfigurationError(f"--batch {options.batch}: more than there are scenes, {len(material.pool)}")
@@ -51,10 +49,7 @@ def train_generation(run: Run) -> None:
     config = GeneratorConfig(**PRESETS[options.preset] | rows)  # type: ignore[arg-type]
     generator = channels_last(Generator(config).to(run.device))
     backgrounds = nn.Embedding(len(BACKGROUNDS) + 1, config.content_width).to(run.device)
-    index = LayoutIndex(
-        rows=table_rows(material.sprites, len(pack.concepts)), colours=list(COLOURS), backgrounds=list(BACKGROUNDS),
-        slots=config.slots,
-    )  # fmt: skip
+    index = layout_index(material, slots=config.slots)
 
     anchor = ThingsTrainer(generator, all_drawings(pack, drawings), batch=options.batch, seed=options.seed + 1)
     run.train(anchor, stage="things", share=SHARES["things"])
@@ -67,12 +62,7 @@ def train_generation(run: Run) -> None:
     pages.take_average()
 
     text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
-
-    def encode(texts: Sequence[str]) -> Tensor:
-        return encode_captions(text, tokenizer, texts)
-
-    prompts = CaptionPrompts(pack, material.pool.scenes, material.sprites, index, backgrounds, encode,
-                             style_words=style_words, seed=options.seed + 3)  # fmt: skip
+    prompts = caption_prompts(run, index, backgrounds, lambda texts: encode_captions(text, tokenizer, texts))
     plans = PlansTrainer(generator, prompts, batch=4 * options.batch)
     run.train(plans, stage="plans", share=SHARES["plans"], base=digest_of(generator, directory.digest))
     plans.take_average()
@@ -83,11 +73,7 @@ def train_generation(run: Run) -> None:
         batch=options.batch,
     )  # fmt: skip
     run.train(trainer, stage="adversarial", share=SHARES["adversarial"], base=digest_of(generator, directory.digest))
-    card = run.card("generation", "Paints pictograms and scenes from English or Chinese words.", directory.space,
-                    metrics={})  # fmt: skip
-    write_model_directory(
-        options.out / "generation", task="generation", module=trainer.average.mean.eval(), config=config, card=card
-    )
+    write_generator(run, trainer.average.mean.eval(), config, directory.space)
 
 
 def all_drawings(pack: Pack, drawings: SceneDrawings) -> Drawings:
@@ -110,9 +96,3 @@ def all_drawings(pack: Pack, drawings: SceneDrawings) -> Drawings:
             (1 - SCENE_SHARE) * weight / weight.sum(), SCENE_SHARE * drawings.weight / drawings.weight.sum()
         )),
     )  # fmt: skip
-
-
-def style_words(style: str, rng: random.Random) -> tuple[str, str]:
-    """An English and a Chinese word for a style."""
-    english, chinese = STYLE_WORDS[style]
-    return rng.choice(english), rng.choice(chinese)

@@ -18,11 +18,13 @@ from services.training.builtin.material import Material
 from services.training.checkpoint import Progress, space_of_checkpoint
 from services.training.export import Card
 from services.training.loop import Budget, Conditions, Trainer, train
+from services.training.models import SHIPPED, shipped
 from shared.errors import ConfigurationError
+from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 
-VERSION = "2.0.0"
+VERSION = "2.1.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class BuiltinOptions:
     device: str
     seed: int
     resume: bool
+    start: str | None = None
+    """Folder of the model directories to go on from, one a task, or SHIPPED; None from scratch."""
     teachers: bool = True
     """Whether a student learns words and other wordings too, or captions alone."""
 
@@ -75,6 +79,12 @@ class Run:
         console.print(f"{name}: {int(material.pack.train.sum())} pictograms, {runtime}, seed {options.seed}")
         return Run(name=name, options=options, material=material, device=runtime.device, console=console)
 
+    def start_of(self, task: str) -> Path:
+        """The directory of the model of `task` that --from names."""
+        if (start := self.options.start) is None:
+            raise ValueError("this run goes on from no model")
+        return shipped(task) if start == SHIPPED else Path(start) / task
+
     def train(self, trainer: Trainer, *, stage: str, share: float = 1.0, base: str = "") -> None:
         """Trains for `share` of the budget, with a checkpoint folder of its own.
 
@@ -107,6 +117,7 @@ class Run:
         budget = f"--minutes {options.minutes:g}" if options.steps is None else f"--steps {options.steps}"
         words = [f"diptych train builtin {self.name}", budget, f"--batch {options.batch}", f"--seed {options.seed}"]
         words += [f"--preset {options.preset}", f"--scene-count {options.scene_count}"]
+        words += [] if options.start is None else [f"--from {options.start}"]
         return " ".join([*words, *([] if options.teachers else ["--no-teachers"])])
 
     def card(
@@ -117,8 +128,9 @@ class Run:
         *,
         metrics: Mapping[str, float],
         serving: Mapping[str, object] | None = None,
+        start: ModelDirectory | None = None,
     ) -> Card:
-        """What model.toml says of a model that this run trained."""
+        """What model.toml says of a model that this run trained, from `start` on if not from scratch."""
         options, pack = self.options, self.material.pack
         stages = self.progress if len(self.progress) > 1 else {}
         training = {
@@ -131,6 +143,7 @@ class Run:
             "steps": sum(one.step for one in self.progress.values()),
             **{f"steps_{stage}": one.step for stage, one in stages.items()},
             "minutes": round(sum(one.seconds for one in self.progress.values()) / 60, 1),
+            **({} if start is None else {"from": f"{start.name} {start.version}", "from_sha256": start.digest}),
             "commit": _commit(),
             "torch": torch.__version__,
         }

@@ -135,6 +135,13 @@ def plan_losses(planner: Planner, prompts: Prompts) -> dict[str, Tensor]:
     }
 
 
+@torch.no_grad()
+def planned_backgrounds(planner: Planner, vectors: Tensor) -> Tensor:
+    """What a planner puts behind the things that these vectors ask for: (B, V) -> (B, C), a sample each."""
+    shape = (len(vectors), planner.slots + 1, SLOT_NOISE)
+    return planner(vectors, torch.randn(shape, device=vectors.device)).background  # type: ignore[no-any-return]
+
+
 def open_part(plan: Plan | Prompts, presence: Tensor) -> Tensor:
     """(B, 4 K + C): places and depths of each thing, zeros of absent ones; and the background, all scaled."""
     there = presence[:, :, None]

@@ -23,6 +23,7 @@ from services.training.data.views import Augmentation
 from services.training.early_stopping import Validation
 from services.training.export import Card, ModelConfig, write_model_directory
 from services.training.loop import Budget, Conditions, Trainer, train
+from services.training.models import SHIPPED, shipped
 from services.training.optimisation import Optimisation
 from services.training.own.batches import Batches
 from services.training.own.options import FREE, Options, flag
@@ -32,15 +33,8 @@ from shared.inference.model_directory import FILE_NAME, sha256_of
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 
-SERVICES = Path(__file__).parents[2]
-SHIPPED = "shipped"
 PARTNERS = {"text": "classification", "captioning": "classification", "generation": "text"}
 """By task, the shipped model that it learns to work with unless another is named; a classifier needs none."""
-
-
-def shipped(task: str) -> Path:
-    """The model directory that comes with Diptych."""
-    return SERVICES / task / "weights"
 
 
 @dataclass(frozen=True, kw_only=True)

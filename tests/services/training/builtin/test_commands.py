@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from services.captioning.predictor import load as load_captioner
@@ -17,7 +19,7 @@ from services.generation.predictor import load as load_generator
 from services.text.predictor import load as load_text_encoder
 from services.training.cli import train
 from services.training.tiny import tiny_pack
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, ModelDirectoryError
 from shared.images import encode_image
 from shared.inference.predictor import Failure, RuntimeOptions
 from tests.services.training.builtin.material import SCENES, write_material
@@ -44,6 +46,10 @@ class Workplace:
         """model.toml."""
         return tomllib.loads((self.models / task / "model.toml").read_text("utf-8"))
 
+    def weights(self, task: str) -> bytes:
+        """The file of them."""
+        return (self.models / task / "model.safetensors").read_bytes()
+
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
@@ -51,6 +57,15 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     place = Workplace(tmp_path_factory.mktemp("training"))
     for command in ("encoders", "generation", "captioning", "student"):
         place.run(command, steps=10)
+    return place
+
+
+@pytest.fixture(scope="module")
+def further(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """Three commands have gone on from the models there, elsewhere."""
+    place = Workplace(tmp_path_factory.mktemp("further"))
+    for command in ("encoders", "generation", "captioning"):
+        place.run(command, "--from", f"{workplace.models}", steps=6)
     return place
 
 
@@ -115,6 +130,35 @@ def test_training_goes_on_from_its_checkpoint(workplace: Workplace) -> None:
     assert "resumed at step 10" in workplace.run("captioning", steps=12)
     state = json.loads((workplace.checkpoints / "captioning" / "checkpoint.json").read_text("utf-8"))
     assert state["step"] == 12
+
+
+def test_encoders_that_go_on_stay_in_their_space(workplace: Workplace, further: Workplace) -> None:
+    assert further.card("text")["space"] == workplace.card("text")["space"]
+    assert further.weights("classification") == workplace.weights("classification")
+    assert further.weights("text") != workplace.weights("text")
+    before = workplace.card("text")["weights"]["sha256"]
+    assert further.card("text")["training"].items() >= {"steps": 6, "from_sha256": before}.items()
+
+
+def test_a_generator_that_goes_on_plans_otherwise_and_paints_as_before(
+    workplace: Workplace, further: Workplace
+) -> None:
+    before, after = (load_file(place.models / "generation" / "model.safetensors") for place in (workplace, further))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("planner.") for name in changed)
+    assert not any(name.startswith("planner.table.") for name in changed)
+
+
+def test_a_captioner_that_goes_on_keeps_its_words(workplace: Workplace, further: Workplace) -> None:
+    assert further.card("captioning")["files"] == workplace.card("captioning")["files"]
+    assert further.weights("captioning") != workplace.weights("captioning")
+
+
+def test_a_captioner_of_another_space_is_not_gone_on_with(workplace: Workplace, tmp_path: Path) -> None:
+    other = Workplace(tmp_path)
+    other.run("encoders", "--seed", "4", steps=1)
+    with pytest.raises(ModelDirectoryError, match="the models were not trained together"):
+        other.run("captioning", "--from", f"{workplace.models}", steps=1)
 
 
 def test_a_step_of_more_scenes_than_there_are_is_refused(workplace: Workplace) -> None:
