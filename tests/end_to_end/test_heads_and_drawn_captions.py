@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 
@@ -59,6 +61,11 @@ async def test_same_seed_draws_the_same_captions_alone_and_beside_other_pictures
         return answer.seed, [[(one.text, one.score) for one in each.captions] for each in answer.descriptions]
 
     seed, together = await drawn(files, None)
-    assert await drawn(files, seed) == (seed, together)
-    assert [(await drawn([file], seed))[1][0] for file in files] == together
+    assert await drawn(files, seed) == (seed, near(together))
+    assert [(await drawn([file], seed))[1][0] for file in files] == near(together)
     assert (await drawn(files, seed + 1))[1] != together
+
+
+def near(captions: list[list[tuple[str, float]]]) -> list[list[tuple[str, Any]]]:
+    """The same words with about the same scores: sums of a batch of another size differ in their last bits."""
+    return [[(text, pytest.approx(score, abs=1e-5)) for text, score in each] for each in captions]

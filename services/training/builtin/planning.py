@@ -1,4 +1,4 @@
-"""The generator's planner: what it learns from, and `diptych train builtin generation --from`, which trains it alone."""
+"""What the generator's planner learns from; `diptych train builtin generation --from`, which trains it alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from services.generation.config import GeneratorConfig
-from services.generation.model import Generator
 from services.training.builtin.material import Material
 from services.training.builtin.measuring import encode_captions
 from services.training.builtin.run import Run, digest_of
@@ -86,7 +85,7 @@ def style_words(style: str, rng: random.Random) -> tuple[str, str]:
 
 
 def write_generator(
-    run: Run, generator: Generator, config: GeneratorConfig, space: str, *, start: ModelDirectory | None = None
+    run: Run, generator: nn.Module, config: GeneratorConfig, space: str, *, start: ModelDirectory | None = None
 ) -> None:
     """Its directory in OUT."""
     description = "Paints pictograms and scenes from English or Chinese words."

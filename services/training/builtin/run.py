@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from services.training.export import Card
 from services.training.loop import Budget, Conditions, Trainer, train
 from services.training.models import SHIPPED, shipped
 from shared.errors import ConfigurationError
-from shared.inference.model_directory import ModelDirectory
+from shared.inference.model_directory import FILE_NAME, ModelDirectory
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 
@@ -130,7 +131,11 @@ class Run:
         serving: Mapping[str, object] | None = None,
         start: ModelDirectory | None = None,
     ) -> Card:
-        """What model.toml says of a model that this run trained, from `start` on if not from scratch."""
+        """What model.toml says of a model that this run trained.
+
+        Of one that went on from `start`, steps and minutes are all that it had since scratch.
+        """
+        before = {} if start is None else tomllib.loads((start.path / FILE_NAME).read_text("utf-8"))["training"]
         options, pack = self.options, self.material.pack
         stages = self.progress if len(self.progress) > 1 else {}
         training = {
@@ -140,10 +145,12 @@ class Run:
             "concepts": len(pack.concepts),
             "scenes": options.scene_count,
             "seed": options.seed,
-            "steps": sum(one.step for one in self.progress.values()),
+            "steps": before.get("steps", 0) + sum(one.step for one in self.progress.values()),
             **{f"steps_{stage}": one.step for stage, one in stages.items()},
-            "minutes": round(sum(one.seconds for one in self.progress.values()) / 60, 1),
-            **({} if start is None else {"from": f"{start.name} {start.version}", "from_sha256": start.digest}),
+            "minutes": round(before.get("minutes", 0) + sum(one.seconds for one in self.progress.values()) / 60, 1),
+            **(
+                {} if start is None else {"from": f"{start.name} {start.version}", "from_steps": before.get("steps", 0)}
+            ),
             "commit": _commit(),
             "torch": torch.__version__,
         }

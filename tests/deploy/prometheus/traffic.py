@@ -108,7 +108,8 @@ def _some(word: str) -> list[str]:
 
 
 def _late(text: Stubs, word: str) -> Awaitable[Any]:
-    return text.text.EncodeText(text_encoding_pb2.EncodeTextRequest(texts=_some(word)[:48]), timeout=0.5)
+    # Time enough that a busy machine does not refuse it, for it is to wait in the queue until it is late.
+    return text.text.EncodeText(text_encoding_pb2.EncodeTextRequest(texts=_some(word)[:48]), timeout=1.5)
 
 
 def _encoded(gateway: Stubs, word: str, *, timeout: float) -> Awaitable[Any]:

@@ -47,13 +47,13 @@ class TellingTrainer(JointTrainer):
 
 
 def main(folder: Path) -> None:
-    """Trains from the checkpoint in `folder`, which is written after every step."""
+    """Trains from the checkpoint in `folder`, which is written after every step, on scenes that are kept beside it."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     pack, lexicon = tiny_pack(), tiny_lexicon()
-    write_sprites(sprites(), folder / "sprites.tar")
-    build_pool(folder / "pool", folder / "sprites.tar", count=SCENES, first_seed=0, split="train", workers=1,
-               chunk=SCENES)  # fmt: skip
+    file, pool = folder.parent / "sprites.tar", folder.parent / "pool"
+    write_sprites(sprites(), file)
+    build_pool(pool, file, count=SCENES, first_seed=0, split="train", workers=1, chunk=SCENES)
     index = FactIndex(kinds=list(object_classes()), colours=list(COLOURS), backgrounds=list(BACKGROUNDS))
     tokenizer = train_tokenizer(["a cat on the grass", "一只猫在草地上"], vocabulary=VOCABULARY, lower_case=True)
     text = TextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"]))
@@ -65,12 +65,12 @@ def main(folder: Path) -> None:
     trainer = TellingTrainer(
         text, channels_last(ImageEncoder(config)), tokenizer,
         Sampler(pack, torch.device("cpu"), seed=1, pixels=config.pixels, loose=0.03),
-        SceneSampler(read_pool(folder / "pool"), index, WordLessons(lexicon, seed=2), styles=pack.styles, seed=3),
+        SceneSampler(read_pool(pool), index, WordLessons(lexicon, seed=2), styles=pack.styles, seed=3),
         index, WordLessons(lexicon, seed=4), subgroups=torch.zeros(len(pack.concepts), dtype=torch.long),
         styles=len(pack.styles), space_width=config.space_width, batch=8,
     )  # fmt: skip
     budget = Budget(steps=STEPS, minutes=0)
-    train(trainer, budget, folder / "checkpoint", Console(quiet=True), Conditions(checkpoint_seconds=0))
+    train(trainer, budget, folder, Console(quiet=True), Conditions(checkpoint_seconds=0))
 
 
 if __name__ == "__main__":
