@@ -54,7 +54,7 @@ def _start(
         typer.Option(
             "--from",
             metavar="DIR|shipped",
-            help="Go on from the models in DIR, in their joint space: encoders with other words, generators with plans.",
+            help="Go on from the models in DIR, in their space: encoders with other words, generators with pages.",
         ),
     ] = None,
 ) -> None:

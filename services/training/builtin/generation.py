@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
 from services.training.builtin.measuring import encode_captions
-from services.training.builtin.planning import caption_prompts, go_on_with_plans, layout_index, write_generator
+from services.training.builtin.planning import caption_prompts, layout_index, named_backgrounds
 from services.training.builtin.run import Run, digest_of
 from services.training.data.pack import Pack
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS
 from services.training.discriminator import Discriminator
+from services.training.export import write_model_directory
 from services.training.generating.adversarial import AdversarialTrainer
 from services.training.generating.pages import PagesTrainer
 from services.training.generating.plans import PlansTrainer
 from services.training.generating.scene_drawings import SceneDrawings
-from services.training.generating.sources import PromptedScenes, ScenePages
+from services.training.generating.sources import CaptionPrompts, PromptedScenes, ScenePages
 from services.training.generating.things import Drawings, ThingsTrainer
-from services.training.models import read_text_encoder
+from services.training.models import read_generator, read_text_encoder
 from shared.errors import ConfigurationError
+from shared.inference.model_directory import ModelDirectory
 from shared.inference.runtime import channels_last
 
 SHARES = {"things": 0.82, "pages": 0.07, "plans": 0.09, "adversarial": 0.02}
 """Of the budget."""
+FURTHER_SHARES = {"pages": 0.25, "plans": 0.75}
+"""The same, of a generator that goes on."""
 SCENE_SHARE = 0.4
 """Of the drawings that the painter learns, those of scenes."""
 
@@ -36,36 +42,29 @@ def train_generation(run: Run) -> None:
     The first two, which take most of the time, know no words: they may run before there is a text encoder, and go on
     where they were when there is a new joint space, for which the others begin anew. Raises ConfigurationError where
     there is no data, or fewer scenes than a step takes, and, after them, ModelDirectoryError where there is no text
-    encoder in OUT. With --from it is the stage of plans alone that goes on, in that generator.
+    encoder in OUT. With --from it is pages and plans that go on, in that generator: what draws things stays.
     """
-    if run.options.start is not None:
-        go_on_with_plans(run)
-        return
     options, material = run.options, run.material
     if options.batch > len(material.pool):
         raise ConfigurationError(f"--batch {options.batch}: more than there are scenes, {len(material.pool)}")
+    if options.start is not None:
+        _go_on(run)
+        return
     pack, drawings = material.pack, material.drawings
     rows = {"things": len(pack.concepts) + drawings.rows, "colours": 1 + len(COLOURS)}
     config = GeneratorConfig(**PRESETS[options.preset] | rows)  # type: ignore[arg-type]
     generator = channels_last(Generator(config).to(run.device))
     backgrounds = nn.Embedding(len(BACKGROUNDS) + 1, config.content_width).to(run.device)
-    index = layout_index(material, slots=config.slots)
 
     anchor = ThingsTrainer(generator, all_drawings(pack, drawings), batch=options.batch, seed=options.seed + 1)
     run.train(anchor, stage="things", share=SHARES["things"])
     anchor.take_average()
-
-    scenes = ScenePages(material.pool, material.sprites, drawings, index, styles=pack.styles, side=config.pixels,
-                        seed=options.seed + 2)  # fmt: skip
-    pages = PagesTrainer(generator, backgrounds, scenes, batch=options.batch)
-    run.train(pages, stage="pages", share=SHARES["pages"])
-    pages.take_average()
+    _train_pages(run, generator, backgrounds, share=SHARES["pages"])
 
     text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
-    prompts = caption_prompts(run, index, backgrounds, lambda texts: encode_captions(text, tokenizer, texts))
-    plans = PlansTrainer(generator, prompts, batch=4 * options.batch)
-    run.train(plans, stage="plans", share=SHARES["plans"], base=digest_of(generator, directory.digest))
-    plans.take_average()
+    prompts = caption_prompts(material, generator, backgrounds, lambda texts: encode_captions(text, tokenizer, texts),
+                              seed=options.seed + 3)  # fmt: skip
+    _train_plans(run, generator, prompts, directory, share=SHARES["plans"])
 
     discriminator = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
     trainer = AdversarialTrainer(
@@ -73,7 +72,51 @@ def train_generation(run: Run) -> None:
         batch=options.batch,
     )  # fmt: skip
     run.train(trainer, stage="adversarial", share=SHARES["adversarial"], base=digest_of(generator, directory.digest))
-    write_generator(run, trainer.average.mean.eval(), config, directory.space)
+    _write(run, trainer.average.mean, config, directory.space)
+
+
+def _go_on(run: Run) -> None:
+    """Pages and plans of the generator that --from names, for the text encoder in OUT."""
+    generator, start = read_generator(run.start_of("generation"), run.device)
+    text, tokenizer, directory = read_text_encoder(run.options.out / "text", run.device)
+
+    def encode(texts: Sequence[str]) -> Tensor:
+        return encode_captions(text, tokenizer, texts)
+
+    backgrounds = named_backgrounds(run.material, generator, encode)
+    _train_pages(run, generator, backgrounds, share=FURTHER_SHARES["pages"], base=start.digest)
+    prompts = caption_prompts(run.material, generator, backgrounds, encode, seed=run.options.seed + 3)
+    _train_plans(run, generator, prompts, directory, share=FURTHER_SHARES["plans"])
+    _write(run, generator, generator.config, directory.space, start)
+
+
+def _train_pages(run: Run, generator: Generator, backgrounds: nn.Embedding, *, share: float, base: str = "") -> None:
+    material = run.material
+    scenes = ScenePages(
+        material.pool, material.sprites, material.drawings, layout_index(material, slots=generator.config.slots),
+        styles=material.pack.styles, side=generator.config.pixels, seed=run.options.seed + 2,
+    )  # fmt: skip
+    pages = PagesTrainer(generator, backgrounds, scenes, batch=run.options.batch)
+    run.train(pages, stage="pages", share=share, base=base)
+    pages.take_average()
+
+
+def _train_plans(
+    run: Run, generator: Generator, prompts: CaptionPrompts, text: ModelDirectory, *, share: float
+) -> None:
+    plans = PlansTrainer(generator, prompts, batch=4 * run.options.batch)
+    run.train(plans, stage="plans", share=share, base=digest_of(generator, text.digest))
+    plans.take_average()
+
+
+def _write(
+    run: Run, generator: nn.Module, config: GeneratorConfig, space: str, start: ModelDirectory | None = None
+) -> None:
+    card = run.card("generation", "Paints pictograms and scenes from English or Chinese words.", space, metrics={},
+                    start=start)  # fmt: skip
+    write_model_directory(
+        run.options.out / "generation", task="generation", module=generator.eval(), config=config, card=card
+    )
 
 
 def all_drawings(pack: Pack, drawings: SceneDrawings) -> Drawings:

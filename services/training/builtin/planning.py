@@ -1,4 +1,4 @@
-"""What the generator's planner learns from; `diptych train builtin generation --from`, which trains it alone."""
+"""What the generator's planner learns from: captions, the rows that they mean, and what backgrounds are known by."""
 
 from __future__ import annotations
 
@@ -8,57 +8,21 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from services.generation.config import GeneratorConfig
+from services.generation.model import Generator
 from services.training.builtin.material import Material
-from services.training.builtin.measuring import encode_captions
-from services.training.builtin.run import Run, digest_of
 from services.training.data.captions import STYLE_WORDS, label
 from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS
-from services.training.export import write_model_directory
 from services.training.generating.layouts import LayoutIndex
-from services.training.generating.plans import PlansTrainer, planned_backgrounds
+from services.training.generating.plans import planned_backgrounds
 from services.training.generating.scene_drawings import table_rows
 from services.training.generating.sources import CaptionPrompts
-from services.training.models import read_generator, read_text_encoder
-from shared.inference.model_directory import ModelDirectory
 
 TEXTS_A_BACKGROUND = 200
 
-
-def go_on_with_plans(run: Run) -> None:
-    """Teaches the planner of --from's generator for the text encoder in OUT; what paints stays to the bit.
-
-    Raises ConfigurationError where there is no data, ModelDirectoryError where there is no such model.
-    """
-    generator, start = read_generator(run.start_of("generation"), run.device)
-    text, tokenizer, directory = read_text_encoder(run.options.out / "text", run.device)
-
-    def encode(texts: Sequence[str]) -> Tensor:
-        return encode_captions(text, tokenizer, texts)
-
-    config = start.config(GeneratorConfig)
-    backgrounds = nn.Embedding(len(BACKGROUNDS) + 1, config.content_width).to(run.device)
-    with torch.no_grad():
-        for row, texts in enumerate(background_texts(run.material)):
-            backgrounds.weight[row] = planned_backgrounds(generator.planner, encode(texts)).mean(dim=0)
-    prompts = caption_prompts(run, layout_index(run.material, slots=config.slots), backgrounds, encode)
-    plans = PlansTrainer(generator, prompts, batch=4 * run.options.batch)
-    run.train(plans, stage="plans", base=digest_of(generator, directory.digest))
-    plans.take_average()
-    write_generator(run, generator.eval(), config, directory.space, start=start)
-
-
-def background_texts(material: Material) -> list[list[str]]:
-    """By background, the last row for plain pages, captions that name it or that are of pictograms."""
-    scenes = material.pool.scenes
-    found = []
-    for background in BACKGROUNDS:
-        some = [scene for scene in scenes if scene.background == background][:TEXTS_A_BACKGROUND]
-        found.append([canonical_caption(scene, language).text for scene in some for language in LANGUAGES])
-    plain = material.pack.concepts[:TEXTS_A_BACKGROUND]
-    return [*found, [label(concept, language) for concept in plain for language in LANGUAGES]]
+Encode = Callable[[Sequence[str]], Tensor]
+"""B texts -> (B, V) of unit norm."""
 
 
 def layout_index(material: Material, *, slots: int) -> LayoutIndex:
@@ -70,12 +34,12 @@ def layout_index(material: Material, *, slots: int) -> LayoutIndex:
 
 
 def caption_prompts(
-    run: Run, index: LayoutIndex, backgrounds: nn.Embedding, encode: Callable[[Sequence[str]], Tensor]
+    material: Material, generator: Generator, backgrounds: nn.Embedding, encode: Encode, *, seed: int
 ) -> CaptionPrompts:
-    """What the planner learns from: captions of the run's material."""
-    material = run.material
+    """Captions of pictograms and of the pool's scenes."""
+    index = layout_index(material, slots=generator.config.slots)
     return CaptionPrompts(material.pack, material.pool.scenes, material.sprites, index, backgrounds, encode,
-                          style_words=style_words, seed=run.options.seed + 3)  # fmt: skip
+                          style_words=style_words, seed=seed)  # fmt: skip
 
 
 def style_words(style: str, rng: random.Random) -> tuple[str, str]:
@@ -84,10 +48,24 @@ def style_words(style: str, rng: random.Random) -> tuple[str, str]:
     return rng.choice(english), rng.choice(chinese)
 
 
-def write_generator(
-    run: Run, generator: nn.Module, config: GeneratorConfig, space: str, *, start: ModelDirectory | None = None
-) -> None:
-    """Its directory in OUT."""
-    description = "Paints pictograms and scenes from English or Chinese words."
-    card = run.card("generation", description, space, metrics={}, start=start)
-    write_model_directory(run.options.out / "generation", task="generation", module=generator, config=config, card=card)
+def named_backgrounds(material: Material, generator: Generator, encode: Encode) -> nn.Embedding:
+    """What a trained generator knows backgrounds by, the last row for plain pages: (backgrounds + 1, C).
+
+    No model directory holds the table that its painter learnt from. It is the mean of what the planner says.
+    """
+    table = nn.Embedding(len(BACKGROUNDS) + 1, generator.config.content_width)
+    with torch.no_grad():
+        for row, texts in enumerate(_texts(material)):
+            if texts:
+                table.weight[row] = planned_backgrounds(generator.planner, encode(texts)).mean(dim=0)
+    return table.to(generator.planner.places.device)
+
+
+def _texts(material: Material) -> list[list[str]]:
+    """By background captions that name it, at last those of pictograms."""
+    found = []
+    for background in BACKGROUNDS:
+        some = [scene for scene in material.pool.scenes if scene.background == background][:TEXTS_A_BACKGROUND]
+        found.append([canonical_caption(scene, language).text for scene in some for language in LANGUAGES])
+    plain = material.pack.concepts[:TEXTS_A_BACKGROUND]
+    return [*found, [label(concept, language) for concept in plain for language in LANGUAGES]]
