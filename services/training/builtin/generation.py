@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
-from services.training.builtin.measuring import encode_captions
-from services.training.builtin.planning import caption_prompts, layout_index, named_backgrounds
+from services.training.builtin.planning import (
+    caption_encoder,
+    caption_prompts,
+    layout_index,
+    named_backgrounds,
+)
 from services.training.builtin.run import Run, digest_of
 from services.training.data.pack import Pack
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS
@@ -62,8 +64,8 @@ def train_generation(run: Run) -> None:
     _train_pages(run, generator, backgrounds, share=SHARES["pages"])
 
     text, tokenizer, directory = read_text_encoder(options.out / "text", run.device)
-    prompts = caption_prompts(material, generator, backgrounds, lambda texts: encode_captions(text, tokenizer, texts),
-                              seed=options.seed + 3)  # fmt: skip
+    encode = caption_encoder(text, tokenizer)
+    prompts = caption_prompts(material, generator, backgrounds, encode, seed=options.seed + 3)
     _train_plans(run, generator, prompts, directory, share=SHARES["plans"])
 
     discriminator = channels_last(Discriminator(config.space_width, config.pixels).to(run.device))
@@ -79,10 +81,7 @@ def _go_on(run: Run) -> None:
     """Pages and plans of the generator that --from names, for the text encoder in OUT."""
     generator, start = read_generator(run.start_of("generation"), run.device)
     text, tokenizer, directory = read_text_encoder(run.options.out / "text", run.device)
-
-    def encode(texts: Sequence[str]) -> Tensor:
-        return encode_captions(text, tokenizer, texts)
-
+    encode = caption_encoder(text, tokenizer)
     backgrounds = named_backgrounds(run.material, generator, encode)
     _train_pages(run, generator, backgrounds, share=FURTHER_SHARES["pages"], base=start.digest)
     prompts = caption_prompts(run.material, generator, backgrounds, encode, seed=run.options.seed + 3)

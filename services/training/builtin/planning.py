@@ -6,10 +6,13 @@ import random
 from collections.abc import Callable, Sequence
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from services.generation.model import Generator
+from services.text.model import TextEncoder
 from services.training.builtin.material import Material
+from services.training.builtin.measuring import encode_captions
 from services.training.data.captions import STYLE_WORDS, label
 from services.training.data.meanings import LANGUAGES
 from services.training.data.scenes.captions import canonical_caption
@@ -23,6 +26,16 @@ TEXTS_A_BACKGROUND = 200
 
 Encode = Callable[[Sequence[str]], Tensor]
 """B texts -> (B, V) of unit norm."""
+
+
+def caption_encoder(text: TextEncoder, tokenizer: Tokenizer) -> Encode:
+    """The text encoder in bf16, which takes half the time on a CPU, for vectors that get noise anyway."""
+
+    def encode(texts: Sequence[str]) -> Tensor:
+        with torch.autocast(text.embedding.weight.device.type, dtype=torch.bfloat16):
+            return encode_captions(text, tokenizer, texts).float()
+
+    return encode
 
 
 def layout_index(material: Material, *, slots: int) -> LayoutIndex:
