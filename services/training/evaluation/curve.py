@@ -21,16 +21,21 @@ TASKS: Mapping[str, str] = {
 def add_curves(result: Mapping[str, Any], earlier: Sequence[Path]) -> None:
     """Adds to each figure of an evaluation `curve`: its steps and values, from earlier evaluations and its own.
 
+    The curves of earlier evaluations go on.
+
     Raises ConfigurationError for a file that is no evaluation.
     """
     evaluations = [*(_read(file) for file in earlier), result]
     for figure in result["figures"]:
-        points = {}
-        for one in evaluations:
-            steps = _steps(one, figure["name"])
-            value = next((other["value"] for other in one["figures"] if other["name"] == figure["name"]), None)
-            if steps is not None and value is not None and steps <= (_steps(result, figure["name"]) or 0):
-                points[steps] = value
+        last = _steps(result, figure["name"]) or 0
+        points = {
+            point["steps"]: point["value"]
+            for one in evaluations
+            for other in one["figures"]
+            if other["name"] == figure["name"]
+            for point in (*other.get("curve", ()), {"steps": _steps(one, figure["name"]), "value": other["value"]})
+            if None not in point.values() and point["steps"] <= last
+        }
         if len(points) > 1:
             figure["curve"] = [{"steps": steps, "value": points[steps]} for steps in sorted(points)]
 

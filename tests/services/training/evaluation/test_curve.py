@@ -33,6 +33,16 @@ def test_a_figure_has_a_point_for_each_evaluation_by_the_steps_of_its_model(tmp_
     assert "curve" not in result["figures"][1]  # its model had no other number of steps
 
 
+def test_the_curve_of_an_earlier_evaluation_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "100.json").write_text(json.dumps(evaluation(100, 0.3)), "utf-8")
+    then = evaluation(200, 0.4)
+    add_curves(then, [tmp_path / "100.json"])
+    (tmp_path / "200.json").write_text(json.dumps(then), "utf-8")
+    result = evaluation(300, 0.5)
+    add_curves(result, [tmp_path / "200.json"])
+    assert [point["steps"] for point in result["figures"][0]["curve"]] == [100, 200, 300]
+
+
 def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("[]", "utf-8")
     with pytest.raises(ConfigurationError, match=r"other\.json is no evaluation"):
