@@ -23,7 +23,7 @@ from services.training.generating.adversarial import AdversarialTrainer
 from services.training.generating.pages import PagesTrainer
 from services.training.generating.plans import PlansTrainer
 from services.training.generating.scene_drawings import SceneDrawings
-from services.training.generating.sources import CaptionPrompts, PromptedScenes, ScenePages
+from services.training.generating.sources import AllPages, CaptionPrompts, PromptedScenes, ScenePages
 from services.training.generating.things import Drawings, ThingsTrainer
 from services.training.models import read_generator, read_text_encoder
 from shared.errors import ConfigurationError
@@ -90,12 +90,12 @@ def _go_on(run: Run) -> None:
 
 
 def _train_pages(run: Run, generator: Generator, backgrounds: nn.Embedding, *, share: float, base: str = "") -> None:
-    material = run.material
-    scenes = ScenePages(
-        material.pool, material.sprites, material.drawings, layout_index(material, slots=generator.config.slots),
-        styles=material.pack.styles, side=generator.config.pixels, seed=run.options.seed + 2,
-    )  # fmt: skip
-    pages = PagesTrainer(generator, backgrounds, scenes, batch=run.options.batch)
+    material, pack, side = run.material, run.material.pack, generator.config.pixels
+    index = layout_index(material, slots=generator.config.slots)
+    scenes = ScenePages(material.pool, material.sprites, material.drawings, index, styles=pack.styles, side=side,
+                        seed=run.options.seed + 2)  # fmt: skip
+    source = AllPages(scenes, pack, index, side=side)
+    pages = PagesTrainer(generator, backgrounds, source, batch=run.options.batch)
     run.train(pages, stage="pages", share=share, base=base)
     pages.take_average()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -40,6 +40,23 @@ class Layout:
     """(B, K) int64, index into the sprite set, for the drawing itself; 0 where there is none."""
     background: Tensor
     """(B,) int64, index into `LayoutIndex.backgrounds`."""
+
+
+def join_layouts(*parts: Layout) -> Layout:
+    """All of them, in order."""
+    return Layout(**{each.name: torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Layout)})
+
+
+def alone_on_plain_pages(count: int, *, slots: int, plain: int) -> Layout:
+    """One thing each that fills the picture, before the background number `plain`."""
+    zeros = torch.zeros(count, slots, dtype=torch.long)
+    presence = torch.zeros(count, slots)
+    presence[:, 0] = 1
+    return Layout(
+        drawing=zeros, colour=zeros, boxes=torch.tensor([0.5, 0.5, 1.0]).repeat(count, slots, 1),
+        depths=torch.zeros(count, slots), presence=presence, mirrored=zeros.bool(),
+        reversible=torch.zeros(count, slots), sprites=zeros, background=torch.full((count,), plain),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,10 +20,12 @@ from services.training.data.scenes.pool import ScenePool
 from services.training.data.scenes.sprites import SpriteSet
 from services.training.data.scenes.truth import Scene
 from services.training.generating.adversarial import PromptedPictures
-from services.training.generating.layouts import Layout, LayoutIndex
+from services.training.generating.layouts import Layout, LayoutIndex, alone_on_plain_pages, join_layouts
 from services.training.generating.plans import Prompts
 from services.training.generating.scene_drawings import SceneDrawings
 
+PLAIN_SHARE = 0.2
+"""Of pages, those of pictograms."""
 STYLE_WORD_SHARE = 0.1
 """Of scenes' captions, those that name the style."""
 
@@ -60,6 +62,35 @@ class ScenePages:
         drawings = torch.cat((ink, self._drawings.opacity[chosen].float() / 255), dim=2)
         style = torch.tensor([self._styles.index(scene.style) for scene in scenes])
         return pictures, drawings, layout, functional.one_hot(style, len(self._styles)).float()
+
+
+class AllPages:
+    """Scenes' pages, and beside them pictograms alone on plain ones."""
+
+    def __init__(self, scenes: ScenePages, pack: Pack, index: LayoutIndex, *, side: int) -> None:
+        self._scenes, self._pack, self._index, self._side = scenes, pack, index, side
+        self.generator = scenes.generator
+        self._rows = np.flatnonzero(pack.train).tolist()
+
+    def draw(self, size: int) -> tuple[Tensor, Tensor, Layout, Tensor]:
+        """As `PageSource.draw`; the last PLAIN_SHARE of them are of pictograms."""
+        few = round(size * PLAIN_SHARE)
+        pictures, drawings, layout, styles = self._scenes.draw(size - few)
+        more = self._alone(few)
+        return (
+            torch.cat((pictures, more[0])), torch.cat((drawings, more[1])), join_layouts(layout, more[2]),
+            torch.cat((styles, more[3])),
+        )  # fmt: skip
+
+    def _alone(self, count: int) -> tuple[Tensor, Tensor, Layout, Tensor]:
+        rows, slots = self.generator.choices(self._rows, k=count), self._index.slots
+        ink = torch.from_numpy(self._pack.pixels[rows]).permute(0, 3, 1, 2).float() / 255
+        opacity = torch.from_numpy(self._pack.alpha[rows])[:, None].float() / 255
+        drawings = torch.zeros(count, slots, 4, *ink.shape[-2:])
+        drawings[:, 0] = torch.cat((ink - 1, opacity), dim=1)
+        styles = functional.one_hot(torch.from_numpy(self._pack.style[rows]).long(), len(self._pack.styles)).float()
+        layout = alone_on_plain_pages(count, slots=slots, plain=len(self._index.backgrounds))
+        return resized(ink, self._side), drawings, layout, styles
 
 
 @dataclass(frozen=True, kw_only=True)

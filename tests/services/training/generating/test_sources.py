@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.generation.layers import stack
 from services.training.data.captions import STYLE_WORDS
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS
 from services.training.data.scenes.paint import repaint
@@ -19,8 +20,9 @@ from services.training.data.scenes.sprites import PLANTS
 from services.training.data.scenes.truth import Scene, SceneObject
 from services.training.data.sources import STYLES
 from services.training.generating.layouts import square
+from services.training.generating.pages import picture_layers
 from services.training.generating.scene_drawings import fit
-from services.training.generating.sources import CaptionPrompts, PromptedScenes, ScenePages
+from services.training.generating.sources import AllPages, CaptionPrompts, PromptedScenes, ScenePages
 from services.training.tiny import tiny_pack
 from tests.services.training.generating.scenery import SLOTS, drawings, index, pool, sprites
 
@@ -72,6 +74,23 @@ def test_pages_hold_the_drawings_of_their_own_objects_slot_by_slot(tmp_path: Pat
             assert bool(layout.mirrored[place, slot]) == one.mirrored
             assert torch.allclose(ink[place, slot], _drawing(one)), (one.kind, one.colour)
         assert left == []
+
+
+def test_pages_of_pictograms_are_plain_and_hold_one_drawing_that_fills_them(tmp_path: Path) -> None:
+    pack = tiny_pack()
+    side = pack.pixels.shape[1]
+    scenes = ScenePages(pool(), sprites(), drawings(tmp_path), index(), styles=STYLES, side=side, seed=3)
+    pages = AllPages(scenes, pack, index(), side=side)
+    pictures, ink, layout, styles = pages.draw(10)
+    assert layout.background[-2:].tolist() == [len(BACKGROUNDS)] * 2
+    assert (layout.background[:-2] < len(BACKGROUNDS)).all()
+    white = torch.ones(10, 3, side, side)
+    whole = stack(white, picture_layers(ink, layout, side), layout.depths, layout.presence)
+    known = torch.from_numpy(pack.pixels[pack.train]).permute(0, 3, 1, 2) / 255
+    for place in (8, 9):
+        assert (known - pictures[place]).abs().amax(dim=(1, 2, 3)).min() == 0
+        assert torch.allclose(whole[place], pictures[place], atol=1e-5)
+        assert styles[place].sum() == 1
 
 
 def test_slots_are_in_the_order_of_the_table_and_then_from_left_to_right() -> None:
