@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -114,8 +115,11 @@ def _encode(
 class CaptionerTrainer:
     """One step: predict each next token of the caption, in a language drawn at random for each picture."""
 
-    def __init__(self, captioner: Captioner, views: Views, tokenizer: Tokenizer, *, batch: int, seed: int) -> None:
+    def __init__(self, captioner: Captioner, views: Views, tokenizer: Tokenizer, *, weights: Sequence[float],
+                 batch: int, seed: int) -> None:  # fmt: skip
+        """weights: how often each of the N views is drawn, beside the others."""
         self.captioner, self._views, self.pictures_a_step = captioner, views, batch
+        self._upto = list(accumulate(weights))
         self._rng = random.Random(seed)
         self.generators: Mapping[str, random.Random] = {"rows": self._rng}
         self.counts: dict[str, int] = {}
@@ -128,7 +132,7 @@ class CaptionerTrainer:
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the cross-entropy a token."""
         count, device = len(self._views.vectors), self._views.tokens.device
-        rows = self._rng.choices(range(count), k=self.pictures_a_step)
+        rows = self._rng.choices(range(count), cum_weights=self._upto, k=self.pictures_a_step)
         chosen = [self._words[self._rng.randrange(len(LANGUAGES))][row] for row in rows]
         longest = max(map(len, chosen))
         words = torch.tensor([ids + [PADDING] * (longest - len(ids)) for ids in chosen], device=device)  # (B, L)

@@ -24,10 +24,11 @@ from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_captioner, read_image_encoder, require_same_space
-from shared.inference.model_directory import ModelDirectory
 
 VOCABULARY = {"scenes": 3000, "tiny": 400}
-VIEW_ROUNDS = 4
+VIEW_ROUNDS = 2
+SCENE_SHARE = 0.65
+"""Of what the decoder learns from: captions of scenes are longer, and say more that can be wrong."""
 
 
 def train_captioning(run: Run) -> None:
@@ -39,15 +40,19 @@ def train_captioning(run: Run) -> None:
     """
     options, material = run.options, run.material
     image, directory = read_image_encoder(options.out / "classification", run.device)
-    with run.console.status("encoding pictures"):
-        views = join_views(
-            pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device),
-            scene_views(image, material.pool, count=len(material.pool), device=run.device),
-        )
-    captioner, tokenizer, start = _first(run, views)
+    begun = None if options.start is None else read_captioner(run.start_of("captioning"), run.device)
+    start = None if begun is None else begun[2]
     if start is not None:
         require_same_space(directory, start)
-    trainer = CaptionerTrainer(captioner, views, tokenizer, batch=options.batch, seed=options.seed + 1)
+    with run.console.status("encoding pictures"):
+        pictograms = pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device)
+        scenes = scene_views(image, material.pool, count=len(material.pool), device=run.device)
+    views = join_views(pictograms, scenes)
+    captioner, tokenizer = _new(run, views) if begun is None else begun[:2]
+    shares = ((pictograms, 1 - SCENE_SHARE), (scenes, SCENE_SHARE))
+    weights = [share / len(part.vectors) for part, share in shares for _ in part.vectors]
+    trainer = CaptionerTrainer(captioner, views, tokenizer, weights=weights, batch=options.batch,
+                               seed=options.seed + 1)  # fmt: skip
     run.train(trainer, stage="captioning", base=directory.space + (start.digest if start else ""))
 
     pack = material.pack
@@ -71,10 +76,8 @@ def train_captioning(run: Run) -> None:
     )
 
 
-def _first(run: Run, views: Views) -> tuple[Captioner, Tokenizer, ModelDirectory | None]:
-    """The decoder to begin with, its tokenizer, and the directory that --from took them from."""
-    if run.options.start is not None:
-        return read_captioner(run.start_of("captioning"), run.device)
+def _new(run: Run, views: Views) -> tuple[Captioner, Tokenizer]:
+    """A decoder that knows nothing yet, and its tokenizer."""
     vocabulary, preset = VOCABULARY[run.options.preset], PRESETS[run.options.preset]
     tokenizer = run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary))
     shape = preset | {
@@ -83,4 +86,4 @@ def _first(run: Run, views: Views) -> tuple[Captioner, Tokenizer, ModelDirectory
         "token_width": views.tokens.shape[2],
     }
     config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
-    return Captioner(config).to(run.device), tokenizer, None
+    return Captioner(config).to(run.device), tokenizer
