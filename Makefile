@@ -24,7 +24,7 @@ demo: .venv/.services ## Start everything, paint a dozen prompts, describe the p
 up: .venv/.services ## Start the platform on this machine, until Ctrl-C.
 	@trap : INT; .venv/bin/diptych up; code=$$?; exit $$((code == 130 ? 0 : code))  # Ctrl-C is how it ends
 
-environments: .venv/.deploy .venv-checkov/.checkov ## Install all that CI needs; with --jobs 2 side by side.
+environments: .venv/.deploy .venv-checkov/.checkov ## Install all that tests and checks need; with --jobs 2 side by side.
 
 test: .venv/.dev ## Run all tests in two workers, WORKERS=4 in four; ARGS="..." goes to pytest, in one process.
 	.venv/bin/python -m pytest $(or $(ARGS),$(IN_WORKERS))

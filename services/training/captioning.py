@@ -25,6 +25,7 @@ from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.pool import ScenePool
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.tokenizers import train_tokenizer
+from shared.errors import ConfigurationError
 
 PEAK_LEARNING_RATE = 1e-3
 LABEL_SMOOTHING = 0.05
@@ -157,13 +158,13 @@ class CaptionerTrainer:
 def _caption_ids(captioner: Captioner, captions: Sequence[str], tokenizer: Tokenizer, language: str) -> list[list[int]]:
     """Start token, caption and end token of every caption.
 
-    Raises ValueError when a caption is longer than the model writes, or the tokenizer does not know the language.
+    Raises ConfigurationError when a caption is longer than the model writes, or the tokenizer knows no such language.
     """
     name = start_token(language)
     if (start := tokenizer.token_to_id(name)) is None:
-        raise ValueError(f"the tokenizer has no {name}")
+        raise ConfigurationError(f"the tokenizer has no {name}")
     rows = [[start, *encoding.ids, END] for encoding in tokenizer.encode_batch(list(captions))]
     limit = captioner.config.longest
     if (longest := max(map(len, rows))) > limit:
-        raise ValueError(f"a caption has {longest} tokens; the model writes at most {limit}")
+        raise ConfigurationError(f"a caption has {longest} tokens; the model writes at most {limit}")
     return rows

@@ -30,7 +30,7 @@ def shipped(task: str) -> Path:
 
 
 def read_text_encoder(folder: Path, device: torch.device) -> tuple[TextEncoder, Tokenizer, ModelDirectory]:
-    """The text encoder of a model directory, for evaluation. Raises ModelDirectoryError."""
+    """The text encoder of a model directory, in evaluation mode. Raises ModelDirectoryError."""
     directory = _verified(folder, "text")
     model = TextEncoder(directory.config(TextEncoderConfig))
     load_weights(model, directory)
@@ -38,7 +38,7 @@ def read_text_encoder(folder: Path, device: torch.device) -> tuple[TextEncoder, 
 
 
 def read_image_encoder(folder: Path, device: torch.device) -> tuple[ImageEncoder, ModelDirectory]:
-    """The image encoder of a model directory, for evaluation. Raises ModelDirectoryError."""
+    """The image encoder of a model directory, in evaluation mode. Raises ModelDirectoryError."""
     directory = _verified(folder, "classification")
     model = ImageEncoder(directory.config(ImageEncoderConfig))
     load_weights(model, directory)
@@ -46,7 +46,7 @@ def read_image_encoder(folder: Path, device: torch.device) -> tuple[ImageEncoder
 
 
 def read_generator(folder: Path, device: torch.device) -> tuple[Generator, ModelDirectory]:
-    """The generator of a model directory, for evaluation. Raises ModelDirectoryError."""
+    """The generator of a model directory, in evaluation mode. Raises ModelDirectoryError."""
     directory = _verified(folder, "generation")
     model = Generator(directory.config(GeneratorConfig))
     load_weights(model, directory)
@@ -54,7 +54,7 @@ def read_generator(folder: Path, device: torch.device) -> tuple[Generator, Model
 
 
 def read_captioner(folder: Path, device: torch.device) -> tuple[Captioner, Tokenizer, ModelDirectory]:
-    """The caption decoder of a model directory, for evaluation. Raises ModelDirectoryError."""
+    """The caption decoder of a model directory, in evaluation mode. Raises ModelDirectoryError."""
     directory = _verified(folder, "captioning")
     model = Captioner(directory.config(CaptionerConfig))
     load_weights(model, directory)

@@ -54,7 +54,7 @@ def _start(
         typer.Option(
             "--from",
             metavar="DIR|shipped",
-            help="Go on from the models in DIR, in their space: encoders with other words, generators with pages.",
+            help="Go on from the models in DIR: encoders with other words, captioners, generators with pages, plans.",
         ),
     ] = None,
 ) -> None:
@@ -91,7 +91,7 @@ def _command(train: Callable[..., None], *options: Callable[..., None], **defaul
 
 
 def _encoders(options: Any) -> None:
-    """Train the text and the image encoder together: a new joint space."""
+    """Train the text and the image encoder together: a new joint space, unless --from names one."""
     from services.training.builtin.encoders import train_encoders
     from services.training.builtin.run import Run
 

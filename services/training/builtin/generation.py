@@ -8,6 +8,7 @@ from torch import nn
 
 from services.generation.config import PRESETS, GeneratorConfig
 from services.generation.model import Generator
+from services.training.builtin.material import Material
 from services.training.builtin.planning import (
     caption_encoder,
     caption_prompts,
@@ -25,7 +26,7 @@ from services.training.generating.plans import PlansTrainer
 from services.training.generating.scene_drawings import SceneDrawings
 from services.training.generating.sources import AllPages, CaptionPrompts, PromptedScenes, ScenePages
 from services.training.generating.things import Drawings, ThingsTrainer
-from services.training.models import read_generator, read_text_encoder
+from services.training.models import read_generator, read_text_encoder, require_same_space
 from shared.errors import ConfigurationError
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.runtime import channels_last
@@ -53,8 +54,7 @@ def train_generation(run: Run) -> None:
         _go_on(run)
         return
     pack, drawings = material.pack, material.drawings
-    rows = {"things": len(pack.concepts) + drawings.rows, "colours": 1 + len(COLOURS)}
-    config = GeneratorConfig(**PRESETS[options.preset] | rows)  # type: ignore[arg-type]
+    config = GeneratorConfig(**PRESETS[options.preset] | table_sizes(material))  # type: ignore[arg-type]
     generator = channels_last(Generator(config).to(run.device))
     backgrounds = nn.Embedding(len(BACKGROUNDS) + 1, config.content_width).to(run.device)
 
@@ -81,9 +81,12 @@ def _go_on(run: Run) -> None:
     """Pages and plans of the generator that --from names, for the text encoder in OUT."""
     generator, start = read_generator(run.start_of("generation"), run.device)
     text, tokenizer, directory = read_text_encoder(run.options.out / "text", run.device)
+    require_same_space(start, directory)
+    if (rows := table_sizes(run.material)) != (known := {name: getattr(generator.config, name) for name in rows}):
+        raise ConfigurationError(f"{start.path} draws other things than there is data of: {known}, not {rows}")
     encode = caption_encoder(text, tokenizer)
     backgrounds = named_backgrounds(run.material, generator, encode)
-    _train_pages(run, generator, backgrounds, share=FURTHER_SHARES["pages"], base=start.digest)
+    _train_pages(run, generator, backgrounds, share=FURTHER_SHARES["pages"], base=start.digest + directory.digest)
     prompts = caption_prompts(run.material, generator, backgrounds, encode, seed=run.options.seed + 3)
     _train_plans(run, generator, prompts, directory, share=FURTHER_SHARES["plans"])
     _write(run, generator, generator.config, directory.space, start)
@@ -116,6 +119,11 @@ def _write(
     write_model_directory(
         run.options.out / "generation", task="generation", module=generator.eval(), config=config, card=card
     )
+
+
+def table_sizes(material: Material) -> dict[str, int]:
+    """Rows of a generator's tables, by their names in GeneratorConfig."""
+    return {"things": len(material.pack.concepts) + material.drawings.rows, "colours": 1 + len(COLOURS)}
 
 
 def all_drawings(pack: Pack, drawings: SceneDrawings) -> Drawings:

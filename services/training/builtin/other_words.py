@@ -28,6 +28,7 @@ def go_on_with_other_words(run: Run) -> None:
     image, partner = read_image_encoder(run.start_of("classification"), run.device)
     space = require_same_space(start, partner)
     rewriter = Rewriter(read_lexicon(options.lexicon), seed=options.seed + 5)
+    text.train()
     trainer = RewordingTrainer(text, tokenizer, rewriter, material.pack, material.pool.scenes,
                                batch=2 * options.batch, seed=options.seed + 6)  # fmt: skip
     run.train(trainer, stage="rewording", base=start.digest)
@@ -45,5 +46,4 @@ def go_on_with_other_words(run: Run) -> None:
     card = run.card("text", "English and Chinese words for pictograms and scenes.", space, metrics=metrics, start=start)
     files = [write_tokenizer(out / "text", tokenizer)]
     write_model_directory(out / "text", task="text", module=text, config=config, card=card, files=files)
-    if partner.path.resolve() != (out / "classification").resolve():
-        shutil.copytree(partner.path, out / "classification", dirs_exist_ok=True)
+    shutil.copytree(partner.path, out / "classification", dirs_exist_ok=True)

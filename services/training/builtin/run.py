@@ -71,6 +71,8 @@ class Run:
         """
         if options.preset not in presets:
             raise ConfigurationError(f"--preset {options.preset}: expected one of {', '.join(presets)}")
+        if options.start is not None and Path(options.start).resolve() == options.out.resolve():
+            raise ConfigurationError(f"--from {options.start}: is --out as well, and would be written over")
         console = Console()
         runtime = resolve_runtime(RuntimeOptions(device=options.device))
         torch.manual_seed(options.seed)
@@ -90,9 +92,10 @@ class Run:
         """Trains for `share` of the budget, with a checkpoint folder of its own.
 
         base: a name of all that the stage builds on. Where that is not what it was, the stage begins anew: weights that
-        fit other ones would be put over them.
+        fit other ones would be put over them. What goes on from a model has folders apart from what began from scratch.
         """
-        options, folder = self.options, self.options.checkpoints / stage
+        options = self.options
+        folder = options.checkpoints / (stage if options.start is None else f"{stage}-further")
         steps = None if options.steps is None else max(1, round(options.steps * share))
         budget = Budget(steps=steps, minutes=options.minutes * share)
         resume = options.resume
@@ -117,8 +120,8 @@ class Run:
         options = self.options
         budget = f"--minutes {options.minutes:g}" if options.steps is None else f"--steps {options.steps}"
         words = [f"diptych train builtin {self.name}", budget, f"--batch {options.batch}", f"--seed {options.seed}"]
-        words += [f"--preset {options.preset}", f"--scene-count {options.scene_count}"]
-        words += [] if options.start is None else [f"--from {options.start}"]
+        words += [f"--preset {options.preset}" if options.start is None else f"--from {options.start}"]
+        words += [f"--scene-count {options.scene_count}"]
         return " ".join([*words, *([] if options.teachers else ["--no-teachers"])])
 
     def card(
@@ -135,7 +138,8 @@ class Run:
 
         Of one that went on from `start`, steps and minutes are all that it had since scratch.
         """
-        before = {} if start is None else tomllib.loads((start.path / FILE_NAME).read_text("utf-8"))["training"]
+        before = {} if start is None else tomllib.loads((start.path / FILE_NAME).read_text("utf-8")).get("training", {})
+        begun = {} if start is None else {"started_from": start.digest[:16], "started_at_step": before.get("steps", 0)}
         options, pack = self.options, self.material.pack
         stages = self.progress if len(self.progress) > 1 else {}
         training = {
@@ -148,9 +152,7 @@ class Run:
             "steps": before.get("steps", 0) + sum(one.step for one in self.progress.values()),
             **{f"steps_{stage}": one.step for stage, one in stages.items()},
             "minutes": round(before.get("minutes", 0) + sum(one.seconds for one in self.progress.values()) / 60, 1),
-            **(
-                {} if start is None else {"from": f"{start.name} {start.version}", "from_steps": before.get("steps", 0)}
-            ),
+            **begun,
             "commit": _commit(),
             "torch": torch.__version__,
         }

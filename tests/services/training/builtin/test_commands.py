@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from services.generation.items import PaintItem
 from services.generation.predictor import load as load_generator
 from services.text.predictor import load as load_text_encoder
 from services.training.cli import train
-from services.training.tiny import tiny_pack
+from services.training.tiny import tiny_pack, write_tiny_models
 from shared.errors import ConfigurationError, ModelDirectoryError
 from shared.images import encode_image
 from shared.inference.predictor import Failure, RuntimeOptions
@@ -64,8 +65,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 def further(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """Three commands have gone on from the models there, elsewhere."""
     place = Workplace(tmp_path_factory.mktemp("further"))
-    for command in ("encoders", "generation", "captioning"):
-        place.run(command, "--from", f"{workplace.models}", steps=6)
+    for command, steps in (("encoders", 6), ("generation", 6), ("captioning", 1)):
+        place.run(command, "--from", f"{workplace.models}", steps=steps)
     return place
 
 
@@ -136,7 +137,9 @@ def test_encoders_that_go_on_stay_in_their_space(workplace: Workplace, further: 
     assert further.card("text")["space"] == workplace.card("text")["space"]
     assert further.weights("classification") == workplace.weights("classification")
     assert further.weights("text") != workplace.weights("text")
-    assert further.card("text")["training"].items() >= {"steps": 16, "from_steps": 10}.items()
+    start = workplace.card("text")["weights"]["sha256"]
+    wanted = {"steps": 16, "started_at_step": 10, "started_from": str(start)[:16]}
+    assert further.card("text")["training"].items() >= wanted.items()
 
 
 def test_a_generator_that_goes_on_draws_things_as_before(workplace: Workplace, further: Workplace) -> None:
@@ -146,16 +149,49 @@ def test_a_generator_that_goes_on_draws_things_as_before(workplace: Workplace, f
     assert torch.equal(before["planner.table.things.weight"], after["planner.table.things.weight"])
 
 
-def test_a_captioner_that_goes_on_keeps_its_words(workplace: Workplace, further: Workplace) -> None:
+def test_a_captioner_goes_on_from_its_weights(workplace: Workplace, further: Workplace) -> None:
+    before, after = (load_file(place.models / "captioning" / "model.safetensors") for place in (workplace, further))
+    moved = {name: (before[name].float() - after[name].float()).abs().max().item() for name in before}
+    assert 0 < max(moved.values()) < 2e-3  # one small step: two that begin at random are ten times as far apart
     assert further.card("captioning")["files"] == workplace.card("captioning")["files"]
-    assert further.weights("captioning") != workplace.weights("captioning")
 
 
-def test_a_captioner_of_another_space_is_not_gone_on_with(workplace: Workplace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["captioning", "generation"])
+def test_a_model_of_another_space_is_not_gone_on_with(workplace: Workplace, tmp_path: Path, command: str) -> None:
     other = Workplace(tmp_path)
     other.run("encoders", "--seed", "4", steps=1)
     with pytest.raises(ModelDirectoryError, match="the models were not trained together"):
-        other.run("captioning", "--from", f"{workplace.models}", steps=1)
+        other.run(command, "--from", f"{workplace.models}", steps=1)
+
+
+def test_a_generator_of_other_things_is_not_gone_on_with(workplace: Workplace, tmp_path: Path) -> None:
+    start, other = tmp_path / "start", Workplace(tmp_path / "other")
+    shutil.copytree(workplace.models, start)
+    shutil.copytree(workplace.models / "text", other.models / "text")
+    write_tiny_models(tmp_path / "tiny")
+    shutil.copytree(tmp_path / "tiny" / "generation", start / "generation", dirs_exist_ok=True)
+    card = start / "generation" / "model.toml"
+    text = card.read_text("utf-8")
+    space = tomllib.loads(text)["space"]
+    card.write_text(text.replace(space, str(workplace.card("text")["space"])), "utf-8")
+    with pytest.raises(ConfigurationError, match="draws other things than there is data of"):
+        other.run("generation", "--from", f"{start}", steps=1)
+
+
+def test_models_that_a_run_goes_on_from_are_not_written_over(workplace: Workplace) -> None:
+    with pytest.raises(ConfigurationError, match="is --out as well"):
+        workplace.run("captioning", "--from", f"{workplace.models}", steps=1)
+
+
+def test_going_on_is_resumed_and_leaves_other_checkpoints_alone(workplace: Workplace, tmp_path: Path) -> None:
+    place = Workplace(tmp_path)
+    shutil.copytree(workplace.checkpoints / "captioning", place.checkpoints / "captioning")
+    shutil.copytree(workplace.models / "classification", place.models / "classification")
+    before = sorted((place.checkpoints / "captioning").iterdir())
+    for steps in (2, 3):
+        told = place.run("captioning", "--from", f"{workplace.models}", steps=steps)
+    assert "resumed at step 2" in told
+    assert sorted((place.checkpoints / "captioning").iterdir()) == before
 
 
 def test_a_step_of_more_scenes_than_there_are_is_refused(workplace: Workplace) -> None:
