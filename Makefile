@@ -30,7 +30,7 @@ test: .venv/.dev ## Run all tests in two workers, WORKERS=4 in four; ARGS="..." 
 	.venv/bin/python -m pytest $(or $(ARGS),$(IN_WORKERS))
 
 test-base: .venv-base/.base ## Run the gateway's tests where torch, numpy and Pillow are not installed.
-	.venv-base/bin/python -m pytest tests/gateway $(or $(ARGS),$(IN_WORKERS))
+	.venv-base/bin/python -m pytest tests/gateway --ignore tests/gateway/access $(or $(ARGS),$(IN_WORKERS))
 
 check: check-code check-types check-imports check-protos check-manifests check-deploy ## Lint, format, types, import rules, protos, manifests, images and Compose.
 
