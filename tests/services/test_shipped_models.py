@@ -77,7 +77,7 @@ def test_own_labels_in_either_language_name_a_painted_picture(models: dict[str, 
     item = ImageItem(image=picture, top_k=9, language="", include_encoding=False, label_vectors=vectors)
     (seen,) = models["classification"].predict([item])
     assert len(seen.labels) == 4
-    assert seen.labels[0].id == "2" and seen.labels[0].probability > 0.9
+    assert seen.labels[0].id == "2" and seen.labels[0].probability > 0.5
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
