@@ -23,8 +23,8 @@ FREE_NOISE = 8
 SURENESS = 4.0
 """Of the choice among drawings: less, and a seed falls on what the words hardly mean.
 
-The right one of 1,420 is drawn for 89 % of their English and 82 % of their Chinese names at 1, for 92 % and 87 % at 4 and
-by the likeliest.
+The right one of 1,420 is drawn for 89 % of their English and 82 % of their Chinese names at 1, for 92 % and 87 % at 4
+and by the likeliest.
 """
 
 
