@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
 from tokenizers import Tokenizer
 
 from services.captioning.config import PRESETS, CaptionerConfig
 from services.captioning.model import Captioner
-from services.training.builtin.measuring import encode_pictures, exact_captions
+from services.training.builtin.measuring import exact_captions, validation_pictograms
 from services.training.builtin.run import Run
 from services.training.captioning import (
     CaptionerTrainer,
@@ -21,7 +19,6 @@ from services.training.captioning import (
 )
 from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
-from services.training.data.pack import SPLITS
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_captioner, read_image_encoder, require_same_space
 
@@ -56,8 +53,7 @@ def train_captioning(run: Run) -> None:
     run.train(trainer, stage="captioning", base=directory.space + (start.digest if start else ""))
 
     pack = material.pack
-    rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
-    seen = encode_pictures(image, torch.from_numpy(pack.pixels[rows]))
+    rows, seen = validation_pictograms(image, pack)
     metrics = {}
     for language in LANGUAGES if len(rows) else ():
         wanted = [clean_caption(pack.concepts[index], language) for index in pack.concept[rows]]

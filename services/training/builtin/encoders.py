@@ -17,7 +17,7 @@ from services.classification.model import EncodedImages, ImageEncoder
 from services.text.config import PRESETS as TEXT_PRESETS
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
-from services.training.builtin.measuring import encode_captions, encode_pictures, encoder_metrics
+from services.training.builtin.measuring import encode_captions, encode_pictures, encoder_metrics, validation_pictograms
 from services.training.builtin.other_words import go_on_with_other_words
 from services.training.builtin.run import Run, digest_of
 from services.training.calibration import fitted_temperature
@@ -25,7 +25,7 @@ from services.training.data.captions import clean_caption, label, random_caption
 from services.training.data.label_names import head_labels
 from services.training.data.lexicon import Lexicon, read_lexicon
 from services.training.data.meanings import LANGUAGES
-from services.training.data.pack import SPLITS, Pack
+from services.training.data.pack import Pack
 from services.training.data.scenes.captions import caption
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS, object_classes
 from services.training.data.scenes.pool import ScenePool
@@ -111,8 +111,7 @@ def write_encoders(
 ) -> None:
     """Measures both on validation data and writes their directories with the id of their space."""
     pack, out = run.material.pack, run.options.out
-    rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
-    pictograms = encode_pictures(image, torch.from_numpy(pack.pixels[rows]))
+    rows, pictograms = validation_pictograms(image, pack)
     scenes, pictures = run.material.validation
     seen = encode_pictures(image, pictures)
     names = [encode_captions(text, tokenizer, [label(one, lang) for one in pack.concepts]) for lang in LANGUAGES]

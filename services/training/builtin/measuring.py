@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from services.classification.model import EncodedImages, ImageEncoder
 from services.text.model import TextEncoder
 from services.training.data.augmentation import resized
 from services.training.data.meanings import LANGUAGES
+from services.training.data.pack import SPLITS, Pack
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.truth import Scene
@@ -23,6 +26,12 @@ from services.training.samples import tokenize
 CHUNK = 128
 
 Metrics = dict[str, float]
+
+
+def validation_pictograms(image: ImageEncoder, pack: Pack) -> tuple[NDArray[np.int64], EncodedImages]:
+    """The rows of the split `validation`, and what the encoder sees there."""
+    rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
+    return rows, encode_pictures(image, torch.from_numpy(pack.pixels[rows]))
 
 
 @torch.inference_mode()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 
-import numpy as np
 import torch
 
 from services.text.config import TextEncoderConfig
-from services.training.builtin.measuring import encode_pictures, encoder_metrics
+from services.training.builtin.measuring import encode_pictures, encoder_metrics, validation_pictograms
 from services.training.builtin.run import Run
 from services.training.data.lexicon import read_lexicon
-from services.training.data.pack import SPLITS
 from services.training.encoding.rewording import RewordingTrainer
 from services.training.encoding.rewriter import Rewriter
 from services.training.export import write_model_directory, write_tokenizer
@@ -35,12 +33,10 @@ def go_on_with_other_words(run: Run) -> None:
     trainer.take_average()
 
     pack, out = material.pack, options.out
-    rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
+    rows, pictograms = validation_pictograms(image, pack)
     scenes, pictures = material.validation
-    metrics = encoder_metrics(
-        text.eval(), image, tokenizer, encode_pictures(image, torch.from_numpy(pack.pixels[rows])),
-        torch.from_numpy(pack.concept[rows]), encode_pictures(image, pictures), scenes,
-    )  # fmt: skip
+    seen, right = encode_pictures(image, pictures), torch.from_numpy(pack.concept[rows])
+    metrics = encoder_metrics(text.eval(), image, tokenizer, pictograms, right, seen, scenes)
     run.console.print(metrics)
     config = start.config(TextEncoderConfig)
     card = run.card("text", "English and Chinese words for pictograms and scenes.", space, metrics=metrics, start=start)

@@ -142,21 +142,18 @@ class CaptionPrompts:
             texts.append(text)
             styles.append(style)
             mentioned.append(kinds)
-        layout = self._index.read(scenes, self._sprites, mentioned)
-        slots = self._index.slots
-        alone = torch.zeros(few, slots)
-        alone[:, 0] = 1
-        single = torch.tensor(concepts, dtype=torch.long)[:, None].repeat(1, slots)
-        plain = torch.full((few,), len(self._index.backgrounds))
+        alone = alone_on_plain_pages(few, slots=self._index.slots, plain=len(self._index.backgrounds))
+        layout = join_layouts(alone, self._index.read(scenes, self._sprites, mentioned))
+        layout.drawing[:few] = torch.tensor(concepts, dtype=torch.long)[:, None]
         prompts = Prompts(
             vectors=self._encode(texts),
-            things=torch.cat((single, layout.drawing)),
-            colours=torch.cat((torch.zeros_like(single), layout.colour)),
-            presence=torch.cat((alone, layout.presence)),
-            reversible=torch.cat((torch.zeros(few, slots), layout.reversible)),
-            boxes=torch.cat((torch.tensor([0.5, 0.5, 1.0]).repeat(few, slots, 1), layout.boxes)),
-            depths=torch.cat((torch.zeros(few, slots), layout.depths)),
-            background=self._backgrounds(torch.cat((plain, layout.background)).to(device)),
+            things=layout.drawing,
+            colours=layout.colour,
+            presence=layout.presence,
+            reversible=layout.reversible,
+            boxes=layout.boxes,
+            depths=layout.depths,
+            background=self._backgrounds(layout.background.to(device)),
             style=torch.tensor(styles),
         )
         return Drawn(prompts=prompts, concepts=concepts, styles=styles, scenes=rows)
