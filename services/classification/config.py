@@ -18,14 +18,10 @@ HEADS = (CONCEPT, "subgroup", "background", "objects", "colour", "style")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageEncoderConfig:
-    """A residual network over square RGB pictures."""
+    """A convolutional network over square RGB pictures."""
 
     pixels: int
-    """Side of the input; a multiple of 16."""
-    widths: tuple[int, ...]
-    """Channels of the four stages, at 1/2 (stem only), 1/4, 1/8 and 1/16 of the side."""
-    depths: tuple[int, ...]
-    """Residual blocks of the last three stages."""
+    """Side of the input; a multiple of 16, of an EfficientNet of 32."""
     token_width: int
     """Numbers of each of the (pixels / 16)**2 tokens."""
     space_width: int
@@ -36,11 +32,20 @@ class ImageEncoderConfig:
     """Labels of each further head, by its name."""
     pooling: Literal["mean", "attention"] = "mean"
     """How the cells become one: their mean, or with what a query finds that knows each cell's place added."""
+    backbone: Literal["residual", "efficientnet-lite0"] = "residual"
+    """What makes maps of a picture: the shape of the first one is free, that of the second one given."""
+    widths: tuple[int, ...] = ()
+    """Channels of a residual network's four stages, at 1/2 (stem only), 1/4, 1/8 and 1/16 of the side; of an
+    EfficientNet those of the cells made of its last maps, at 1/16, and of the cells of the dense heads, at 1/8."""
+    depths: tuple[int, ...] = ()
+    """Residual blocks of the last three stages."""
 
     def __post_init__(self) -> None:
-        if self.pixels % 16:
-            raise ValueError(f"pixels: expected a multiple of 16, found {self.pixels}")
-        for key, numbers, count in (("widths", self.widths, 4), ("depths", self.depths, 3)):
+        residual = self.backbone == "residual"
+        if self.pixels % (step := 16 if residual else 32):
+            raise ValueError(f"pixels: expected a multiple of {step}, found {self.pixels}")
+        counts = (4, 3) if residual else (2, 0)
+        for key, numbers, count in zip(("widths", "depths"), (self.widths, self.depths), counts, strict=True):
             if len(numbers) != count:
                 raise ValueError(f"{key}: expected {count} numbers, found {list(numbers)}")
         if unknown := sorted(set(self.heads) - {*LINEAR_HEADS, *DENSE_HEADS}):
@@ -51,6 +56,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     # 3.3 M with 1,400 concepts and all heads
     "scenes": dict(
         pixels=128, widths=(24, 48, 128, 256), depths=(1, 2, 2), token_width=256, space_width=256, pooling="attention"
+    ),
+    # 4.1 M with the same, 3.0 M of them with ImageNet weights to begin with
+    "pretrained": dict(
+        pixels=128,
+        backbone="efficientnet-lite0",
+        widths=(320, 128),
+        token_width=256,
+        space_width=256,
+        pooling="attention",
     ),
     # 0.8 M, 3.6 M and 12.5 M parameters, less the concepts: what `diptych train` makes of pictures of the user's own
     "small": dict(pixels=64, widths=(16, 48, 96, 192), depths=(1, 1, 1), token_width=256, space_width=256),

@@ -1,20 +1,22 @@
 """The image encoder: a picture to a point of the joint space, to tokens, and to scores over the labels of its heads.
 
-A pre-activation-free ResNet (He et al. 2016) of dense 3x3 convolutions, which CPUs run better than grouped ones. The
-head for concepts is a cosine classifier: its rows are points of the joint space too, one a concept. What a picture has
-several of, objects and colours, is scored cell by cell.
+A pre-activation-free ResNet (He et al. 2016) of dense 3x3 convolutions, which CPUs run better than grouped ones, or an
+EfficientNet-Lite0, which can begin with what ImageNet taught it (`efficientnet.py`). The head for concepts is a cosine
+classifier: its rows are points of the joint space too, one a concept. What a picture has several of, objects and
+colours, is scored cell by cell.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from services.classification import efficientnet
 from services.classification.config import DENSE_HEADS, LINEAR_HEADS, ImageEncoderConfig
 
 RARE = -4.0
@@ -57,6 +59,18 @@ class ResidualBlock(nn.Module):
         return functional.relu(self.norm2(self.conv2(residual)) + self.shortcut(features))
 
 
+def residual_stem_and_stages(widths: Sequence[int], depths: Sequence[int]) -> tuple[nn.Sequential, nn.ModuleList]:
+    """What makes the map at 1/2 of the side, and what makes each of the three others of the one before."""
+    stem = nn.Sequential(nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
+    stages = (
+        nn.Sequential(
+            ResidualBlock(inputs, outputs, 2), *(ResidualBlock(outputs, outputs, 1) for _ in range(depth - 1))
+        )
+        for inputs, outputs, depth in zip(widths, widths[1:], depths, strict=False)
+    )
+    return stem, nn.ModuleList(stages)
+
+
 class AttentionPool(nn.Module):
     """The mean of the cells and, added to it, what attention from the mean to the cells and their places finds.
 
@@ -87,11 +101,11 @@ class AttentionPool(nn.Module):
 class DenseHeads(nn.Module):
     """Scores of labels for each cell at 1/8 of the side, from the maps at 1/8 and 1/16 (Lin et al. 2017, FPN)."""
 
-    def __init__(self, fine: int, coarse: int, heads: Mapping[str, int]) -> None:
+    def __init__(self, fine: int, coarse: int, width: int, heads: Mapping[str, int]) -> None:
         super().__init__()
-        self.fine = nn.Sequential(nn.Conv2d(fine, fine, 1, bias=False), nn.BatchNorm2d(fine))
-        self.coarse = nn.Sequential(nn.Conv2d(coarse, fine, 1, bias=False), nn.BatchNorm2d(fine))
-        self.labels = nn.ModuleDict({name: nn.Conv2d(fine, count, 1) for name, count in heads.items()})
+        self.fine = nn.Sequential(nn.Conv2d(fine, width, 1, bias=False), nn.BatchNorm2d(width))
+        self.coarse = nn.Sequential(nn.Conv2d(coarse, width, 1, bias=False), nn.BatchNorm2d(width))
+        self.labels = nn.ModuleDict({name: nn.Conv2d(width, count, 1) for name, count in heads.items()})
         self.log_sharpness = nn.ParameterDict({name: nn.Parameter(torch.tensor(1.6)) for name in heads})
         for layer in self.labels.values():
             nn.init.constant_(layer.bias, RARE)  # type: ignore[arg-type]
@@ -123,16 +137,16 @@ class ImageEncoder(nn.Module):
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
         self.pixels = config.pixels
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, config.widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(config.widths[0]), nn.ReLU()
-        )
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                ResidualBlock(inputs, outputs, 2), *(ResidualBlock(outputs, outputs, 1) for _ in range(depth - 1))
-            )
-            for inputs, outputs, depth in zip(config.widths, config.widths[1:], config.depths, strict=False)
-        )
-        fine, last = config.widths[-2:]
+        if config.backbone == "residual":
+            self.stem, self.stages = residual_stem_and_stages(config.widths, config.depths)
+            self.merge = None
+            fine, last = config.widths[-2:]
+            cell = fine
+        else:
+            self.stem, self.stages = efficientnet.stem_and_stages()
+            _, fine, middle, coarse = efficientnet.WIDTHS
+            last, cell = config.widths
+            self.merge = efficientnet.Merge(middle, coarse, last)
         self.pool = AttentionPool(last, (config.pixels // 16) ** 2) if config.pooling == "attention" else None
         self.to_tokens = nn.Linear(last, config.token_width)
         self.projection = nn.Linear(last, config.space_width)
@@ -140,18 +154,16 @@ class ImageEncoder(nn.Module):
             {name: nn.Linear(last, config.heads[name]) for name in LINEAR_HEADS if name in config.heads}
         )
         dense = {name: config.heads[name] for name in DENSE_HEADS if name in config.heads}
-        self.dense_heads = DenseHeads(fine, last, dense) if dense else None
+        self.dense_heads = DenseHeads(fine, last, cell, dense) if dense else None
         self.concepts = nn.Parameter(torch.randn(config.concepts, config.space_width))
         self.log_scale = nn.Parameter(torch.tensor(2.7))  # exp(2.7) = 15, as CLIP's initial temperature of 0.07
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [-1, 1] -> the three stages' maps, at 1/4, 1/8 and 1/16 of the side."""
-        maps = []
-        hidden = self.stem(pictures)  # (B, C0, H/2, W/2)
+    def features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) in [-1, 1] -> the maps at 1/8 and 1/16 of the side, the last one of all there is."""
+        maps = [self.stem(pictures)]  # (B, C0, H/2, W/2), and on, each of half the side
         for stage in self.stages:
-            hidden = stage(hidden)
-            maps.append(hidden)
-        return maps
+            maps.append(stage(maps[-1]))
+        return maps[2], maps[3] if self.merge is None else self.merge(maps[3], maps[4])
 
     def score(self, vectors: Tensor) -> Tensor:
         """(B, V) of unit norm -> (B, C) logits over concepts."""
@@ -161,7 +173,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> EncodedImages:
         """(B, 3, H, W) in [-1, 1]."""
-        _, fine, last = self.features(pictures)  # (B, C2, H/8, W/8), (B, C3, H/16, W/16)
+        fine, last = self.features(pictures)  # (B, C2, H/8, W/8), (B, C3, H/16, W/16)
         cells = last.flatten(2).transpose(1, 2)  # (B, T, C3)
         pooled = last.mean(dim=(2, 3)) if self.pool is None else self.pool(cells)  # (B, C3)
         vectors = functional.normalize(self.projection(pooled).float(), dim=-1)

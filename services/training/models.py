@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -16,12 +19,14 @@ from services.generation.model import Generator
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 from shared.errors import ModelDirectoryError
-from shared.inference.model_directory import ModelDirectory
+from shared.inference.model_directory import FILE_NAME, ModelDirectory
 from shared.inference.runtime import channels_last
 from shared.inference.weights import load_weights
 
 SERVICES = Path(__file__).parents[1]
 SHIPPED = "shipped"
+TOKENS_OF = "tokens_of"
+"""In `[training]` of an image encoder: the space of the one whose tokens its own were held to."""
 
 
 def shipped(task: str) -> Path:
@@ -68,6 +73,18 @@ def require_same_space(*directories: ModelDirectory) -> str:
         named = ", ".join(f"{directory.path}: {directory.space}" for directory in directories)
         raise ModelDirectoryError(f"the models were not trained together ({named})")
     return spaces.pop()
+
+
+def training_of(directory: ModelDirectory) -> Mapping[str, Any]:
+    """What model.toml says of how the model was trained; nothing where it says nothing."""
+    return tomllib.loads((directory.path / FILE_NAME).read_text("utf-8")).get("training", {})  # type: ignore[no-any-return]
+
+
+def require_same_tokens(encoder: ModelDirectory, captioner: ModelDirectory) -> None:
+    """That a caption decoder may go on with an image encoder: in its space, or with one whose tokens were held to those
+    of that space. Raises ModelDirectoryError where it may not."""
+    if captioner.space != training_of(encoder).get(TOKENS_OF):
+        require_same_space(encoder, captioner)
 
 
 def _verified(folder: Path, task: str) -> ModelDirectory:

@@ -20,7 +20,7 @@ from services.training.captioning import (
 from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.export import write_model_directory, write_tokenizer
-from services.training.models import read_captioner, read_image_encoder, require_same_space
+from services.training.models import read_captioner, read_image_encoder, require_same_tokens
 
 VOCABULARY = {"scenes": 3000, "tiny": 400}
 VIEW_ROUNDS = 2
@@ -40,7 +40,7 @@ def train_captioning(run: Run) -> None:
     begun = None if options.start is None else read_captioner(run.start_of("captioning"), run.device)
     start = None if begun is None else begun[2]
     if start is not None:
-        require_same_space(directory, start)
+        require_same_tokens(directory, start)
     with run.console.status("encoding pictures"):
         pictograms = pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device)
         scenes = scene_views(image, material.pool, count=len(material.pool), device=run.device)

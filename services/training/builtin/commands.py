@@ -54,7 +54,7 @@ def _start(
         typer.Option(
             "--from",
             metavar="DIR|shipped",
-            help="Go on from the models in DIR: encoders with other words, captioners, generators with pages, plans.",
+            help="Go on from the models in DIR; classification takes the text encoder there as it is.",
         ),
     ] = None,
 ) -> None:
@@ -98,6 +98,14 @@ def _encoders(options: Any) -> None:
     train_encoders(Run.start("encoders", options))
 
 
+def _classification(options: Any) -> None:
+    """Train another image encoder for the text encoder of --from, from ImageNet's weights: a new joint space."""
+    from services.training.builtin.image_encoder import train_image_encoder
+    from services.training.builtin.run import Run
+
+    train_image_encoder(Run.start("classification", options, presets=("pretrained", "tiny")))
+
+
 def _captioning(options: Any) -> None:
     """Train the caption decoder on the image encoder in OUT."""
     from services.training.builtin.captioning import train_captioning
@@ -123,6 +131,9 @@ def _student(options: Any) -> None:
 
 
 builtin.command("encoders")(_command(_encoders, _start, minutes=180.0, batch=160))
+builtin.command("classification")(
+    _command(_classification, _start, minutes=60.0, batch=160, preset="pretrained", start="shipped")
+)
 builtin.command("captioning")(_command(_captioning, _start, minutes=30.0, batch=128))
 builtin.command("generation")(_command(_generation, _start, minutes=240.0))
 builtin.command("student")(_command(_student, _further, minutes=30.0, batch=256, preset="lstm"))

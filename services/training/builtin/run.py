@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,10 @@ from services.training.builtin.material import Material
 from services.training.checkpoint import Progress, space_of_checkpoint
 from services.training.export import Card
 from services.training.loop import Budget, Conditions, Trainer, train
-from services.training.models import SHIPPED, shipped
+from services.training.models import SHIPPED, shipped, training_of
+from shared.cpus import available_cpus
 from shared.errors import ConfigurationError
-from shared.inference.model_directory import FILE_NAME, ModelDirectory
+from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 
@@ -74,7 +74,7 @@ class Run:
         if options.start is not None and Path(options.start).resolve() == options.out.resolve():
             raise ConfigurationError(f"--from {options.start}: is --out as well, and would be written over")
         console = Console()
-        runtime = resolve_runtime(RuntimeOptions(device=options.device))
+        runtime = resolve_runtime(RuntimeOptions(device=options.device, threads=available_cpus()))
         torch.manual_seed(options.seed)
         workers = max(1, (os.cpu_count() or 1) - 1)
         material = Material(folder=options.data, scenes=options.scenes, scene_count=options.scene_count,
@@ -133,12 +133,13 @@ class Run:
         metrics: Mapping[str, float],
         serving: Mapping[str, object] | None = None,
         start: ModelDirectory | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> Card:
-        """What model.toml says of a model that this run trained.
+        """What model.toml says of a model that this run trained, and `more` of its training.
 
         Of one that went on from `start`, steps and minutes are all that it had since scratch.
         """
-        before = {} if start is None else tomllib.loads((start.path / FILE_NAME).read_text("utf-8")).get("training", {})
+        before = {} if start is None else training_of(start)
         begun = {} if start is None else {"started_from": start.digest[:16], "started_at_step": before.get("steps", 0)}
         options, pack = self.options, self.material.pack
         stages = self.progress if len(self.progress) > 1 else {}
@@ -153,6 +154,7 @@ class Run:
             **{f"steps_{stage}": one.step for stage, one in stages.items()},
             "minutes": round(before.get("minutes", 0) + sum(one.seconds for one in self.progress.values()) / 60, 1),
             **begun,
+            **(more or {}),
             "commit": _commit(),
             "torch": torch.__version__,
         }

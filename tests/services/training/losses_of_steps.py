@@ -19,7 +19,9 @@ from services.text.model import TextEncoder
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS, object_classes
 from services.training.data.scenes.pool import build_pool, read_pool
 from services.training.data.scenes.sprites import write_sprites
+from services.training.encoding.batches import EncoderBatches
 from services.training.encoding.joint import JointTrainer
+from services.training.encoding.objectives import Objectives
 from services.training.encoding.scene_facts import FactIndex
 from services.training.encoding.scene_sampler import SceneSampler
 from services.training.encoding.word_lessons import WordLessons
@@ -62,12 +64,17 @@ def main(folder: Path) -> None:
         "colour": len(index.colours), "style": len(pack.styles),
     }  # fmt: skip
     config = ImageEncoderConfig(concepts=len(pack.concepts), heads=heads, **IMAGE_PRESETS["tiny"])
+    device = torch.device("cpu")
+    image = channels_last(ImageEncoder(config))
     trainer = TellingTrainer(
-        text, channels_last(ImageEncoder(config)), tokenizer,
-        Sampler(pack, torch.device("cpu"), seed=1, pixels=config.pixels, loose=0.03),
-        SceneSampler(read_pool(pool), index, WordLessons(lexicon, seed=2), styles=pack.styles, seed=3),
-        index, WordLessons(lexicon, seed=4), subgroups=torch.zeros(len(pack.concepts), dtype=torch.long),
-        styles=len(pack.styles), space_width=config.space_width, batch=8,
+        text, image, tokenizer,
+        EncoderBatches(
+            Sampler(pack, device, seed=1, pixels=config.pixels, loose=0.03),
+            SceneSampler(read_pool(pool), index, WordLessons(lexicon, seed=2), styles=pack.styles, seed=3),
+            tokenizer, device, size=8, pixels=config.pixels,
+        ),
+        Objectives(image, index, subgroups=torch.zeros(len(pack.concepts), dtype=torch.long), styles=len(pack.styles)),
+        WordLessons(lexicon, seed=4), batch=8,
     )  # fmt: skip
     budget = Budget(steps=STEPS, minutes=0)
     train(trainer, budget, folder, Console(quiet=True), Conditions(checkpoint_seconds=0))

@@ -26,6 +26,7 @@ from shared.inference.predictor import Failure, RuntimeOptions
 from tests.services.training.builtin.material import SCENES, write_material
 
 OPTIONS = RuntimeOptions(device="cpu", precision="fp32")
+TASKS = ("text", "classification", "generation", "captioning")
 
 
 class Workplace:
@@ -67,6 +68,15 @@ def further(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> W
     place = Workplace(tmp_path_factory.mktemp("further"))
     for command, steps in (("encoders", 6), ("generation", 6), ("captioning", 1)):
         place.run(command, "--from", f"{workplace.models}", steps=steps)
+    return place
+
+
+@pytest.fixture(scope="module")
+def another_encoder(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """The image encoder was trained anew for the text encoder there, and captions for it."""
+    place = Workplace(tmp_path_factory.mktemp("another"))
+    for command in ("classification", "captioning"):
+        place.run(command, "--from", f"{workplace.models}", steps=6)
     return place
 
 
@@ -131,6 +141,20 @@ def test_training_goes_on_from_its_checkpoint(workplace: Workplace) -> None:
     assert "resumed at step 10" in workplace.run("captioning", steps=12)
     state = json.loads((workplace.checkpoints / "captioning" / "checkpoint.json").read_text("utf-8"))
     assert state["step"] == 12
+
+
+def test_another_image_encoder_makes_a_space_that_the_other_models_join(
+    workplace: Workplace, another_encoder: Workplace
+) -> None:
+    spaces = {f"{another_encoder.card(task)['space']}" for task in TASKS}
+    assert len(spaces) == 1 and f"{workplace.card('text')['space']}" not in spaces
+    for task in ("text", "generation"):
+        assert another_encoder.weights(task) == workplace.weights(task)
+    for task in ("classification", "captioning"):
+        assert another_encoder.weights(task) != workplace.weights(task)
+    assert another_encoder.card("classification")["training"]["tokens_of"] == workplace.card("text")["space"]
+    captioner = load_captioner(another_encoder.models / "captioning", OPTIONS)
+    assert captioner.info.space in spaces
 
 
 def test_encoders_that_go_on_stay_in_their_space(workplace: Workplace, further: Workplace) -> None:

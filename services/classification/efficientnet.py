@@ -1,0 +1,85 @@
+"""EfficientNet-Lite0 without its classifier (Tan and Le 2019, arXiv:1905.11946; Lite has ReLU6 and no squeezing).
+
+An image encoder that begins with its ImageNet weights knows edges, textures and shapes that ten thousand drawings
+cannot teach it. Modules have names of their own; `services/training/pretrained.py` finds the weights for them.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+EPSILON = 1e-3
+"""Of batch norm, as it was trained in TensorFlow."""
+STEM = 32
+EXPANSION = 6
+STAGES: tuple[tuple[tuple[int, int, int], ...], ...] = (
+    ((3, 1, 16), (3, 2, 24), (3, 1, 24)),
+    ((5, 2, 40), (5, 1, 40)),
+    ((3, 2, 80), (3, 1, 80), (3, 1, 80), (5, 1, 112), (5, 1, 112), (5, 1, 112)),
+    ((5, 2, 192), (5, 1, 192), (5, 1, 192), (5, 1, 192), (3, 1, 320)),
+)
+"""Blocks by the maps that they end in, at 1/4 to 1/32 of the side; of each kernel, stride and channels out."""
+WIDTHS = tuple(stage[-1][-1] for stage in STAGES)
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that pads as TensorFlow's SAME does: of stride 2 more at the end than at the beginning."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        even = stride == 1
+        super().__init__(inputs, outputs, kernel, stride, kernel // 2 if even else 0, groups=groups, bias=False)
+        self._ends = None if even else ((kernel - 2) // 2, (kernel - 1) // 2)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  # nn.Conv2d's name
+        """(B, I, H, W) -> (B, O, H / stride, W / stride), H and W even where the stride is 2."""
+        return super().forward(input if self._ends is None else functional.pad(input, self._ends * 2))
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """One with its batch norm."""
+    return nn.Sequential(
+        SameConv2d(inputs, outputs, kernel, stride, groups), nn.BatchNorm2d(outputs, eps=EPSILON, momentum=0.1)
+    )
+
+
+class InvertedResidual(nn.Module):
+    """Widen, convolve each channel for itself, narrow (Sandler et al. 2018, arXiv:1801.04381)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.expand = convolution(inputs, width, 1) if expansion > 1 else None
+        self.depthwise = convolution(width, width, kernel, stride, groups=width)
+        self.project = convolution(width, outputs, 1)
+        self._keeps_shape = stride == 1 and inputs == outputs
+
+    def forward(self, features: Tensor) -> Tensor:
+        wide = features if self.expand is None else functional.relu6(self.expand(features), inplace=True)
+        narrow: Tensor = self.project(functional.relu6(self.depthwise(wide), inplace=True))
+        return narrow + features if self._keeps_shape else narrow
+
+
+def stem_and_stages() -> tuple[nn.Sequential, nn.ModuleList]:
+    """What makes the map at 1/2 of the side, and what makes each of the four others of the one before."""
+    stages, inputs = [], STEM
+    for stage in STAGES:
+        blocks = []
+        for kernel, stride, outputs in stage:
+            blocks.append(InvertedResidual(inputs, outputs, kernel, stride, EXPANSION if inputs != STEM else 1))
+            inputs = outputs
+        stages.append(nn.Sequential(*blocks))
+    return nn.Sequential(*convolution(3, STEM, 3, 2), nn.ReLU6(inplace=True)), nn.ModuleList(stages)
+
+
+class Merge(nn.Module):
+    """The two last maps as one at 1/16 of the side: the coarser one says what, the finer one where (FPN)."""
+
+    def __init__(self, fine: int, coarse: int, width: int) -> None:
+        super().__init__()
+        self.fine = convolution(fine, width, 1)
+        self.coarse = convolution(coarse, width, 1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """(B, C3, H, W), (B, C4, H/2, W/2) -> (B, width, H, W)."""
+        return functional.relu(self.fine(fine) + functional.interpolate(self.coarse(coarse), scale_factor=2.0))
