@@ -2,15 +2,16 @@
 
 The encoder as the first stage left it stays beside, frozen: a caption in other words is to have the vector that the
 frozen one gives to the caption as it was, and a bare word that of the things it is near to, by the teachers. So the
-space stays as it is, and models that were trained on it keep working. Tokens are now and then cut finer than they need
-be: "motortruck" is read in parts that were seen before.
+space stays as it is, and models that were trained on it keep working. Bare words stand among words that say nothing,
+and beside each other, too: one that has only ever stood alone is not found in a sentence. Tokens are now and then cut
+finer than they need be: "motortruck" is read in parts that were seen before.
 """
 
 from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from tokenizers import Tokenizer
@@ -26,7 +27,7 @@ from services.training.data.pack import Pack
 from services.training.data.scenes.captions import caption
 from services.training.data.scenes.truth import Scene
 from services.training.encoding.finer_tokens import FinerTokens
-from services.training.encoding.rewriter import Rewriter, plural
+from services.training.encoding.rewriter import Mixture, Rewriter, plural
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import imitation_loss
 from services.training.samples import tokenize
@@ -36,8 +37,15 @@ EMA_DECAY = 0.995
 SCENE_SHARE = 0.75
 PLAIN_SHARE = 0.3
 """Of captions, those that stay as they are: what the encoder knows it shall not forget."""
-BARE_SHARE = 0.375
+BARE_SHARE = 0.5
 """Of a batch."""
+ALONE, AMONG = 0.35, 0.3
+"""Of bare words, those by themselves and those among words that say nothing; the others stand in lists."""
+BARE_LANGUAGES = {"en": 0.8, "zh": 0.2}
+"""Shares of bare words: there are nine times as many in English."""
+LISTED = (2, 4)
+"""Words of a list, at least and at most."""
+JOINTS = {"en": (" ", ", ", " and "), "zh": ("", "，", "和")}
 BARE_WEIGHT = 0.5
 CUT_SHARE = 0.15
 """Of tokens, in every other batch."""
@@ -62,7 +70,7 @@ class RewordingTrainer:
         self.counts: dict[str, int] = {}
         self.pictures_a_step = batch
         self._concepts = sorted(set(pack.concept[pack.train].tolist()))
-        names = sorted({name for _, mixture in rewriter.bare for name, _ in mixture})
+        names = sorted({name for words in rewriter.bare.values() for name in words.names()})
         self._name_rows = {name: row for row, name in enumerate(names)}
         parts = [names[first : first + TEXTS_AT_ONCE] for first in range(0, len(names), TEXTS_AT_ONCE)]
         self._name_vectors = torch.cat([self._said_by_frozen(part) for part in parts])
@@ -71,11 +79,10 @@ class RewordingTrainer:
         """One optimiser step; the losses by name."""
         few = round(self.pictures_a_step * BARE_SHARE)
         told, said = zip(*(self._caption() for _ in range(self.pictures_a_step - few)), strict=True)
-        words, meant = zip(*(self._word() for _ in range(few)), strict=True)
+        words, meant = zip(*(self._words() for _ in range(few)), strict=True)
         wanted = torch.cat((self._said_by_frozen(told), torch.stack(meant)))
-        tokens, mask = tokenize(self._tokenizer, [*said, *words], self._cut if self._rng.random() < 0.5 else None)
-        with torch.autocast(wanted.device.type, dtype=torch.bfloat16):
-            vectors = self.text(tokens.to(wanted.device), mask.to(wanted.device)).float()
+        change = self._cut if self._rng.random() < 0.5 else None
+        vectors = torch.cat([self._encoded(part, change) for part in (said, words)])  # words are short: not padded
         distance = 1 - (vectors * wanted).sum(dim=1)
         losses = {
             "captions": distance[: len(said)].mean(),
@@ -110,14 +117,38 @@ class RewordingTrainer:
             language = "en" if text.isascii() else "zh"
         return text, text if rng.random() < PLAIN_SHARE else self._rewriter.reword(text, language)
 
-    def _word(self) -> tuple[str, Tensor]:
-        """A word, several or one of it, and the vector of what it means."""
-        word, mixture = self._rng.choice(self._rewriter.bare)
-        meant = sum(weight * self._name_vectors[self._name_rows[name]] for name, weight in mixture)
+    def _words(self) -> tuple[str, Tensor]:
+        """A word, alone or among words that say nothing, or several, and the vector of what is meant."""
+        rng, rewriter = self._rng, self._rewriter
+        form = rng.random()
+        language = rng.choices(LANGUAGES, [BARE_LANGUAGES[one] * bool(rewriter.bare[one]) for one in LANGUAGES])[0]
+        if form < ALONE + AMONG:
+            word, mixture = rewriter.bare[language].draw(rng)
+            text = self._as_noun(word)
+            return text if form < ALONE else rewriter.among_neutral(text, language), self._meant(mixture)
+        drawn = [rewriter.bare[language].draw(rng) for _ in range(rng.randint(*LISTED))]
+        joint = rng.choice(JOINTS[language])
+        total = torch.stack([self._meant(mixture) for _, mixture in drawn]).sum(dim=0)
+        return joint.join(self._as_noun(word) for word, _ in drawn), functional.normalize(total, dim=0)
+
+    def _as_noun(self, word: str) -> str:
+        """Several or one of it, or the word; those of the tests as they stand."""
         form = self._rng.random()
-        if word.isascii() and form < 0.5 and not self._rewriter.is_asked(word):  # those of the tests: as they stand
-            word = plural(word) if form < 0.25 else f"a {word}"
-        return word, functional.normalize(torch.as_tensor(meant), dim=0)
+        if not word.isascii() or form >= 0.5 or self._rewriter.is_asked(word):
+            return word
+        return plural(word) if form < 0.25 else f"a {word}"
+
+    def _meant(self, mixture: Mixture) -> Tensor:
+        return functional.normalize(
+            torch.stack([weight * self._name_vectors[self._name_rows[name]] for name, weight in mixture]).sum(dim=0),
+            dim=0,
+        )
+
+    def _encoded(self, texts: Sequence[str], change: Callable[[list[int]], list[int]] | None) -> Tensor:
+        tokens, mask = tokenize(self._tokenizer, list(texts), change)
+        device = self._frozen.embedding.weight.device
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            return self.text(tokens.to(device), mask.to(device)).float()  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def _said_by_frozen(self, texts: Sequence[str]) -> Tensor:

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -48,6 +49,28 @@ EACH_NAME = 0.6
 MEASURES = "只条匹头个辆架艘朵颗棵座把本位名张块顶"
 
 
+class BareWords:
+    """Words beside the names of things, each with the scenes' things that it is near to, by the teachers.
+
+    The surer it is what a word means, the more often it is drawn: by the square of the first name's weight.
+    """
+
+    def __init__(self, words: Sequence[tuple[str, Mixture]]) -> None:
+        self._words = words
+        self._upto = list(accumulate(max(weight for _, weight in mixture) ** 2 for _, mixture in words))
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def draw(self, rng: random.Random) -> tuple[str, Mixture]:
+        """One of them."""
+        return rng.choices(self._words, cum_weights=self._upto)[0]
+
+    def names(self) -> set[str]:
+        """Of all things that some word is near to."""
+        return {name for _, mixture in self._words for name, _ in mixture}
+
+
 class Rewriter:
     """An endless source of other wordings; equal seeds, equal wordings. No word of the tests of paraphrases in them."""
 
@@ -67,8 +90,8 @@ class Rewriter:
             "en": re.compile(rf"(?:\b(an?) )?\b({_any_of([*self._synonyms['en'], *plurals])})\b", re.IGNORECASE),
             "zh": re.compile(_any_of(list(self._synonyms["zh"]))),
         }
-        self.bare = _bare_words(lexicon)
-        """Words with what they mean, by the teachers: those of the tests too, as a dictionary has them."""
+        self.bare = {language: BareWords(_bare_words(lexicon, language)) for language in LANGUAGES}
+        """By language what words mean: those of the tests too, as a dictionary has them, in no caption."""
 
     def synonyms(self, name: str, language: str) -> Sequence[str]:
         """What may stand for a name, in no order."""
@@ -86,10 +109,15 @@ class Rewriter:
             rng.shuffle(clauses)
             text = (", " if language == "en" else "，").join(clauses)
         if rng.random() < PADDED:
-            for _ in range(rng.randint(1, 3)):
-                text = self._padded(text, language)
+            text = self.among_neutral(text, language)
         if language == "en" and rng.random() < BARE:
             text = re.sub(r"\b(?:an?|the) ", "", text)
+        return text
+
+    def among_neutral(self, text: str, language: str) -> str:
+        """The text with one to three words in it that say nothing of what can be shown."""
+        for _ in range(self._rng.randint(1, 3)):
+            text = self._padded(text, language)
         return text
 
     def _replaced(self, text: str, language: str) -> str:
@@ -171,23 +199,21 @@ def _found(lexicon: Lexicon, language: str) -> list[tuple[str, int, float]]:
     return found
 
 
-def _bare_words(lexicon: Lexicon) -> list[tuple[str, Mixture]]:
-    """Words beside the names of things, with the scenes' things that they are near to."""
+def _bare_words(lexicon: Lexicon, language: str) -> list[tuple[str, Mixture]]:
     scene = FAMILIES.index("scene")
-    tables = {
-        "en": (lexicon.definitions.words, lexicon.definitions.nearest, lexicon.definitions.similarity),
-        "zh": (lexicon.words["zh"], lexicon.nearest["zh"], lexicon.similarity["zh"]),
-    }
+    table = (
+        (lexicon.definitions.words, lexicon.definitions.nearest, lexicon.definitions.similarity)
+        if language == "en"
+        else (lexicon.words["zh"], lexicon.nearest["zh"], lexicon.similarity["zh"])
+    )
+    words, nearest, similarity = table
+    named = {name for meaning in lexicon.meanings for name in meaning.names(language)}
     found: list[tuple[str, Mixture]] = []
-    for language, (words, nearest, similarity) in tables.items():
-        named = {name for meaning in lexicon.meanings for name in meaning.names(language)}
-        for word, indices, cosines in zip(
-            words, nearest[:, scene], similarity[:, scene].astype(np.float32), strict=True
-        ):
-            if cosines[0] >= BARE_SIMILARITY and word not in named:
-                weights = np.exp((cosines - cosines[0]) / SOFTNESS)
-                names = [lexicon.meanings[int(index)].names(language)[0] for index in indices]
-                found.append((word, list(zip(names, (weights / weights.sum()).tolist(), strict=True))))
+    for word, indices, cosines in zip(words, nearest[:, scene], similarity[:, scene].astype(np.float32), strict=True):
+        if cosines[0] >= BARE_SIMILARITY and word not in named:
+            weights = np.exp((cosines - cosines[0]) / SOFTNESS)
+            names = [lexicon.meanings[int(index)].names(language)[0] for index in indices]
+            found.append((word, list(zip(names, (weights / weights.sum()).tolist(), strict=True))))
     return found
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import re
+from random import Random
 
 import pytest
 
-from services.training.encoding.rewriter import Rewriter, plural
+from services.training.encoding.rewriter import BareWords, Rewriter, plural
 from services.training.rewording.unseen import tells, words_of_tests
 from tests.services.training.data.tiny_lexicon import tiny_lexicon
 
@@ -57,9 +58,23 @@ def test_equal_seeds_give_equal_wordings() -> None:
 
 
 def test_a_bare_word_is_the_things_that_it_is_near_to_the_nearest_most() -> None:
-    bare = dict(Rewriter(tiny_lexicon(), seed=0).bare)
+    words, rng = Rewriter(tiny_lexicon(), seed=0).bare["en"], Random(0)
+    bare = dict(words.draw(rng) for _ in range(200))
     assert bare["lap hound"][0][0] == "dog"
     assert sum(weight for _, weight in bare["lap hound"]) == pytest.approx(1)
+    assert "dog" in words.names()
+
+
+def test_bare_words_that_mean_one_thing_are_drawn_more_often() -> None:
+    words, rng = BareWords([("hound", [("dog", 0.9), ("cat", 0.1)]), ("pet", [("dog", 0.3), ("cat", 0.3)])]), Random(0)
+    drawn = [words.draw(rng)[0] for _ in range(2000)]
+    assert drawn.count("hound") / drawn.count("pet") == pytest.approx(9, rel=0.25)
+
+
+def test_neutral_words_leave_a_text_in_its_order() -> None:
+    rewriter = Rewriter(tiny_lexicon(), seed=0)
+    texts = [rewriter.among_neutral("lap hound", "en") for _ in range(50)]
+    assert all(re.search(r"\blap\b.*\bhound\b", text) and len(text.split()) > 2 for text in texts)
 
 
 @pytest.mark.parametrize(("one", "several"), [("fox", "foxes"), ("house cat", "house cats"), ("pony", "ponies")])
