@@ -18,6 +18,7 @@ from services.classification.model import ImageEncoder
 from services.training.checkpoint import Progress
 from services.training.data.meanings import LANGUAGES
 from services.training.data.own_pictures import OwnPictures
+from services.training.depthwise import learn_depthwise_fast
 from services.training.dropout import add_dropout
 from services.training.export import json_lines
 from services.training.losses import contrastive_loss
@@ -109,6 +110,8 @@ class Classifying:
         run = self.run
         torch.manual_seed(self.options.seed)
         image = self._start(rows)
+        if run.device.type == "cpu":
+            learn_depthwise_fast(image)
         captions = self._captions()
         objective = LabelObjective(
             image, self.data, self.targets, whole=self.whole, captions=captions, processes=run.processes
