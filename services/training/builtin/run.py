@@ -21,6 +21,7 @@ from services.training.loop import Budget, Conditions, Trainer, train
 from services.training.models import SHIPPED, shipped, training_of
 from shared.cpus import available_cpus
 from shared.errors import ConfigurationError
+from shared.inference.allocator import keep_freed_memory
 from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
@@ -76,6 +77,7 @@ class Run:
         console = Console()
         runtime = resolve_runtime(RuntimeOptions(device=options.device, threads=available_cpus()))
         torch.manual_seed(options.seed)
+        keep_freed_memory()
         workers = max(1, (os.cpu_count() or 1) - 1)
         material = Material(folder=options.data, scenes=options.scenes, scene_count=options.scene_count,
                             workers=workers, console=console)  # fmt: skip
