@@ -33,21 +33,27 @@ class ImageEncoderConfig:
     pooling: Literal["mean", "attention"] = "mean"
     """How the cells become one: their mean, or with what a query finds that knows each cell's place added."""
     backbone: Literal["residual", "efficientnet-lite0"] = "residual"
-    """What makes maps of a picture: the shape of the first one is free, that of the second one given."""
+    """What makes maps of a picture."""
     widths: tuple[int, ...] = ()
-    """Channels of a residual network's four stages, at 1/2 (stem only), 1/4, 1/8 and 1/16 of the side; of an
-    EfficientNet those of the cells made of its last maps, at 1/16, and of the cells of the dense heads, at 1/8."""
+    """Channels of a residual network's four stages, at 1/2 (stem only), 1/4, 1/8 and 1/16 of the side."""
     depths: tuple[int, ...] = ()
-    """Residual blocks of the last three stages."""
+    """Residual blocks of its last three stages."""
+    cell_width: int = 0
+    """Channels of the cells at 1/16 of the side that an EfficientNet's last two maps are merged into."""
+    dense_width: int = 0
+    """Channels of its cells at 1/8, which the dense heads score."""
 
     def __post_init__(self) -> None:
         residual = self.backbone == "residual"
         if self.pixels % (step := 16 if residual else 32):
             raise ValueError(f"pixels: expected a multiple of {step}, found {self.pixels}")
-        counts = (4, 3) if residual else (2, 0)
+        counts = (4, 3) if residual else (0, 0)
         for key, numbers, count in zip(("widths", "depths"), (self.widths, self.depths), counts, strict=True):
             if len(numbers) != count:
                 raise ValueError(f"{key}: expected {count} numbers, found {list(numbers)}")
+        for key, width in (("cell_width", self.cell_width), ("dense_width", self.dense_width)):
+            if (width > 0) == residual:
+                raise ValueError(f"{key}: expected {'none' if residual else 'at least 1'}, found {width}")
         if unknown := sorted(set(self.heads) - {*LINEAR_HEADS, *DENSE_HEADS}):
             raise ValueError(f"heads: expected some of {', '.join((*LINEAR_HEADS, *DENSE_HEADS))}, found {unknown[0]}")
 
@@ -61,7 +67,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "pretrained": dict(
         pixels=128,
         backbone="efficientnet-lite0",
-        widths=(320, 128),
+        cell_width=320,
+        dense_width=128,
         token_width=256,
         space_width=256,
         pooling="attention",

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 without its classifier (Tan and Le 2019, arXiv:1905.11946; Lite has ReLU6 and no squeezing).
+"""EfficientNet-Lite0 without its classifier (Tan and Le 2019, arXiv:1905.11946): ReLU6 and no squeeze-and-excitation.
 
 An image encoder that begins with its ImageNet weights knows edges, textures and shapes that ten thousand drawings
 cannot teach it. Modules have names of their own; `services/training/pretrained.py` finds the weights for them.
@@ -12,14 +12,14 @@ from torch.nn import functional
 EPSILON = 1e-3
 """Of batch norm, as it was trained in TensorFlow."""
 STEM = 32
-EXPANSION = 6
-STAGES: tuple[tuple[tuple[int, int, int], ...], ...] = (
-    ((3, 1, 16), (3, 2, 24), (3, 1, 24)),
-    ((5, 2, 40), (5, 1, 40)),
-    ((3, 2, 80), (3, 1, 80), (3, 1, 80), (5, 1, 112), (5, 1, 112), (5, 1, 112)),
-    ((5, 2, 192), (5, 1, 192), (5, 1, 192), (5, 1, 192), (3, 1, 320)),
+# Of each block the kernel, stride, expansion and channels out.
+STAGES: tuple[tuple[tuple[int, int, int, int], ...], ...] = (
+    ((3, 1, 1, 16), (3, 2, 6, 24), (3, 1, 6, 24)),
+    ((5, 2, 6, 40), (5, 1, 6, 40)),
+    ((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80), (5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
+    ((5, 2, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (3, 1, 6, 320)),
 )
-"""Blocks by the maps that they end in, at 1/4 to 1/32 of the side; of each kernel, stride and channels out."""
+"""By the maps that they end in, at 1/4, 1/8, 1/16 and 1/32 of the side."""
 WIDTHS = tuple(stage[-1][-1] for stage in STAGES)
 
 
@@ -37,10 +37,8 @@ class SameConv2d(nn.Conv2d):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """One with its batch norm."""
-    return nn.Sequential(
-        SameConv2d(inputs, outputs, kernel, stride, groups), nn.BatchNorm2d(outputs, eps=EPSILON, momentum=0.1)
-    )
+    """A convolution and its batch norm."""
+    return nn.Sequential(SameConv2d(inputs, outputs, kernel, stride, groups), nn.BatchNorm2d(outputs, eps=EPSILON))
 
 
 class InvertedResidual(nn.Module):
@@ -55,6 +53,7 @@ class InvertedResidual(nn.Module):
         self._keeps_shape = stride == 1 and inputs == outputs
 
     def forward(self, features: Tensor) -> Tensor:
+        """(B, I, H, W) -> (B, O, H / stride, W / stride)."""
         wide = features if self.expand is None else functional.relu6(self.expand(features), inplace=True)
         narrow: Tensor = self.project(functional.relu6(self.depthwise(wide), inplace=True))
         return narrow + features if self._keeps_shape else narrow
@@ -65,8 +64,8 @@ def stem_and_stages() -> tuple[nn.Sequential, nn.ModuleList]:
     stages, inputs = [], STEM
     for stage in STAGES:
         blocks = []
-        for kernel, stride, outputs in stage:
-            blocks.append(InvertedResidual(inputs, outputs, kernel, stride, EXPANSION if inputs != STEM else 1))
+        for kernel, stride, expansion, outputs in stage:
+            blocks.append(InvertedResidual(inputs, outputs, kernel, stride, expansion))
             inputs = outputs
         stages.append(nn.Sequential(*blocks))
     return nn.Sequential(*convolution(3, STEM, 3, 2), nn.ReLU6(inplace=True)), nn.ModuleList(stages)

@@ -145,7 +145,7 @@ class ImageEncoder(nn.Module):
         else:
             self.stem, self.stages = efficientnet.stem_and_stages()
             _, fine, middle, coarse = efficientnet.WIDTHS
-            last, cell = config.widths
+            last, cell = config.cell_width, config.dense_width
             self.merge = efficientnet.Merge(middle, coarse, last)
         self.pool = AttentionPool(last, (config.pixels // 16) ** 2) if config.pooling == "attention" else None
         self.to_tokens = nn.Linear(last, config.token_width)
@@ -159,7 +159,7 @@ class ImageEncoder(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(2.7))  # exp(2.7) = 15, as CLIP's initial temperature of 0.07
 
     def features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) in [-1, 1] -> the maps at 1/8 and 1/16 of the side, the last one of all there is."""
+        """(B, 3, H, W) in [-1, 1] -> maps (B, C, H/8, W/8) and (B, L, H/16, W/16); all else is read off the second."""
         maps = [self.stem(pictures)]  # (B, C0, H/2, W/2), and on, each of half the side
         for stage in self.stages:
             maps.append(stage(maps[-1]))

@@ -14,9 +14,15 @@ from torch.nn import functional
 
 from services.classification.efficientnet import SameConv2d
 
+SLOW = ((5, 1), (3, 2), (5, 2))
+"""Kernels and strides; other ones are fast, or have no gradients here."""
+
 
 class _Depthwise(torch.autograd.Function):
-    """(B, C, H, W), (C, 1, K, K) -> (B, C, H / stride, W / stride), padded as SAME does; not for K = 3 and stride 1."""
+    """(B, C, H, W), (C, 1, K, K) -> (B, C, H / stride, W / stride), padded as SAME does; for kernels of SLOW.
+
+    H and W are even where the stride is 2.
+    """
 
     @staticmethod
     def forward(ctx: FunctionCtx, picture: Tensor, kernel: Tensor, stride: int) -> Tensor:
@@ -45,13 +51,14 @@ def _of_five(picture: Tensor, kernel: Tensor, gradient: Tensor) -> tuple[Tensor,
     for row in (0, 2):
         for column in (0, 2):
             window = padded[:, :, row : row + height, column : column + width]
-            _, part = _of_three(window, kernel[:, :, :3, :3], gradient, padding=0, picture_too=False)
-            of_kernel[:, :, row : row + 3, column : column + 3] = part
+            of_kernel[:, :, row : row + 3, column : column + 3] = _of_three(
+                window, kernel[:, :, :3, :3], gradient, padding=0, wanted=[False, True, False]
+            )[1]
     return of_picture, of_kernel
 
 
 def _of_stride_two(picture: Tensor, kernel: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of picture and kernel of any size up to 5 at stride 2: output i meets pixel 2i + tap - before."""
+    """Gradients of picture and kernel at stride 2: output i meets pixel 2i + tap - before."""
     size = kernel.shape[-1]
     before = (size - 2) // 2
     of_picture, of_kernel = torch.empty_like(picture), torch.empty_like(kernel)
@@ -65,7 +72,7 @@ def _of_stride_two(picture: Tensor, kernel: Tensor, gradient: Tensor) -> tuple[T
                 for across, tap_across in columns:
                     small[:, :, to, across] = kernel[:, :, tap, tap_across]
             part = picture[:, :, row::2, column::2]
-            of_part, of_small = _of_three(part, small, gradient, padding=1)
+            of_part, of_small = _of_three(part, small, gradient, padding=1, wanted=[True, True, False])
             of_picture[:, :, row::2, column::2] = of_part
             for to, tap in rows:
                 for across, tap_across in columns:
@@ -74,12 +81,12 @@ def _of_stride_two(picture: Tensor, kernel: Tensor, gradient: Tensor) -> tuple[T
 
 
 def _of_three(
-    picture: Tensor, kernel: Tensor, gradient: Tensor, *, padding: int, picture_too: bool = True
+    picture: Tensor, kernel: Tensor, gradient: Tensor, *, padding: int, wanted: list[bool]
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of picture and 3x3 kernel at stride 1, as oneDNN finds them."""
+    """Those `wanted` of the gradients of picture and 3x3 kernel at stride 1, as oneDNN finds them."""
     of_picture, of_kernel, _ = torch.ops.aten.convolution_backward(
         gradient, picture.contiguous(memory_format=torch.channels_last), kernel.contiguous(), None,
-        [1, 1], [padding, padding], [1, 1], False, [0, 0], len(kernel), [picture_too, True, False],
+        [1, 1], [padding, padding], [1, 1], False, [0, 0], len(kernel), wanted,
     )  # fmt: skip
     return of_picture, of_kernel
 
@@ -98,8 +105,9 @@ class DepthwiseConv2d(SameConv2d):
 
 
 def learn_depthwise_fast(network: nn.Module) -> None:
-    """From now on the network's depthwise convolutions find their gradients so; results stay the same."""
+    """From now on the network's depthwise convolutions that need it find their gradients so; results stay the same."""
     for module in network.modules():
-        slow = isinstance(module, nn.Conv2d) and (module.kernel_size[0] == 5 or module.stride[0] == 2)
-        if slow and type(module) is SameConv2d and module.groups == module.in_channels:
+        if type(module) is not SameConv2d or not module.groups == module.in_channels == module.out_channels:
+            continue
+        if (module.kernel_size[0], module.stride[0]) in SLOW:
             module.__class__ = DepthwiseConv2d

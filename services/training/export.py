@@ -70,15 +70,15 @@ def write_model_directory(
     tables: dict[str, Mapping[str, object]] = {
         "weights": {"file": WEIGHTS_FILE, "sha256": digest},
         "files": {name: sha256_of(folder / name) for name in files},
-        "architecture": asdict(config),
+        "architecture": {name: value for name, value in asdict(config).items() if value not in ((), 0)},
         "serving": {**SERVING[task], **card.serving},
         "training": card.training,
         "metrics": card.metrics,
     }
-    text = _toml_lines(top) + "".join(f"\n[{name}]\n{_toml_lines(table)}" for name, table in tables.items() if table)
+    text = toml_lines(top) + "".join(f"\n[{name}]\n{toml_lines(table)}" for name, table in tables.items() if table)
     for source in SOURCES if card.training and card.builtin_data else ():
         data = {"set": source.style, "author": source.author, "licence": source.licence, "package": source.package}
-        text += f"\n[[data]]\n{_toml_lines(data)}"
+        text += f"\n[[data]]\n{toml_lines(data)}"
     (folder / FILE_NAME).write_text(text, "utf-8")
     return folder
 
@@ -109,7 +109,8 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer) -> str:
     return "tokenizer.json"
 
 
-def _toml_lines(table: Mapping[str, Any]) -> str:
+def toml_lines(table: Mapping[str, Any]) -> str:
+    """A table of model.toml, a line a key."""
     return "".join(f"{_toml_key(key)} = {_toml_value(value)}\n" for key, value in table.items())
 
 

@@ -68,7 +68,7 @@ def train_encoders(run: Run) -> None:
     trainer = JointTrainer(
         text, image, tokenizer, encoder_batches(run, index, lexicon, tokenizer, pixels=image_config.pixels),
         Objectives(image, index, subgroups=subgroups_of(pack), styles=len(pack.styles)),
-        WordLessons(lexicon, seed=options.seed + 4), batch=options.batch,
+        WordLessons(lexicon, seed=options.seed + 4),
     )  # fmt: skip
     run.train(trainer, stage="encoders", share=1 - REWORDING_SHARE)
     trainer.take_average()

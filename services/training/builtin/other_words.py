@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-import torch
-
 from services.text.config import TextEncoderConfig
-from services.training.builtin.measuring import encode_pictures, encoder_metrics, validation_pictograms
+from services.training.builtin.image_directory import measure_encoders
 from services.training.builtin.run import Run
 from services.training.data.lexicon import read_lexicon
 from services.training.encoding.rewording import RewordingTrainer
@@ -32,12 +30,7 @@ def go_on_with_other_words(run: Run) -> None:
     run.train(trainer, stage="rewording", base=start.digest)
     trainer.take_average()
 
-    pack, out = material.pack, options.out
-    rows, pictograms = validation_pictograms(image, pack)
-    scenes, pictures = material.validation
-    seen, right = encode_pictures(image, pictures), torch.from_numpy(pack.concept[rows])
-    metrics = encoder_metrics(text.eval(), image, tokenizer, pictograms, right, seen, scenes)
-    run.console.print(metrics)
+    out, metrics = options.out, measure_encoders(run, text.eval(), image, tokenizer).metrics
     config = start.config(TextEncoderConfig)
     card = run.card("text", "English and Chinese words for pictograms and scenes.", space, metrics=metrics, start=start)
     files = [write_tokenizer(out / "text", tokenizer)]

@@ -122,7 +122,9 @@ class Run:
         options = self.options
         budget = f"--minutes {options.minutes:g}" if options.steps is None else f"--steps {options.steps}"
         words = [f"diptych train builtin {self.name}", budget, f"--batch {options.batch}", f"--seed {options.seed}"]
-        words += [f"--preset {options.preset}" if options.start is None else f"--from {options.start}"]
+        words += [f"--from {options.start}"] if options.start is not None else []
+        # What goes on from a model has its shape, but for an image encoder, which is another one.
+        words += [f"--preset {options.preset}"] if options.start is None or self.name == "classification" else []
         words += [f"--scene-count {options.scene_count}"]
         return " ".join([*words, *([] if options.teachers else ["--no-teachers"])])
 

@@ -44,15 +44,15 @@ class EncoderBatches:
         *, size: int, pixels: int,
     ) -> None:  # fmt: skip
         self._pictograms, self._scenes, self._tokenizer, self._device = pictograms, scenes, tokenizer, device
-        self._size, self._pixels = size, pixels
+        self.size, self._pixels = size, pixels
         self.generators: Mapping[str, random.Random] = {"pictograms": pictograms.generator, **scenes.generators}
 
     def draw(self) -> EncoderBatch:
         """The next one, on the device."""
-        few = self._size * PICTOGRAM_SHARE // 8
+        few = self.size * PICTOGRAM_SHARE // 8
         restyled = round(few * RESTYLED_SHARE)
         batch = self._pictograms.draw(few, unnamed=restyled)
-        scenes = on_device(self._scenes.draw(self._size - few), self._device)
+        scenes = on_device(self._scenes.draw(self.size - few), self._device)
         views = torch.cat((random_views(batch.pictures, batch.alpha, batch.sided, self._pixels, restyled=restyled),
                            random_scene_views(resized(scenes.pictures, self._pixels))))  # fmt: skip
         tokens, mask = tokenize(self._tokenizer, [*batch.texts, *scenes.texts, *scenes.near_misses])

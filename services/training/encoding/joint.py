@@ -33,11 +33,11 @@ class JointTrainer:
 
     def __init__(
         self, text: TextEncoder, image: ImageEncoder, tokenizer: Tokenizer, batches: EncoderBatches,
-        objectives: Objectives, lessons: WordLessons, *, batch: int,
+        objectives: Objectives, lessons: WordLessons,
     ) -> None:  # fmt: skip
         self.text, self.image, self._tokenizer = text, image, tokenizer
         self._batches, self._objectives, self._lessons = batches, objectives, lessons
-        self.pictures_a_step = batch
+        self.pictures_a_step = batches.size
         self.generators: Mapping[str, random.Random] = {**batches.generators, "words": lessons.generator}
         self.counts: dict[str, int] = {}
         teacher = nn.Linear(image.concepts.shape[1], TEACHER_WIDTH).to(image.concepts.device)

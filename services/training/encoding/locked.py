@@ -32,46 +32,44 @@ class ImageTrainer:
     pretrained: the encoder's stages know something. Then maps at 1/2 and 1/4 of the side stay what they are: edges are
     edges, and they are half of a step's time.
 
-    Tokens of scenes are also held to those of the encoder `before`, so that a caption decoder that reads those need not
-    begin anew.
+    Tokens of scenes are also held to the directions of those of the encoder `before`, so that a caption decoder that
+    reads those need not begin anew.
     """
 
     def __init__(
         self, image: ImageEncoder, before: ImageEncoder, text: TextEncoder, batches: EncoderBatches,
-        objectives: Objectives, *, batch: int, pretrained: bool,
+        objectives: Objectives, *, pretrained: bool,
     ) -> None:  # fmt: skip
         self.image, self._before, self._text = image, before.eval(), text.eval()
         self._batches, self._objectives = batches, objectives
-        self.pictures_a_step = batch
+        self.pictures_a_step = batches.size
         self.generators: Mapping[str, random.Random] = batches.generators
         self.counts: dict[str, int] = {}
-        self._still = (image.stem, image.stages[0]) if pretrained else ()
-        for part in self._still:
+        self._frozen = (image.stem, image.stages[0]) if pretrained else ()
+        for part in self._frozen:
             part.requires_grad_(False)
         self.average = MovingAverage(image, decay=EMA_DECAY)
-        self.modules: Mapping[str, nn.Module] = {
-            "live": image, "average": self.average, "heads": objectives.heads
-        }  # fmt: skip
-        learning = [one for one in (*image.parameters(), *objectives.heads.parameters()) if one.requires_grad]
+        heads = objectives.heads
+        self.modules: Mapping[str, nn.Module] = {"live": image, "average": self.average, "heads": heads}
+        self._parameters = [one for one in (*image.parameters(), *heads.parameters()) if one.requires_grad]
         known = [one for one in image.stages.parameters() if one.requires_grad] if pretrained else []
-        tables = {id(image.concepts), *(id(one) for one in objectives.heads.parameters())}
-        apart = {id(one) for one in known}
-        matrices = [one for one in learning if is_matrix(one) and id(one) not in tables | apart]
-        apart |= {id(one) for one in matrices}
-        others = [one for one in learning if id(one) not in apart]
+        # Rows of a table and layers that are dropped are no matrices to Muon.
+        not_muon = {id(one) for one in (*known, image.concepts, *heads.parameters())}
+        matrices = [one for one in self._parameters if is_matrix(one) and id(one) not in not_muon]
+        taken = {id(one) for one in (*known, *matrices)}
+        others = [one for one in self._parameters if id(one) not in taken]
         adamw = partial(torch.optim.AdamW, betas=(0.9, 0.98), fused=True)
         self.optimisers: Mapping[str, Optimizer] = {
             "muon": Muon(matrices),
             "adamw": adamw(others, weight_decay=0.0),
             **({"pretrained": adamw(known, weight_decay=0.01)} if pretrained else {}),
         }
-        self._parameters = learning
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the losses by name."""
         batch = self._batches.draw()
         few = len(batch.pictograms.concept)
-        for part in self._still:
+        for part in self._frozen:
             part.eval()  # batch norm's statistics stay too
         with torch.autocast(batch.views.device.type, dtype=torch.bfloat16):
             encoded = self.image(batch.views)

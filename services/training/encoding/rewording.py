@@ -2,9 +2,9 @@
 
 The encoder as the first stage left it stays beside, frozen: a caption in other words is to have the vector that the
 frozen one gives to the caption as it was, and a bare word that of the things it is near to, by the teachers. So the
-space stays as it is, and models that were trained on it keep working. Bare words stand among words that say nothing,
-and beside each other, too: one that has only ever stood alone is not found in a sentence. Tokens are now and then cut
-finer than they need be: "motortruck" is read in parts that were seen before.
+space stays as it is, and models that were trained on it keep working. Bare words stand beside words that say nothing,
+too, and in lists: those that have only ever stood alone are not found in a sentence. Words of the tests stand in no
+list. Tokens are now and then cut finer than they need be: "motortruck" is read in parts that were seen before.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PLAIN_SHARE = 0.3
 BARE_SHARE = 0.5
 """Of a batch."""
 ALONE, AMONG = 0.35, 0.3
-"""Of bare words, those by themselves and those among words that say nothing; the others stand in lists."""
+"""Of bare words, those by themselves and those beside words that say nothing; the others stand in lists."""
 BARE_LANGUAGES = {"en": 0.8, "zh": 0.2}
 """Shares of bare words: there are nine times as many in English."""
 LISTED = (2, 4)
@@ -82,7 +82,9 @@ class RewordingTrainer:
         words, meant = zip(*(self._words() for _ in range(few)), strict=True)
         wanted = torch.cat((self._said_by_frozen(told), torch.stack(meant)))
         change = self._cut if self._rng.random() < 0.5 else None
-        vectors = torch.cat([self._encoded(part, change) for part in (said, words)])  # words are short: not padded
+        vectors = torch.cat(
+            [self._encoded(self.text, part, change) for part in (said, words)]
+        )  # words are short: not padded
         distance = 1 - (vectors * wanted).sum(dim=1)
         losses = {
             "captions": distance[: len(said)].mean(),
@@ -122,14 +124,18 @@ class RewordingTrainer:
         rng, rewriter = self._rng, self._rewriter
         form = rng.random()
         language = rng.choices(LANGUAGES, [BARE_LANGUAGES[one] * bool(rewriter.bare[one]) for one in LANGUAGES])[0]
-        if form < ALONE + AMONG:
-            word, mixture = rewriter.bare[language].draw(rng)
-            text = self._as_noun(word)
-            return text if form < ALONE else rewriter.among_neutral(text, language), self._meant(mixture)
-        drawn = [rewriter.bare[language].draw(rng) for _ in range(rng.randint(*LISTED))]
-        joint = rng.choice(JOINTS[language])
+        word, mixture = rewriter.bare[language].draw(rng)
+        if form < ALONE:
+            return self._as_noun(word), self._meant(mixture)
+        if form < ALONE + AMONG or rewriter.is_asked(word):
+            return rewriter.beside_neutral(self._as_noun(word), language), self._meant(mixture)
+        drawn = [(word, mixture)]
+        for _ in range(rng.randint(*LISTED) - 1):
+            if not rewriter.is_asked((another := rewriter.bare[language].draw(rng))[0]):
+                drawn.append(another)
         total = torch.stack([self._meant(mixture) for _, mixture in drawn]).sum(dim=0)
-        return joint.join(self._as_noun(word) for word, _ in drawn), functional.normalize(total, dim=0)
+        words = rng.choice(JOINTS[language]).join(self._as_noun(word) for word, _ in drawn)
+        return words, functional.normalize(total, dim=0)
 
     def _as_noun(self, word: str) -> str:
         """Several or one of it, or the word; those of the tests as they stand."""
@@ -144,15 +150,14 @@ class RewordingTrainer:
             dim=0,
         )
 
-    def _encoded(self, texts: Sequence[str], change: Callable[[list[int]], list[int]] | None) -> Tensor:
+    def _encoded(
+        self, text: TextEncoder, texts: Sequence[str], change: Callable[[list[int]], list[int]] | None = None
+    ) -> Tensor:
         tokens, mask = tokenize(self._tokenizer, list(texts), change)
-        device = self._frozen.embedding.weight.device
+        device = text.embedding.weight.device
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            return self.text(tokens.to(device), mask.to(device)).float()  # type: ignore[no-any-return]
+            return text(tokens.to(device), mask.to(device)).float()  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def _said_by_frozen(self, texts: Sequence[str]) -> Tensor:
-        tokens, mask = tokenize(self._tokenizer, list(texts))
-        device = self._frozen.embedding.weight.device
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            return self._frozen(tokens.to(device), mask.to(device)).float()  # type: ignore[no-any-return]
+        return self._encoded(self._frozen, texts)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.training.data.english import indefinite
 from services.training.data.lexicon import Lexicon
@@ -91,7 +92,7 @@ class Rewriter:
             "zh": re.compile(_any_of(list(self._synonyms["zh"]))),
         }
         self.bare = {language: BareWords(_bare_words(lexicon, language)) for language in LANGUAGES}
-        """By language what words mean: those of the tests too, as a dictionary has them, in no caption."""
+        """By language what words mean: those of the tests too, as a dictionary has them, in no caption and no list."""
 
     def synonyms(self, name: str, language: str) -> Sequence[str]:
         """What may stand for a name, in no order."""
@@ -109,16 +110,17 @@ class Rewriter:
             rng.shuffle(clauses)
             text = (", " if language == "en" else "，").join(clauses)
         if rng.random() < PADDED:
-            text = self.among_neutral(text, language)
+            for _ in range(rng.randint(1, 3)):
+                text = self._padded(text, language)
         if language == "en" and rng.random() < BARE:
             text = re.sub(r"\b(?:an?|the) ", "", text)
         return text
 
-    def among_neutral(self, text: str, language: str) -> str:
-        """The text with one to three words in it that say nothing of what can be shown."""
-        for _ in range(self._rng.randint(1, 3)):
-            text = self._padded(text, language)
-        return text
+    def beside_neutral(self, word: str, language: str) -> str:
+        """The word with one to three words before and after it that say nothing of what can be shown."""
+        others = [self._rng.choice(self._neutral[language]) for _ in range(self._rng.randint(1, 3))]
+        place = self._rng.randint(0, len(others))
+        return (" " if language == "en" else "").join((*others[:place], word, *others[place:]))
 
     def _replaced(self, text: str, language: str) -> str:
         def other(match: re.Match[str]) -> str:
@@ -181,16 +183,17 @@ class Rewriter:
         return [word for word, near in words if near <= limit and not self.is_asked(word)]
 
 
+def _defined(lexicon: Lexicon, language: str) -> tuple[Sequence[str], NDArray[np.int16], NDArray[np.float16]]:
+    """Words with the meanings that they are nearest to, English ones by their definitions."""
+    if language == "en":
+        return lexicon.definitions.words, lexicon.definitions.nearest, lexicon.definitions.similarity
+    return lexicon.words[language], lexicon.nearest[language], lexicon.similarity[language]
+
+
 def _found(lexicon: Lexicon, language: str) -> list[tuple[str, int, float]]:
     """(word, meaning, similarity) of words that mean one thing rather than another."""
-    if language == "en":
-        words, nearest, similarity = (
-            lexicon.definitions.words, lexicon.definitions.nearest, lexicon.definitions.similarity
-        )  # fmt: skip
-        rules = [DEFINED[family] for family in FAMILIES]
-    else:
-        words, nearest, similarity = lexicon.words["zh"], lexicon.nearest["zh"], lexicon.similarity["zh"]
-        rules = [CHINESE for _ in FAMILIES]
+    words, nearest, similarity = _defined(lexicon, language)
+    rules = [DEFINED[family] if language == "en" else CHINESE for family in FAMILIES]
     found = []
     for family, rule in enumerate(rules):
         best, second = similarity[:, family, 0].astype(np.float32), similarity[:, family, 1].astype(np.float32)
@@ -201,12 +204,7 @@ def _found(lexicon: Lexicon, language: str) -> list[tuple[str, int, float]]:
 
 def _bare_words(lexicon: Lexicon, language: str) -> list[tuple[str, Mixture]]:
     scene = FAMILIES.index("scene")
-    table = (
-        (lexicon.definitions.words, lexicon.definitions.nearest, lexicon.definitions.similarity)
-        if language == "en"
-        else (lexicon.words["zh"], lexicon.nearest["zh"], lexicon.similarity["zh"])
-    )
-    words, nearest, similarity = table
+    words, nearest, similarity = _defined(lexicon, language)
     named = {name for meaning in lexicon.meanings for name in meaning.names(language)}
     found: list[tuple[str, Mixture]] = []
     for word, indices, cosines in zip(words, nearest[:, scene], similarity[:, scene].astype(np.float32), strict=True):

@@ -72,7 +72,7 @@ def test_head_that_no_service_knows_is_refused(name: str) -> None:
 
 def test_efficientnet_has_the_same_cells_as_a_residual_network() -> None:
     with torch.inference_mode():
-        seen = encoder(**PRESETS["pretrained"], depths=(), heads=HEADS)(torch.zeros(1, 3, 128, 128))
+        seen = encoder(**PRESETS["pretrained"], widths=(), depths=(), heads=HEADS)(torch.zeros(1, 3, 128, 128))
     assert seen.tokens.shape == (1, 64, 256)
     assert seen.vectors.shape == (1, 256)
     assert seen.dense["objects"].shape == (1, 7, 16, 16)
@@ -81,7 +81,12 @@ def test_efficientnet_has_the_same_cells_as_a_residual_network() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"widths": (8, 8, 8, 16)}, r"widths: expected 2 numbers, found \[8, 8, 8, 16\]"),
+        ({"widths": (8, 8, 8, 16)}, r"widths: expected 0 numbers, found \[8, 8, 8, 16\]"),
+        ({"cell_width": 0}, "cell_width: expected at least 1, found 0"),
+        (
+            {"backbone": "residual", "widths": (8, 8, 8, 16), "depths": (1, 1, 1)},
+            "cell_width: expected none, found 320",
+        ),
         ({"depths": (1,)}, r"depths: expected 0 numbers, found \[1\]"),
         ({"pixels": 48}, "pixels: expected a multiple of 32, found 48"),
     ],

@@ -74,7 +74,7 @@ def main(folder: Path) -> None:
             tokenizer, device, size=8, pixels=config.pixels,
         ),
         Objectives(image, index, subgroups=torch.zeros(len(pack.concepts), dtype=torch.long), styles=len(pack.styles)),
-        WordLessons(lexicon, seed=4), batch=8,
+        WordLessons(lexicon, seed=4),
     )  # fmt: skip
     budget = Budget(steps=STEPS, minutes=0)
     train(trainer, budget, folder, Console(quiet=True), Conditions(checkpoint_seconds=0))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from services.classification.config import PRESETS, ImageEncoderConfig
 from services.classification.model import ImageEncoder
@@ -62,12 +62,17 @@ def trainer(pool: Path, *, pretrained: bool) -> ImageTrainer:
     )  # fmt: skip
     subgroups = torch.zeros(len(pack.concepts), dtype=torch.long)
     objectives = Objectives(image, index, subgroups=subgroups, styles=len(pack.styles))
-    return ImageTrainer(image, before, text, batches, objectives, batch=8, pretrained=pretrained)
+    return ImageTrainer(image, before, text, batches, objectives, pretrained=pretrained)
+
+
+def state(module: nn.Module) -> dict[str, Tensor]:
+    """Weights and statistics as they are now."""
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def changes(trained: ImageTrainer, steps: int) -> set[str]:
     """Names of weights and statistics that are not what they were."""
-    before: dict[str, Tensor] = {name: value.clone() for name, value in trained.image.state_dict().items()}
+    before = state(trained.image)
     for _ in range(steps):
         trained.image.train()
         trained.step(0.5)
@@ -80,6 +85,10 @@ def test_first_maps_of_a_pretrained_encoder_stay_and_all_else_learns(pool: Path)
     assert not {name for name in changed if name.startswith(("stem.", "stages.0."))}
     assert {name for name in names if name.startswith("stages.1.")} <= changed
     assert {"concepts", "projection.weight", "to_tokens.weight"} <= changed
+    before = state(learning.image)
+    learning.take_average()
+    assert torch.equal(learning.image.stem[0].weight, before["stem.0.weight"])
+    assert not torch.equal(learning.image.projection.weight, before["projection.weight"])
 
 
 def test_encoder_from_scratch_learns_whole(pool: Path) -> None:

@@ -71,10 +71,11 @@ def test_bare_words_that_mean_one_thing_are_drawn_more_often() -> None:
     assert drawn.count("hound") / drawn.count("pet") == pytest.approx(9, rel=0.25)
 
 
-def test_neutral_words_leave_a_text_in_its_order() -> None:
+def test_neutral_words_stand_beside_a_word_and_not_in_it() -> None:
     rewriter = Rewriter(tiny_lexicon(), seed=0)
-    texts = [rewriter.among_neutral("lap hound", "en") for _ in range(50)]
-    assert all(re.search(r"\blap\b.*\bhound\b", text) and len(text.split()) > 2 for text in texts)
+    texts = [rewriter.beside_neutral("lap hound", "en") for _ in range(50)]
+    assert all(re.search(r"\blap hound\b", text) and 3 <= len(text.split()) <= 5 for text in texts)
+    assert {text.startswith("lap hound") for text in texts} == {True, False}
 
 
 @pytest.mark.parametrize(("one", "several"), [("fox", "foxes"), ("house cat", "house cats"), ("pony", "ponies")])
