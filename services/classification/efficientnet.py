@@ -69,16 +69,3 @@ def stem_and_stages() -> tuple[nn.Sequential, nn.ModuleList]:
             inputs = outputs
         stages.append(nn.Sequential(*blocks))
     return nn.Sequential(*convolution(3, STEM, 3, 2), nn.ReLU6(inplace=True)), nn.ModuleList(stages)
-
-
-class Merge(nn.Module):
-    """The two last maps as one at 1/16 of the side: the coarser one says what, the finer one where (FPN)."""
-
-    def __init__(self, fine: int, coarse: int, width: int) -> None:
-        super().__init__()
-        self.fine = convolution(fine, width, 1)
-        self.coarse = convolution(coarse, width, 1)
-
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """(B, C3, H, W), (B, C4, H/2, W/2) -> (B, width, H, W)."""
-        return functional.relu(self.fine(fine) + functional.interpolate(self.coarse(coarse), scale_factor=2.0))

@@ -98,13 +98,24 @@ class AttentionPool(nn.Module):
         return mean + self.out(found.transpose(1, 2).reshape(batch, width))  # type: ignore[no-any-return]
 
 
-class DenseHeads(nn.Module):
-    """Scores of labels for each cell at 1/8 of the side, from the maps at 1/8 and 1/16 (Lin et al. 2017, FPN)."""
+class Merge(nn.Module):
+    """Two maps as one: the coarse one says what, the fine one where (Lin et al. 2017, FPN)."""
+
+    def __init__(self, fine: int, coarse: int, width: int, *, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(nn.Conv2d(fine, width, 1, bias=False), nn.BatchNorm2d(width, eps=epsilon))
+        self.coarse = nn.Sequential(nn.Conv2d(coarse, width, 1, bias=False), nn.BatchNorm2d(width, eps=epsilon))
+
+    def merged(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """(B, F, H, W), (B, C, H/2, W/2) -> (B, width, H, W)."""
+        return functional.relu(self.fine(fine) + functional.interpolate(self.coarse(coarse), scale_factor=2.0))
+
+
+class DenseHeads(Merge):
+    """Scores of labels for each cell at 1/8 of the side, from the maps at 1/8 and 1/16."""
 
     def __init__(self, fine: int, coarse: int, width: int, heads: Mapping[str, int]) -> None:
-        super().__init__()
-        self.fine = nn.Sequential(nn.Conv2d(fine, width, 1, bias=False), nn.BatchNorm2d(width))
-        self.coarse = nn.Sequential(nn.Conv2d(coarse, width, 1, bias=False), nn.BatchNorm2d(width))
+        super().__init__(fine, coarse, width)
         self.labels = nn.ModuleDict({name: nn.Conv2d(width, count, 1) for name, count in heads.items()})
         self.log_sharpness = nn.ParameterDict({name: nn.Parameter(torch.tensor(1.6)) for name in heads})
         for layer in self.labels.values():
@@ -112,8 +123,7 @@ class DenseHeads(nn.Module):
 
     def forward(self, fine: Tensor, coarse: Tensor) -> dict[str, Tensor]:
         """(B, C2, H/8, W/8), (B, C3, H/16, W/16) -> for each head (B, N, H/8, W/8) float32 logits."""
-        above = functional.interpolate(self.coarse(coarse), scale_factor=2.0)
-        cells = functional.relu(self.fine(fine) + above)
+        cells = self.merged(fine, coarse)
         return {name: layer(cells).float() for name, layer in self.labels.items()}
 
     def pool(self, cells: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -146,7 +156,7 @@ class ImageEncoder(nn.Module):
             self.stem, self.stages = efficientnet.stem_and_stages()
             _, fine, middle, coarse = efficientnet.WIDTHS
             last, cell = config.cell_width, config.dense_width
-            self.merge = efficientnet.Merge(middle, coarse, last)
+            self.merge = Merge(middle, coarse, last, epsilon=efficientnet.EPSILON)
         self.pool = AttentionPool(last, (config.pixels // 16) ** 2) if config.pooling == "attention" else None
         self.to_tokens = nn.Linear(last, config.token_width)
         self.projection = nn.Linear(last, config.space_width)
@@ -163,7 +173,7 @@ class ImageEncoder(nn.Module):
         maps = [self.stem(pictures)]  # (B, C0, H/2, W/2), and on, each of half the side
         for stage in self.stages:
             maps.append(stage(maps[-1]))
-        return maps[2], maps[3] if self.merge is None else self.merge(maps[3], maps[4])
+        return maps[2], maps[3] if self.merge is None else self.merge.merged(maps[3], maps[4])
 
     def score(self, vectors: Tensor) -> Tensor:
         """(B, V) of unit norm -> (B, C) logits over concepts."""

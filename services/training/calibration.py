@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-TEMPERATURES = torch.logspace(-1.3, 1.3, 601)
-"""From 0.05 to 20, in steps of one percent."""
+TEMPERATURES = torch.logspace(-0.6, 1.3, 439)
+"""From 0.25 to 20, in steps of one percent. A head that is right on all rows would be made as sharp as can be, which a
+thousand rows are no reason for."""
 
 
 @torch.inference_mode()

@@ -37,7 +37,11 @@ def _options(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Stop after so many steps instead.")] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")] = 64,
     preset: Annotated[
-        str, typer.Option("--preset", help="Shape of the models: scenes or tiny; of a student also lstm.")
+        str,
+        typer.Option(
+            "--preset",
+            help="Shape of the models: scenes or tiny; student: also lstm; classification: pretrained or tiny.",
+        ),
     ] = "scenes",
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and of data order.")] = 0,

@@ -14,7 +14,7 @@ from services.training.builtin.encoders import encoder_batches, scene_facts_inde
 from services.training.builtin.image_directory import measure_encoders, space_id, write_image_encoder
 from services.training.builtin.measuring import encode_pictures
 from services.training.builtin.moved_space import copy_to_space
-from services.training.builtin.run import Run
+from services.training.builtin.run import VERSION, Run
 from services.training.data.label_names import head_labels
 from services.training.data.lexicon import read_lexicon
 from services.training.depthwise import learn_depthwise_fast
@@ -71,7 +71,8 @@ def train_image_encoder(run: Run) -> None:
     training |= {"began_with": IMAGENET_WEIGHTS} if pretrained else {}
     write_image_encoder(run, image, config, space, findings, training=training)
     for model in joining:
-        copy_to_space(model, options.out / model.task, space, metrics=findings.metrics if model is start else None)
+        metrics = findings.metrics if model is start else None
+        copy_to_space(model, options.out / model.task, space=space, version=VERSION, metrics=metrics)
 
 
 @torch.inference_mode()

@@ -13,17 +13,22 @@ from shared.inference.model_directory import FILE_NAME, ModelDirectory
 
 
 def copy_to_space(
-    model: ModelDirectory, folder: Path, space: str, *, metrics: Mapping[str, float] | None = None
+    model: ModelDirectory, folder: Path, *, space: str, version: str, metrics: Mapping[str, float] | None = None
 ) -> None:
-    """Writes to `folder` the same weights with a model.toml that names `space`, and `metrics` where there are new ones.
+    """Writes to `folder` the same weights with a model.toml of another space and version, and of `metrics` if given.
 
-    Raises ModelDirectoryError where model.toml does not name its space as `write_model_directory` does.
+    Raises ModelDirectoryError where model.toml is not laid out as `write_model_directory` does it.
     """
     shutil.copytree(model.path, folder, dirs_exist_ok=True)
     file = folder / FILE_NAME
-    text = file.read_text("utf-8").replace(f'\nspace = "{model.space}"\n', f'\nspace = "{space}"\n')
+    text = file.read_text("utf-8")
+    for key, value in (("space", space), ("version", version)):
+        text = re.sub(rf'(?m)^{key} = ".*"$', f'{key} = "{value}"', text, count=1)
     if metrics is not None:
         text = re.sub(r"(?ms)^\[metrics\]\n.*?(?=^\[|\Z)", f"[metrics]\n{toml_lines(metrics)}\n", text)
     file.write_text(text, "utf-8")
-    if (found := ModelDirectory.read(folder, task=model.task).space) != space:
-        raise ModelDirectoryError(f"{file}: space: expected {space}, found {found}")
+    read = ModelDirectory.read(folder, task=model.task)
+    if (read.space, read.version) != (space, version):
+        raise ModelDirectoryError(
+            f"{file}: expected version {version} in {space}, found {read.version} in {read.space}"
+        )

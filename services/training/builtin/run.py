@@ -26,7 +26,7 @@ from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 
-VERSION = "2.1.0"
+VERSION = "3.0.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Run:
 
     @staticmethod
     def start(name: str, options: BuiltinOptions, presets: Collection[str] = ("scenes", "tiny")) -> Run:
-        """Seeds torch and finds the device.
+        """Seeds torch, finds the device, and has freed memory kept.
 
         Raises ConfigurationError where there is no such preset or device, or no data.
         """

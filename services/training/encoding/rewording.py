@@ -77,9 +77,9 @@ class RewordingTrainer:
 
     def step(self, share: float) -> Mapping[str, Tensor]:
         """One optimiser step; the losses by name."""
-        few = round(self.pictures_a_step * BARE_SHARE)
-        told, said = zip(*(self._caption() for _ in range(self.pictures_a_step - few)), strict=True)
-        words, meant = zip(*(self._words() for _ in range(few)), strict=True)
+        bare = round(self.pictures_a_step * BARE_SHARE)
+        told, said = zip(*(self._caption() for _ in range(self.pictures_a_step - bare)), strict=True)
+        words, meant = zip(*(self._words() for _ in range(bare)), strict=True)
         wanted = torch.cat((self._said_by_frozen(told), torch.stack(meant)))
         change = self._cut if self._rng.random() < 0.5 else None
         vectors = torch.cat(

@@ -29,6 +29,7 @@ from services.training.own.batches import Batches
 from services.training.own.options import FREE, Options, flag
 from services.training.processes import Processes, joined_processes
 from shared.errors import ConfigurationError
+from shared.inference.allocator import keep_freed_memory
 from shared.inference.model_directory import FILE_NAME, sha256_of
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
@@ -248,6 +249,7 @@ def started(task: str, options: Options) -> Iterator[OwnRun]:
     augmentation = Augmentation(noise=options.noise, blur=options.blur, crop=options.crop, colour=options.colour)
     runtime = resolve_runtime(RuntimeOptions(device=options.device, precision=options.precision))
     torch.manual_seed(options.seed)
+    keep_freed_memory()
     with joined_processes(runtime.device) as (processes, device):
         console = Console(quiet=not processes.leads)
         yield OwnRun(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from services.classification.config import PRESETS, ImageEncoderConfig
@@ -27,9 +29,21 @@ from services.training.tiny import VOCABULARY, tiny_pack
 from services.training.tokenizers import train_tokenizer
 from tests.services.training.data.scenes.drawings import sprites
 from tests.services.training.data.tiny_lexicon import tiny_lexicon
+from tests.services.training.stopping import assert_same, whole_and_resumed
 
 DEVICE = torch.device("cpu")
 SCENES = 8
+
+
+@cache
+def tokenizer() -> Tokenizer:
+    """Of a few words."""
+    return train_tokenizer(["a cat on the grass"], vocabulary=VOCABULARY, lower_case=True)
+
+
+def text_encoder() -> TextEncoder:
+    """With random weights."""
+    return TextEncoder(TextEncoderConfig(vocabulary=tokenizer().get_vocab_size(), **TEXT_PRESETS["tiny"]))
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +56,12 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "pool"
 
 
-def trainer(pool: Path, *, pretrained: bool) -> ImageTrainer:
-    """Of a tiny residual encoder; the one before it is another of the same shape."""
+def trainer(pool: Path, *, pretrained: bool, text: TextEncoder | None = None) -> ImageTrainer:
+    """Of a tiny residual encoder; the one before it is another of the same shape, and has the text encoder `text`."""
     torch.manual_seed(0)
     pack, index = tiny_pack(), FactIndex(kinds=list(object_classes()), colours=list(COLOURS),
                                          backgrounds=list(BACKGROUNDS))  # fmt: skip
-    tokenizer = train_tokenizer(["a cat on the grass"], vocabulary=VOCABULARY, lower_case=True)
-    text = TextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"]))
+    text = text or text_encoder()
     heads = {
         "subgroup": 1, "background": len(index.backgrounds) + 1, "objects": len(index.kinds),
         "colour": len(index.colours), "style": len(pack.styles),
@@ -58,7 +71,7 @@ def trainer(pool: Path, *, pretrained: bool) -> ImageTrainer:
     batches = EncoderBatches(
         Sampler(pack, DEVICE, seed=1, pixels=config.pixels, loose=0.0),
         SceneSampler(read_pool(pool), index, WordLessons(tiny_lexicon(), seed=2), styles=pack.styles, seed=3),
-        tokenizer, DEVICE, size=8, pixels=config.pixels,
+        tokenizer(), DEVICE, size=8, pixels=config.pixels,
     )  # fmt: skip
     subgroups = torch.zeros(len(pack.concepts), dtype=torch.long)
     objectives = Objectives(image, index, subgroups=subgroups, styles=len(pack.styles))
@@ -95,6 +108,18 @@ def test_encoder_from_scratch_learns_whole(pool: Path) -> None:
     assert {"stem.0.weight", "stages.0.0.conv1.weight", "projection.weight"} <= changes(
         trainer(pool, pretrained=False), 2
     )
+
+
+def test_text_encoder_stays(pool: Path) -> None:
+    text = text_encoder()
+    before = state(text)
+    changes(trainer(pool, pretrained=False, text=text), 2)
+    assert all(torch.equal(value, before[name]) for name, value in state(text).items())
+    assert not text.training
+
+
+def test_a_resumed_run_has_the_losses_of_one_that_never_stopped(pool: Path, tmp_path: Path) -> None:
+    assert_same(*whole_and_resumed(lambda: trainer(pool, pretrained=True), tmp_path))
 
 
 def test_losses_fall_and_tokens_come_near_those_of_the_encoder_before(pool: Path) -> None:

@@ -49,6 +49,7 @@ def test_other_words_come_near_and_captions_stay() -> None:
         trainer.step(0.1)
     trainer.take_average()
     assert float(dog @ vectors(text, "lap hound")[0]) > first + 0.5 * (1 - first)
+    assert float(dog @ vectors(text, "house lap hound")[0]) > first
     captions = ("a cat", "一只猫", "a house")
     assert (vectors(before, *captions) * vectors(text, *captions)).sum(dim=1).mean() > 0.8
 
