@@ -115,7 +115,7 @@ robustness: .venv/.dev ## Cancelled calls, rolling restarts and killed processes
 soak: .venv/.dev ## Mixed load for 10 minutes: are memory and throughput level? ARGS="--minutes 60" for longer.
 	.venv/bin/python -m tests.benchmarks.robustness.soak $(ARGS)
 
-fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS="--inputs 20000" as in CI.
+fuzz: .venv/.dev ## A million inputs to picture decoding and every request; ARGS="--inputs 4000" as in CI.
 	.venv/bin/python -m tests.fuzz $(ARGS)
 
 clean: ## Remove the environments and what runs left behind.

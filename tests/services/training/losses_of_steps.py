@@ -55,7 +55,7 @@ def main(folder: Path) -> None:
     pack, lexicon = tiny_pack(), tiny_lexicon()
     file, pool = folder.parent / "sprites.tar", folder.parent / "pool"
     write_sprites(sprites(), file)
-    build_pool(pool, file, count=SCENES, first_seed=0, split="train", workers=1, chunk=SCENES)
+    build_pool(pool, file, count=SCENES, first_seed=0, split="train", workers=0, chunk=SCENES)
     index = FactIndex(kinds=list(object_classes()), colours=list(COLOURS), backgrounds=list(BACKGROUNDS))
     tokenizer = train_tokenizer(["a cat on the grass", "一只猫在草地上"], vocabulary=VOCABULARY, lower_case=True)
     text = TextEncoder(TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"]))

@@ -58,11 +58,19 @@ def read_pool(folder: Path, *, most: int | None = None) -> ScenePool:
 
 def build_pool(folder: Path, sprites: Path, *, count: int, first_seed: int, split: str, workers: int,
                chunk: int = CHUNK) -> None:  # fmt: skip
-    """Composes `count` scenes with seeds from `first_seed` on, `chunk` a file; goes on where it stopped."""
+    """Composes `count` scenes with seeds from `first_seed` on, `chunk` a file; goes on where it stopped.
+
+    workers: processes that compose; with 0 this one does.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     firsts = range(first_seed, first_seed + count, chunk)
     todo = [(folder, first, chunk, split) for first in firsts if not (folder / f"{first:08}.jsonl").exists()]
     if not todo:
+        return
+    if not workers:
+        _open(sprites)
+        for task in todo:
+            _build_chunk(task)
         return
     with multiprocessing.get_context("spawn").Pool(workers, _open, (sprites,)) as pool:
         for _ in pool.imap_unordered(_build_chunk, todo):

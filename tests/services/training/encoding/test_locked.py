@@ -51,7 +51,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of composed scenes."""
     folder = tmp_path_factory.mktemp("scenes")
     write_sprites(sprites(), folder / "sprites.tar")
-    build_pool(folder / "pool", folder / "sprites.tar", count=SCENES, first_seed=0, split="train", workers=1,
+    build_pool(folder / "pool", folder / "sprites.tar", count=SCENES, first_seed=0, split="train", workers=0,
                chunk=SCENES)  # fmt: skip
     return folder / "pool"
 

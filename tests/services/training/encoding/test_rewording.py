@@ -45,7 +45,7 @@ def test_other_words_come_near_and_captions_stay() -> None:
 
     dog, hound = vectors(before, "dog", "lap hound")
     first = float(dog @ hound)
-    for _ in range(70):
+    for _ in range(60):
         trainer.step(0.1)
     trainer.take_average()
     assert float(dog @ vectors(text, "lap hound")[0]) > first + 0.5 * (1 - first)
