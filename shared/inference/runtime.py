@@ -36,8 +36,13 @@ class Runtime:
     """Passes are recorded and replayed: a Forward must not look at its numbers to decide what to do next."""
 
     def place(self, module: Network) -> Network:
-        """The module on the device, in the precision, ready for inference."""
-        return module.to(self.device, self.dtype).eval()
+        """The module on the device, in the precision, ready for inference; parts that say `exact` in float32."""
+        exact = [one for part in module.modules() if getattr(part, "exact", False) for one in part.parameters()]
+        whole = [one.detach().float().clone() for one in exact]
+        module.to(self.device, self.dtype).eval()
+        for parameter, value in zip(exact, whole, strict=True):
+            parameter.data = value.to(self.device)
+        return module
 
     def passes(self, forward: Forward) -> Passes:
         """What runs `forward` here."""

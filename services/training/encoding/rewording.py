@@ -79,7 +79,7 @@ class RewordingTrainer:
         """One optimiser step; the losses by name."""
         bare = round(self.pictures_a_step * BARE_SHARE)
         told, said = zip(*(self._caption() for _ in range(self.pictures_a_step - bare)), strict=True)
-        words, meant = zip(*(self._words() for _ in range(bare)), strict=True)
+        words, meant = zip(*(self.draw_words() for _ in range(bare)), strict=True)
         wanted = torch.cat((self._said_by_frozen(told), torch.stack(meant)))
         change = self._cut if self._rng.random() < 0.5 else None
         vectors = torch.cat(
@@ -119,7 +119,7 @@ class RewordingTrainer:
             language = "en" if text.isascii() else "zh"
         return text, text if rng.random() < PLAIN_SHARE else self._rewriter.reword(text, language)
 
-    def _words(self) -> tuple[str, Tensor]:
+    def draw_words(self) -> tuple[str, Tensor]:
         """A word, alone or among words that say nothing, or several, and the vector of what is meant."""
         rng, rewriter = self._rng, self._rewriter
         form = rng.random()

@@ -152,9 +152,18 @@ def test_another_image_encoder_makes_a_space_that_the_other_models_join(
         assert another_encoder.weights(task) == workplace.weights(task)
     for task in ("classification", "captioning"):
         assert another_encoder.weights(task) != workplace.weights(task)
-    assert another_encoder.card("classification")["training"]["tokens_of"] == workplace.card("text")["space"]
+    training = another_encoder.card("classification")["training"]
+    assert training["tokens_of"] == workplace.card("text")["space"]
+    assert f"--from {workplace.models} --preset tiny" in training["command"]
     captioner = load_captioner(another_encoder.models / "captioning", OPTIONS)
     assert captioner.info.space in spaces
+
+
+def test_image_encoder_of_another_shape_is_refused_before_training(workplace: Workplace, tmp_path: Path) -> None:
+    place = Workplace(tmp_path)
+    with pytest.raises(ConfigurationError, match="classification: pixels: expected 128, found 32"):
+        place.run("classification", "--from", f"{workplace.models}", "--preset", "pretrained", steps=1)
+    assert not place.models.exists()
 
 
 def test_encoders_that_go_on_stay_in_their_space(workplace: Workplace, further: Workplace) -> None:

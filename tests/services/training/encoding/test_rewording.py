@@ -6,6 +6,7 @@ import copy
 from functools import cache
 from pathlib import Path
 
+import pytest
 import torch
 from tokenizers import Tokenizer
 
@@ -56,3 +57,14 @@ def test_other_words_come_near_and_captions_stay() -> None:
 
 def test_a_resumed_stage_has_the_losses_of_one_that_never_stopped(tmp_path: Path) -> None:
     assert_same(*whole_and_resumed(_trainer, tmp_path))
+
+
+def test_bare_words_stand_alone_beside_neutral_ones_and_in_lists() -> None:
+    trainer = _trainer()
+    drawn = [trainer.draw_words() for _ in range(200)]
+    assert all(float(meant.norm()) == pytest.approx(1, abs=1e-4) for _, meant in drawn)
+    texts = [text.removeprefix("a ") for text, _ in drawn if text.isascii()]
+    bare = {"lap hound", "lap hounds", "she-wolf", "she-wolfs"}
+    assert set(texts) & bare
+    assert any(text.startswith("lap hound") and len(text.split()) > 2 and "wolf" not in text for text in texts)
+    assert any("hound" in text and "she-wolf" in text for text in texts)
