@@ -39,8 +39,8 @@ class SameConv2d(nn.Conv2d):
 class ExactConv2d(SameConv2d):
     """One that is not rounded to bf16 (`Runtime.place`).
 
-    The first depthwise kernels have channels of very unlike size. Rounding those of the first maps moves the vector of a
-    picture to a cosine of .9989 on average, and rounding all pointwise kernels to one of .9999.
+    The first depthwise kernels have channels of very unlike size. Rounding those of the first maps moves a picture's
+    vector to a cosine of .9989 on average, and rounding all pointwise kernels to one of .9999.
     """
 
     exact = True

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from services.classification.efficientnet import SameConv2d
 from services.training.depthwise import DepthwiseConv2d, learn_depthwise_fast
+from shared.inference.runtime import channels_last
 
 
 def learnt(convolution: nn.Module, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -38,7 +39,7 @@ def test_gradients_are_those_of_torch(kernel: int, stride: int) -> None:
 @pytest.mark.parametrize(("kernel", "stride"), [(5, 1), (3, 2), (5, 2)])
 def test_gradients_in_bf16_are_near_those_in_fp32(kernel: int, stride: int) -> None:
     torch.manual_seed(0)
-    plain = SameConv2d(8, 8, kernel, stride, groups=8).to(memory_format=torch.channels_last)
+    plain = channels_last(SameConv2d(8, 8, kernel, stride, groups=8))
     fast = copy.deepcopy(plain)
     learn_depthwise_fast(nn.Sequential(fast))
     picture = torch.randn(2, 8, 8, 8).contiguous(memory_format=torch.channels_last)

@@ -154,7 +154,7 @@ def test_another_image_encoder_makes_a_space_that_the_other_models_join(
         assert another_encoder.weights(task) != workplace.weights(task)
     training = another_encoder.card("classification")["training"]
     assert training["tokens_of"] == workplace.card("text")["space"]
-    assert f"--from {workplace.models} --preset tiny" in training["command"]
+    assert f"--from {workplace.models} --preset tiny" in f"{training['command']}"
     captioner = load_captioner(another_encoder.models / "captioning", OPTIONS)
     assert captioner.info.space in spaces
 
