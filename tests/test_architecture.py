@@ -24,7 +24,7 @@ READS_ENVIRONMENT = {
 }
 KNOWS_STATUS_CODES = ("shared/rpc/",)
 UNPICKLES = {
-    "services/training/evaluation/features.py",  # torch.load of a package's weights, tensors alone (weights_only)
+    "services/training/pretrained.py",  # torch.load of a package's weights, tensors alone (weights_only)
     "shared/inference/messages.py",  # its docstring says why: both ends are ours
 }
 
