@@ -60,7 +60,7 @@ def caption_tokenizer(captions: Mapping[str, Sequence[str]], *, vocabulary: int)
     """A tokenizer over captions in all languages."""
     special = ("<end>", *(start_token(language) for language in LANGUAGES))
     texts = [text for language in LANGUAGES for text in captions[language]]
-    return train_tokenizer(texts, vocabulary=vocabulary, lower_case=False, special=special)
+    return train_tokenizer(texts, vocabulary=vocabulary, lower_case=False, special=special, words_apart=True)
 
 
 def longest_caption(tokenizer: Tokenizer, captions: Mapping[str, Sequence[str]]) -> int:

@@ -21,9 +21,10 @@ from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_captioner, read_image_encoder, require_same_tokens
+from services.training.tokenizers import keep_words_apart
 
 VOCABULARY = {"scenes": 3000, "tiny": 400}
-VIEW_ROUNDS = 2
+VIEW_ROUNDS = 4
 SCENE_SHARE = 0.65
 """Of what the decoder learns from: captions of scenes are longer, and say more that can be wrong."""
 
@@ -31,7 +32,7 @@ SCENE_SHARE = 0.65
 def train_captioning(run: Run) -> None:
     """Encodes the training pictures once, trains the decoder on that, and writes its directory.
 
-    With --from it is the decoder of that model, with its tokenizer, that goes on.
+    With --from it is the decoder of that model, with its tokenizer's vocabulary, that goes on.
 
     Raises ConfigurationError and ModelDirectoryError where there is no data, or no image encoder in OUT.
     """
@@ -46,6 +47,7 @@ def train_captioning(run: Run) -> None:
         scenes = scene_views(image, material.pool, count=len(material.pool), device=run.device)
     views = join_views(pictograms, scenes)
     captioner, tokenizer = _new(run, views) if begun is None else begun[:2]
+    keep_words_apart(tokenizer)
     shares = ((pictograms, 1 - SCENE_SHARE), (scenes, SCENE_SHARE))
     weights = [share / len(part.vectors) for part, share in shares for _ in part.vectors]
     trainer = CaptionerTrainer(captioner, views, tokenizer, weights=weights, batch=options.batch,
