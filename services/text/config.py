@@ -20,10 +20,15 @@ class TextEncoderConfig:
     """Numbers of a vector of the joint space."""
     kind: Literal["transformer", "lstm"] = "transformer"
     """What the layers are."""
+    word_layers: int = 0
+    """The first layers of a transformer whose tokens see no farther than the word that they are of."""
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise ValueError(f"heads: expected a divisor of half the width {self.width}, found {self.heads}")
+        most = self.layers if self.kind == "transformer" else 0
+        if not 0 <= self.word_layers <= most:
+            raise ValueError(f"word_layers: expected 0 to {most}, found {self.word_layers}")
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -3,6 +3,9 @@
 Pre-norm transformer (Vaswani et al. 2017; Xiong et al. 2020) with rotary positions (Su et al. 2021,
 arXiv:2104.09864), which have no longest length: a text is never cut. Mean of all tokens, then a projection. In place
 of the transformer's its layers may be bidirectional LSTMs (Graves and Schmidhuber 2005) with the same shortcuts.
+
+The first layers may see no farther than a word: its state after them is the same alone and in any sentence, so that a
+word that was only ever learnt alone is understood among others, too.
 """
 
 from __future__ import annotations
@@ -41,12 +44,13 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, hidden: Tensor, mask: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, seen: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """(B, L, W), and what each place sees: (B, 1, L or 1, L)."""
         batch, length, width = hidden.shape
         qkv = self.qkv(self.attention_norm(hidden))  # (B, L, 3W)
         query, key, value = qkv.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, H, L, D)
         attended = functional.scaled_dot_product_attention(
-            rotate(query, cos, sin), rotate(key, cos, sin), value, attn_mask=mask[:, None, None, :]
+            rotate(query, cos, sin), rotate(key, cos, sin), value, attn_mask=seen
         )
         hidden = hidden + self.attention_out(attended.transpose(1, 2).reshape(batch, length, width))
         return hidden + self.mlp(self.mlp_norm(hidden))  # type: ignore[no-any-return]
@@ -83,14 +87,27 @@ class LstmBlock(nn.Module):
         return hidden + self.out(torch.cat((forth, back.gather(1, index)), dim=2))  # type: ignore[no-any-return]
 
 
+def seen_in_word(word: Tensor, mask: Tensor) -> Tensor:
+    """(B, L) numbers of words and (B, L) true where a token is -> (B, L, L) true where a place sees another one.
+
+    A place without a token sees itself: a softmax over nothing is not a number.
+    """
+    same = (word[:, :, None] == word[:, None, :]) & mask[:, None, :]
+    return same | torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+
+
 class TextEncoder(nn.Module):
     """Token ids to unit vectors."""
 
+    begins_word: Tensor
+
     def __init__(self, config: TextEncoderConfig) -> None:
         super().__init__()
-        self.kind = config.kind
+        self.kind, self.word_layers = config.kind, config.word_layers
         self.head_width = config.width // config.heads
         self.embedding = nn.Embedding(config.vocabulary, config.width)
+        if config.word_layers:  # which tokens do: the tokenizer's to know, and so the weights' to say
+            self.register_buffer("begins_word", torch.zeros(config.vocabulary, dtype=torch.bool))
         self.blocks = nn.ModuleList(
             LstmBlock(config.width) if config.kind == "lstm" else Block(config.width, config.heads)
             for _ in range(config.layers)
@@ -104,14 +121,27 @@ class TextEncoder(nn.Module):
 
         tokens (B, L), mask (B, L) true where a token is: from the first place on, at least one a row.
         """
-        hidden = self.embedding(tokens)  # (B, L, W)
-        context = (
-            (backwards(mask),)
-            if self.kind == "lstm"
-            else (mask, *rotary_angles(tokens.shape[1], self.head_width, tokens.device))
-        )
-        for block in self.blocks:
+        hidden = self.word_states(tokens, mask)  # (B, L, W)
+        context = self._context(tokens, mask)
+        for block in self.blocks[self.word_layers :]:
             hidden = block(hidden, *context)
         weight = mask[:, :, None].float()
         mean = (self.norm(hidden).float() * weight).sum(dim=1) / weight.sum(dim=1)  # (B, W)
         return functional.normalize(self.projection(mean.to(hidden.dtype)).float(), dim=-1)  # (B, V)
+
+    def word_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """(B, L, W) after the layers that see no farther than a word; of tokens alone where there are none."""
+        hidden = self.embedding(tokens)
+        if self.word_layers:
+            word = self.begins_word[tokens].long().cumsum(dim=1)
+            context = (seen_in_word(word, mask)[:, None], *self._angles(tokens))
+            for block in self.blocks[: self.word_layers]:
+                hidden = block(hidden, *context)
+        return hidden  # type: ignore[no-any-return]
+
+    def _context(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """What a layer that sees the whole text takes beside states."""
+        return (backwards(mask),) if self.kind == "lstm" else (mask[:, None, None, :], *self._angles(tokens))
+
+    def _angles(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        return rotary_angles(tokens.shape[1], self.head_width, tokens.device)

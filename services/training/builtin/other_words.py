@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 from services.text.config import TextEncoderConfig
 from services.training.builtin.image_directory import measure_encoders
@@ -10,6 +11,7 @@ from services.training.builtin.run import Run
 from services.training.data.lexicon import read_lexicon
 from services.training.encoding.rewording import RewordingTrainer
 from services.training.encoding.rewriter import Rewriter
+from services.training.encoding.word_layers import with_word_layers
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_image_encoder, read_text_encoder, require_same_space
 
@@ -20,18 +22,19 @@ def go_on_with_other_words(run: Run) -> None:
     Raises ConfigurationError where there is no data or no lexicon, ModelDirectoryError where there are no encoders.
     """
     options, material = run.options, run.material
-    text, tokenizer, start = read_text_encoder(run.start_of("text"), run.device)
+    frozen, tokenizer, start = read_text_encoder(run.start_of("text"), run.device)
     image, partner = read_image_encoder(run.start_of("classification"), run.device)
     space = require_same_space(start, partner)
     rewriter = Rewriter(read_lexicon(options.lexicon), seed=options.seed + 5)
-    text.train()
-    trainer = RewordingTrainer(text, tokenizer, rewriter, material.pack, material.pool.scenes,
+    config = start.config(TextEncoderConfig)
+    config = replace(config, word_layers=config.layers // 2)
+    text = with_word_layers(frozen, config, tokenizer)
+    trainer = RewordingTrainer(text, frozen, tokenizer, rewriter, material.pack, material.pool.scenes,
                                batch=2 * options.batch, seed=options.seed + 6)  # fmt: skip
     run.train(trainer, stage="rewording", base=start.digest)
     trainer.take_average()
 
     out, metrics = options.out, measure_encoders(run, text.eval(), image, tokenizer).metrics
-    config = start.config(TextEncoderConfig)
     card = run.card("text", "English and Chinese words for pictograms and scenes.", space, metrics=metrics, start=start)
     files = [write_tokenizer(out / "text", tokenizer)]
     write_model_directory(out / "text", task="text", module=text, config=config, card=card, files=files)

@@ -4,7 +4,9 @@ The encoder as the first stage left it stays beside, frozen: a caption in other 
 frozen one gives to the caption as it was, and a bare word that of the things it is near to, by the teachers. So the
 space stays as it is, and models that were trained on it keep working. Bare words stand beside words that say nothing,
 too, and in lists: those that have only ever stood alone are not found in a sentence. Words of the tests stand in no
-list. Tokens are now and then cut finer than they need be: "motortruck" is read in parts that were seen before.
+list. Where the first layers see no farther than a word (`word_layers.py`), what they make of a bare word is held to
+what they make of the names: so it is found in every sentence that names are found in. Tokens are now and then cut finer
+than they need be: "motortruck" is read in parts that were seen before.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from tokenizers import Tokenizer
@@ -28,6 +31,7 @@ from services.training.data.scenes.captions import caption
 from services.training.data.scenes.truth import Scene
 from services.training.encoding.finer_tokens import FinerTokens
 from services.training.encoding.rewriter import Mixture, Rewriter, plural
+from services.training.encoding.word_layers import mean_word_state, word_state_loss
 from services.training.loop import cosine_schedule, set_learning_rate
 from services.training.losses import imitation_loss
 from services.training.samples import tokenize
@@ -47,6 +51,9 @@ LISTED = (2, 4)
 """Words of a list, at least and at most."""
 JOINTS = {"en": (" ", ", ", " and "), "zh": ("", "，", "和")}
 BARE_WEIGHT = 0.5
+WORD_STATE_WEIGHT = 0.5
+WORD_STATES = 0.25
+"""Bare English words whose states are held to those of names, of a batch. Chinese words have none of their own."""
 CUT_SHARE = 0.15
 """Of tokens, in every other batch."""
 TEXTS_AT_ONCE = 512
@@ -55,11 +62,12 @@ TEXTS_AT_ONCE = 512
 class RewordingTrainer:
     """One step over captions in other words, captions as they are, and bare words."""
 
-    def __init__(self, text: TextEncoder, tokenizer: Tokenizer, rewriter: Rewriter, pack: Pack,
+    def __init__(self, text: TextEncoder, frozen: TextEncoder, tokenizer: Tokenizer, rewriter: Rewriter, pack: Pack,
                  scenes: Sequence[Scene], *, batch: int, seed: int) -> None:  # fmt: skip
+        """frozen: the encoder as the first stage left it, which says where captions lie."""
         self.text, self._tokenizer, self._rewriter, self._pack, self._scenes = text, tokenizer, rewriter, pack, scenes
         self._finer = FinerTokens(tokenizer)
-        self._frozen = copy.deepcopy(text).eval().requires_grad_(False)
+        self._frozen = copy.deepcopy(frozen).eval().requires_grad_(False)
         self.average = MovingAverage(text, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {"text": text, "average": self.average}
         self.optimisers: Mapping[str, Optimizer] = {
@@ -83,7 +91,7 @@ class RewordingTrainer:
         wanted = torch.cat((self._said_by_frozen(told), torch.stack(meant)))
         change = self._cut if self._rng.random() < 0.5 else None
         vectors = torch.cat(
-            [self._encoded(self.text, part, change) for part in (said, words)]
+            [self._read(self.text, part, change) for part in (said, words)]
         )  # words are short: not padded
         distance = 1 - (vectors * wanted).sum(dim=1)
         losses = {
@@ -91,6 +99,8 @@ class RewordingTrainer:
             "words": BARE_WEIGHT * distance[len(said) :].mean(),
             "apart": imitation_loss(vectors, wanted),
         }
+        if self.text.word_layers:
+            losses["states"] = WORD_STATE_WEIGHT * self._word_states(change)
         optimiser = self.optimisers["adamw"]
         set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
         optimiser.zero_grad(set_to_none=True)
@@ -99,6 +109,22 @@ class RewordingTrainer:
         optimiser.step()
         self.average.follow(self.text)
         return {name: value.detach() for name, value in losses.items()}
+
+    def _word_states(self, change: Callable[[list[int]], list[int]] | None) -> Tensor:
+        bare, reading = self._rewriter.bare["en"], partial(mean_word_state, self.text)
+        words, mixtures = zip(
+            *(bare.draw(self._rng) for _ in range(round(self.pictures_a_step * WORD_STATES))), strict=True
+        )
+        names = sorted({name for mixture in mixtures for name, _ in mixture})
+        row = {name: index for index, name in enumerate(names)}
+        shares = torch.zeros(len(words), len(names))
+        for index, mixture in enumerate(mixtures):
+            for name, weight in mixture:
+                shares[index, row[name]] += weight
+        with torch.no_grad():
+            known = self._read(reading, names)
+        states = self._read(reading, words, change)
+        return word_state_loss(states, known, shares.to(states.device))
 
     def _cut(self, tokens: list[int]) -> list[int]:
         return self._finer.cut(tokens, self._rng, share=CUT_SHARE)
@@ -150,14 +176,17 @@ class RewordingTrainer:
             dim=0,
         )
 
-    def _encoded(
-        self, text: TextEncoder, texts: Sequence[str], change: Callable[[list[int]], list[int]] | None = None
+    def _read(
+        self,
+        reading: Callable[[Tensor, Tensor], Tensor],
+        texts: Sequence[str],
+        change: Callable[[list[int]], list[int]] | None = None,
     ) -> Tensor:
         tokens, mask = tokenize(self._tokenizer, list(texts), change)
-        device = text.embedding.weight.device
+        device = self.text.embedding.weight.device
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            return text(tokens.to(device), mask.to(device)).float()  # type: ignore[no-any-return]
+            return reading(tokens.to(device), mask.to(device)).float()
 
     @torch.no_grad()
     def _said_by_frozen(self, texts: Sequence[str]) -> Tensor:
-        return self._encoded(self._frozen, texts)
+        return self._read(self._frozen, texts)

@@ -108,7 +108,10 @@ def _tokenizer(
     found = sorted(set(data.languages))
     if source is None:
         special = ("<end>", *(start_token(language) for language in found))
-        return train_tokenizer(data.captions, vocabulary=VOCABULARY, lower_case=False, special=special, words_apart=True), found
+        tokenizer = train_tokenizer(
+            data.captions, vocabulary=VOCABULARY, lower_case=False, special=special, words_apart=True
+        )
+        return tokenizer, found
     _, tokenizer, directory = source
     tokenizer.add_special_tokens([start_token(language) for language in found])  # those it has stay as they are
     return tokenizer, list(dict.fromkeys([*directory.languages, *found]))

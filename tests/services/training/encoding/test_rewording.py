@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from services.text.model import TextEncoder
 from services.training.data.scenes.composer import compose
 from services.training.encoding.rewording import RewordingTrainer
 from services.training.encoding.rewriter import Rewriter
+from services.training.encoding.word_layers import with_word_layers
 from services.training.samples import tokenize
 from services.training.tiny import tiny_pack
 from services.training.tokenizers import train_tokenizer
@@ -29,11 +31,15 @@ def _tokenizer() -> Tokenizer:
 
 
 def _trainer() -> RewordingTrainer:
-    """Of an encoder with random weights; equal each time."""
+    """Of an encoder with random weights, of which one layer in two is to see words alone; equal each time."""
     torch.manual_seed(0)
-    text = TextEncoder(TextEncoderConfig(vocabulary=_tokenizer().get_vocab_size(), **PRESETS["tiny"]))
+    config = TextEncoderConfig(vocabulary=_tokenizer().get_vocab_size(), **PRESETS["tiny"] | {"layers": 2})
+    frozen = TextEncoder(config)
+    text = with_word_layers(frozen, replace(config, word_layers=1), _tokenizer())
     scenes = [compose(seed, sprites()).scene for seed in range(8)]
-    return RewordingTrainer(text, _tokenizer(), Rewriter(tiny_lexicon(), seed=1), tiny_pack(), scenes, batch=32, seed=2)
+    return RewordingTrainer(
+        text, frozen, _tokenizer(), Rewriter(tiny_lexicon(), seed=1), tiny_pack(), scenes, batch=32, seed=2
+    )
 
 
 def test_other_words_come_near_and_captions_stay() -> None:

@@ -1,0 +1,53 @@
+"""Layers of a text encoder that see no farther than a word, put into one that was trained without them."""
+
+from __future__ import annotations
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from services.text.config import TextEncoderConfig
+from services.text.model import TextEncoder
+
+PUNCTUATION = frozenset(",.;:!?-'\"()/")
+SPACE = "Ġ"
+"""How byte-level BPE writes the space before a word."""
+TEMPERATURE = 0.07
+APART_WEIGHT = 0.2
+
+
+def begins_word(tokenizer: Tokenizer) -> Tensor:
+    """(T,) of each token whether it begins a word: with a space, or as punctuation. Chinese words begin with neither,
+    so that a clause is one word."""
+    begins = torch.zeros(tokenizer.get_vocab_size(), dtype=torch.bool)
+    for token, index in tokenizer.get_vocab().items():
+        begins[index] = token.startswith(SPACE) or token[0] in PUNCTUATION
+    return begins
+
+
+def with_word_layers(text: TextEncoder, config: TextEncoderConfig, tokenizer: Tokenizer) -> TextEncoder:
+    """The weights of `text`, which may have such layers or not, in an encoder of `config`."""
+    confined = TextEncoder(config).to(text.embedding.weight.device)
+    begins = {"begins_word": begins_word(tokenizer)} if config.word_layers else {}
+    confined.load_state_dict(text.state_dict() | begins)
+    return confined
+
+
+def mean_word_state(text: TextEncoder, tokens: Tensor, mask: Tensor) -> Tensor:
+    """(B, W) of unit norm: what the word layers make of a text, its tokens' mean."""
+    states = text.word_states(tokens, mask).float()
+    weight = mask[:, :, None].float()
+    mean = (functional.layer_norm(states, states.shape[-1:]) * weight).sum(dim=1) / weight.sum(dim=1)
+    return functional.normalize(mean, dim=1)
+
+
+def word_state_loss(states: Tensor, names: Tensor, shares: Tensor) -> Tensor:
+    """How far words' states are from those of the names they stand for, and from being nearest to the likeliest.
+
+    states (B, W) and names (N, W) of unit norm, shares (B, N) of each name in what a word means -> scalar.
+    """
+    meant = functional.normalize(shares @ names, dim=1)
+    distance = 1 - (states * meant).sum(dim=1).mean()
+    apart = functional.cross_entropy(states @ names.T / TEMPERATURE, shares.argmax(dim=1))
+    return distance + APART_WEIGHT * apart
