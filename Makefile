@@ -24,8 +24,11 @@ demo: .venv/.services ## Start everything, paint a dozen prompts, describe the p
 up: .venv/.services ## Start the platform on this machine, until Ctrl-C.
 	@trap : INT; .venv/bin/diptych up; code=$$?; exit $$((code == 130 ? 0 : code))  # Ctrl-C is how it ends
 
-environments: .venv/.deploy .venv-checkov/.checkov ## Install all that tests and checks need; with --jobs 2 side by side.
+environments: .venv/.all .venv-checkov/.checkov ## Install all that tests and checks need; with --jobs 2 side by side.
 
+# Workers share the cores with all that they start, and OpenMP's threads would wait for one another by spinning.
+test: export OMP_NUM_THREADS := 1
+test: export OMP_WAIT_POLICY := PASSIVE
 test: .venv/.dev ## Run all tests in two workers, WORKERS=4 in four; ARGS="..." goes to pytest, in one process.
 	.venv/bin/python -m pytest $(or $(ARGS),$(IN_WORKERS))
 
@@ -141,6 +144,12 @@ clean: ## Remove the environments and what runs left behind.
 	@echo 'Installing the tools for deployment into .venv.'
 	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev,deploy]'
 	@touch $@
+
+# In one go, where all of it is wanted: each of pip's runs resolves and builds for seconds.
+.venv/.all: pyproject.toml constraints.txt | .venv/bin/python
+	@echo 'Installing Diptych, PyTorch and all tools into .venv: a minute or a few, nearly all of it downloads.'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev,deploy]'
+	@touch .venv/.services .venv/.dev .venv/.deploy $@
 
 # Apart, since it pins many packages of its own.
 .venv-checkov/.checkov: Makefile | .venv-checkov/bin/python

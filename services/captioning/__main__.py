@@ -14,8 +14,8 @@ from shared.inference.predictor import ModelInfo
 from shared.inference.service import serve_model
 
 
-async def serve(settings: CaptioningSettings) -> str | None:
-    """Serves the model of `settings`; see `serve_model`."""
+async def serve(settings: CaptioningSettings, load: str = "services.captioning.predictor:load") -> str | None:
+    """Serves the model of `settings`, read by `load`; see `serve_model`."""
 
     def add_servicer(
         server: grpc.aio.Server, batcher: DynamicBatcher[CaptionItem, tuple[ScoredCaption, ...]], info: ModelInfo
@@ -25,7 +25,7 @@ async def serve(settings: CaptioningSettings) -> str | None:
 
     return await serve_model(
         settings,
-        load="services.captioning.predictor:load",
+        load=load,
         service="diptych.captioning.v1.CaptioningService",
         add_servicer=add_servicer,
     )

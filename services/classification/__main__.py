@@ -14,8 +14,8 @@ from shared.inference.predictor import ModelInfo
 from shared.inference.service import serve_model
 
 
-async def serve(settings: ClassificationSettings) -> str | None:
-    """Serves the model of `settings`; see `serve_model`."""
+async def serve(settings: ClassificationSettings, load: str = "services.classification.predictor:load") -> str | None:
+    """Serves the model of `settings`, read by `load`; see `serve_model`."""
 
     def add_servicer(
         server: grpc.aio.Server, batcher: DynamicBatcher[ImageItem, ClassifiedImage], info: ModelInfo
@@ -25,7 +25,7 @@ async def serve(settings: ClassificationSettings) -> str | None:
 
     return await serve_model(
         settings,
-        load="services.classification.predictor:load",
+        load=load,
         service="diptych.classification.v1.ClassificationService",
         add_servicer=add_servicer,
     )

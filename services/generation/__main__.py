@@ -14,8 +14,8 @@ from shared.inference.predictor import ModelInfo
 from shared.inference.service import serve_model
 
 
-async def serve(settings: GenerationSettings) -> str | None:
-    """Serves the model of `settings`; see `serve_model`."""
+async def serve(settings: GenerationSettings, load: str = "services.generation.predictor:load") -> str | None:
+    """Serves the model of `settings`, read by `load`; see `serve_model`."""
 
     def add_servicer(
         server: grpc.aio.Server, batcher: DynamicBatcher[PaintItem, PaintedImage], info: ModelInfo
@@ -25,7 +25,7 @@ async def serve(settings: GenerationSettings) -> str | None:
 
     return await serve_model(
         settings,
-        load="services.generation.predictor:load",
+        load=load,
         service="diptych.generation.v1.GenerationService",
         add_servicer=add_servicer,
     )

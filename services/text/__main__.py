@@ -14,8 +14,8 @@ from shared.inference.predictor import ModelInfo
 from shared.inference.service import serve_model
 
 
-async def serve(settings: TextSettings) -> str | None:
-    """Serves the model of `settings`; see `serve_model`."""
+async def serve(settings: TextSettings, load: str = "services.text.predictor:load") -> str | None:
+    """Serves the model of `settings`, read by `load`; see `serve_model`."""
 
     def add_servicer(server: grpc.aio.Server, batcher: DynamicBatcher[str, Encoding], info: ModelInfo) -> None:
         servicer = TextEncodingServicer(batcher, info, settings)
@@ -23,7 +23,7 @@ async def serve(settings: TextSettings) -> str | None:
 
     return await serve_model(
         settings,
-        load="services.text.predictor:load",
+        load=load,
         service="diptych.text.v1.TextEncodingService",
         add_servicer=add_servicer,
     )

@@ -100,6 +100,14 @@ def launcher(tiny_models: dict[str, Path], tmp_path: Path, run_mark: str) -> Ite
     launcher.stop_all()
 
 
+@pytest.fixture
+def light_launcher(tiny_models: dict[str, Path], tmp_path: Path, run_mark: str) -> Iterator[Launcher]:
+    """The same, of services without torch: for tests of what goes on around the models."""
+    launcher = Launcher(tiny_models, tmp_path, run_mark, light=True)
+    yield launcher
+    launcher.stop_all()
+
+
 @pytest_asyncio.fixture
 async def connect() -> AsyncIterator[Connect]:
     """Opens channels to servers and closes them after the test."""

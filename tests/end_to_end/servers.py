@@ -50,6 +50,8 @@ class Server:
     name: str
     environment: Mapping[str, str] = field(repr=False)
     log: Path
+    light: bool = False
+    """Whether a service has the model of light.py, without torch."""
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
     popen: subprocess.Popen[bytes] = field(init=False)
@@ -73,7 +75,9 @@ class Server:
     @property
     def program(self) -> tuple[str, ...]:
         """The module that is run, and its arguments."""
-        return ("gateway",) if self.name == "gateway" else (f"services.{self.name}",)
+        if self.name == "gateway":
+            return ("gateway",)
+        return ("tests.end_to_end.light", self.name) if self.light else (f"services.{self.name}",)
 
     @property
     def address(self) -> str:
@@ -140,15 +144,23 @@ class Launcher:
         logs: folder for the servers' output.
         mark: value of RUN_MARK.
         defaults: settings of every server.
+        light: whether services have the models of light.py, which need no torch.
     """
 
     def __init__(
-        self, models: Mapping[str, Path], logs: Path, mark: str, defaults: Mapping[str, object] = MODEST
+        self,
+        models: Mapping[str, Path],
+        logs: Path,
+        mark: str,
+        defaults: Mapping[str, object] = MODEST,
+        *,
+        light: bool = False,
     ) -> None:
         self._models = models
         self._logs = logs
         self._mark = mark
         self._defaults = defaults
+        self._light = light
         self.servers: list[Server] = []
 
     def service(self, name: str, **settings: object) -> Server:
@@ -163,7 +175,8 @@ class Launcher:
 
     def _start(self, name: str, settings: Mapping[str, object]) -> Server:
         log = self._logs / f"{name}-{len(self.servers)}.log"
-        server = Server(name=name, environment=environment(self._mark, {**self._defaults, **settings}), log=log)
+        variables = environment(self._mark, {**self._defaults, **settings})
+        server = Server(name=name, environment=variables, log=log, light=self._light)
         server.start()
         self.servers.append(server)
         return server

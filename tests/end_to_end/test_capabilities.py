@@ -58,9 +58,11 @@ async def test_services_that_are_down_are_told_at_once(launcher: Launcher, conne
     assert (list(told.spaces), list(told.languages)) == ([], [])
 
 
-async def test_service_that_comes_up_is_told_soon(platform: Platform, launcher: Launcher, connect: Connect) -> None:
-    text = launcher.service("text")
-    gateway = launcher.gateway(platform.targets(text=text.address))
+async def test_service_that_comes_up_is_told_soon(
+    platform: Platform, light_launcher: Launcher, connect: Connect
+) -> None:
+    text = light_launcher.service("text")
+    gateway = light_launcher.gateway(platform.targets(text=text.address))
     gateway.wait_serving()
     stub = connect(gateway).gateway
     text.wait_serving()

@@ -19,6 +19,12 @@ from tests.end_to_end.servers import NOT_SERVING, Launcher
 CALLERS = 8
 
 
+@pytest.fixture
+def launcher(light_launcher: Launcher) -> Launcher:
+    """No test here asks what a model says."""
+    return light_launcher
+
+
 async def test_calls_accepted_before_sigterm_are_answered_and_later_ones_refused(
     launcher: Launcher, connect: Connect
 ) -> None:

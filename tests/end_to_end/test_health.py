@@ -106,7 +106,7 @@ def drains(
     tiny_models: dict[str, Path], platform: Platform, tmp_path_factory: pytest.TempPathFactory, run_mark: str
 ) -> dict[str, Drain]:
     """The end of one server of each kind; the shared platform's are others' as well, and live on."""
-    launcher = Launcher(tiny_models, tmp_path_factory.mktemp("drained_logs"), run_mark)
+    launcher = Launcher(tiny_models, tmp_path_factory.mktemp("drained_logs"), run_mark, light=True)
     delay = {"drain_delay_seconds": DRAIN_DELAY_SECONDS}
     try:
         servers = [launcher.service(name, **delay) for name in SERVICES]

@@ -44,6 +44,12 @@ NEEDED_BY = {
 """The calls that pass through each service."""
 
 
+@pytest.fixture
+def launcher(light_launcher: Launcher) -> Launcher:
+    """No test here asks what a model says."""
+    return light_launcher
+
+
 async def encode_by_gateway(stubs: Stubs) -> gateway_pb2.EncodeTextResponse:
     """A call that needs the text service."""
     return await stubs.gateway.EncodeText(gateway_pb2.EncodeTextRequest(texts=["a cat"]), timeout=CALL_SECONDS)

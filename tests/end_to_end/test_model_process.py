@@ -46,9 +46,9 @@ async def test_killed_model_process_fails_its_batch_with_unavailable_and_is_repl
 
 
 async def test_idle_model_process_that_is_killed_is_replaced_before_a_call_meets_it(
-    launcher: Launcher, connect: Connect
+    light_launcher: Launcher, connect: Connect
 ) -> None:
-    server = launcher.service("generation")
+    server = light_launcher.service("generation")
     await asyncio.to_thread(server.wait_serving)
 
     server.signal_model(signal.SIGKILL)
@@ -58,8 +58,8 @@ async def test_idle_model_process_that_is_killed_is_replaced_before_a_call_meets
     assert server.metrics().total(RESTARTS) == 1
 
 
-async def test_model_process_that_hangs_is_killed_and_replaced(launcher: Launcher, connect: Connect) -> None:
-    server = launcher.service("text", hang_timeout_seconds=4.0)
+async def test_model_process_that_hangs_is_killed_and_replaced(light_launcher: Launcher, connect: Connect) -> None:
+    server = light_launcher.service("text", hang_timeout_seconds=4.0)
     await asyncio.to_thread(server.wait_serving)
     hanging = server.model_pid()
     os.kill(hanging, signal.SIGSTOP)
@@ -101,8 +101,8 @@ def successor(server: Server, of: int) -> bool:
     return False
 
 
-def test_model_process_ends_with_a_service_that_is_killed(launcher: Launcher) -> None:
-    server = launcher.service("classification")
+def test_model_process_ends_with_a_service_that_is_killed(light_launcher: Launcher) -> None:
+    server = light_launcher.service("classification")
     server.wait_serving()
     model = psutil.Process(server.model_pid())
     model.suspend()  # as if it were deep in a batch

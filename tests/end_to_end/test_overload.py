@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import grpc
+import pytest
 
 from tests.end_to_end.calls import Connect, encode, refusal
 from tests.end_to_end.conftest import Platform
@@ -15,6 +16,12 @@ TEXTS = 64
 """Of one call; the queue of the text service takes 256."""
 BATCH = 2 * 16
 """What the model has: two full batches of the tiny text encoder, the second handed over when the first should end."""
+
+
+@pytest.fixture
+def launcher(light_launcher: Launcher) -> Launcher:
+    """No test here asks what a model says."""
+    return light_launcher
 
 
 async def test_full_queue_refuses_the_next_call_whole_with_a_time_to_retry(

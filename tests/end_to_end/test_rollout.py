@@ -16,7 +16,6 @@ from tests.end_to_end.servers import SERVICES, Launcher, Server
 from tests.traffic import Traffic, traffic
 
 SPACES = ("tiny", "other")
-pytestmark = pytest.mark.timeout(900)  # eight servers with torch start one after another
 
 
 @dataclass
@@ -54,7 +53,7 @@ def fleet(
     run_mark: str,
 ) -> Iterator[Fleet]:
     """Eight services and a gateway, for the tests of this file: each leaves all of them in the other space."""
-    launcher = Launcher(tiny_models, tmp_path_factory.mktemp("rollout_logs"), run_mark)
+    launcher = Launcher(tiny_models, tmp_path_factory.mktemp("rollout_logs"), run_mark, light=True)
     try:
         replicas = {name: (launcher.service(name), launcher.service(name)) for name in SERVICES}
         targets = {name: f"{one.address},{two.address}" for name, (one, two) in replicas.items()}
@@ -71,7 +70,7 @@ def fleet(
 async def calls(fleet: Fleet) -> AsyncIterator[Traffic]:
     """A caller a flow, with pauses: the cores are for what starts."""
     async with open_channel(fleet.gateway.address, max_message_bytes=1 << 26) as channel:
-        async with traffic(Stubs(channel).gateway, callers=1, pause_seconds=0.1) as seen:
+        async with traffic(Stubs(channel).gateway, callers=1, pause_seconds=0.2) as seen:
             yield seen
 
 

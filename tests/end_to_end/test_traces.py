@@ -154,9 +154,11 @@ async def test_neither_prompt_nor_key_is_in_a_trace_or_a_log(traced: Traced, con
         assert secret.encode() not in b"".join(traced.receiver.raw)
 
 
-async def test_a_receiver_that_hangs_does_not_keep_a_service_from_ending(launcher: Launcher, connect: Connect) -> None:
+async def test_a_receiver_that_hangs_does_not_keep_a_service_from_ending(
+    light_launcher: Launcher, connect: Connect
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        text = launcher.service("text", traces_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        text = light_launcher.service("text", traces_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
         text.wait_serving()
         await encode(connect(text), "a cat")
         text.popen.send_signal(signal.SIGTERM)

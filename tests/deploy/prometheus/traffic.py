@@ -24,7 +24,7 @@ TEXTS = 64
 
 
 @asynccontextmanager
-async def steady_traffic(gateway: Stubs, *, callers: int = 2, pause_seconds: float = 0.05) -> AsyncIterator[None]:
+async def steady_traffic(gateway: Stubs, *, callers: int = 1, pause_seconds: float = 0.3) -> AsyncIterator[None]:
     """Calls of every flow as long as the block lasts, half of the prompts new; how they end does not matter."""
     over, numbers = asyncio.Event(), itertools.count()
 

@@ -8,12 +8,17 @@ import torch
 from services.text.config import PRESETS, TextEncoderConfig
 from services.text.model import TextEncoder, backwards
 
-KINDS = ["transformer", "lstm"]
+KINDS = ["transformer", "lstm", "words"]
+"""The last is a transformer whose first layer sees no farther than a word, and whose tokens below 10 begin one."""
 
 
 def encoder(kind: str) -> TextEncoder:
     torch.manual_seed(0)
-    return TextEncoder(TextEncoderConfig(vocabulary=50, **{**PRESETS["tiny"], "kind": kind})).eval()
+    shape = {"layers": 2, "word_layers": 1} if kind == "words" else {"kind": kind}
+    model = TextEncoder(TextEncoderConfig(vocabulary=50, **PRESETS["tiny"] | shape)).eval()
+    if kind == "words":
+        model.begins_word[:10] = True
+    return model
 
 
 def encode(model: TextEncoder, text: list[int], *, padded: int) -> torch.Tensor:
@@ -44,6 +49,14 @@ def test_each_token_of_an_lstm_is_read_from_both_sides() -> None:
     for place in (0, 3):
         (gradient,) = torch.autograd.grad(block(hidden, order)[0, place].square().sum(), hidden)
         assert (gradient[0].abs().sum(dim=1) > 0).tolist() == [True, True, True, True, False]
+
+
+def test_state_of_a_word_is_the_same_alone_and_among_others() -> None:
+    model, word, text = encoder("words"), [7, 30, 31], [3, 40, 9, 7, 30, 31, 2, 7]
+    alone, among = (model.word_states(torch.tensor([each]), torch.ones(1, len(each)) > 0) for each in (word, text))
+    torch.testing.assert_close(among[:, 3:6], alone, rtol=0, atol=1e-6)
+    assert (among[:, 7] - alone[:, 0]).abs().max() > 1e-3  # the same token of another word
+    assert (encode(model, word, padded=8) - encode(model, text, padded=8)).abs().max() > 1e-3
 
 
 def test_turning_a_text_round_leaves_its_padding_and_undoes_itself() -> None:

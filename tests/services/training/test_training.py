@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from services.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from services.training.muon import orthogonalise
 from services.training.samples import Sampler, tokenize
 from services.training.tiny import tiny_pack, write_tiny_models
-from services.training.tokenizers import train_tokenizer
+from services.training.tokenizers import keep_words_apart, train_tokenizer
 from shared.errors import ConfigurationError
 
 
@@ -70,6 +71,25 @@ def test_every_text_has_tokens_that_decode_to_it() -> None:
         assert tokenizer.decode(tokenizer.encode(text).ids).strip() == text
     tokens, mask = tokenize(tokenizer, ["a cat", "a cat and a dog"])
     assert tokens.shape == mask.shape and not mask[0, -1] and tokens[0, -1] == 0
+
+
+def test_tokens_reach_over_no_count_and_no_function_word_of_chinese() -> None:
+    texts = ["一只黑色的猫和一只白色的狗在草地上"] * 9
+    whole, apart = (
+        train_tokenizer(texts, vocabulary=400, lower_case=False, words_apart=each) for each in (False, True)
+    )
+    assert len(whole.encode(texts[0]).ids) < 3
+    mended = Tokenizer.from_str(whole.to_str())
+    keep_words_apart(mended)
+    for tokenizer in (apart, mended):
+        before = tokenizer.to_str()
+        keep_words_apart(tokenizer)
+        assert tokenizer.to_str() == before
+        black, blue = (tokenizer.encode(text).ids for text in ("一只黑色的猫", "一只蓝色的猫"))
+        assert black[-2:] == blue[-2:]  # of the, cat
+        for text in (texts[0], "a black cat on the grass", " a cat", ""):
+            assert tokenizer.decode(tokenizer.encode(text).ids).strip() == text.strip()
+    assert mended.encode("a cat").ids == whole.encode("a cat").ids
 
 
 def test_equal_seeds_write_equal_tiny_models(tmp_path: Path) -> None:
