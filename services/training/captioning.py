@@ -23,7 +23,8 @@ from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Pack
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.pool import ScenePool
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
+from services.training.optimisation import take_step
 from services.training.tokenizers import train_tokenizer
 from shared.errors import ConfigurationError
 
@@ -146,13 +147,8 @@ class CaptionerTrainer:
         loss = functional.cross_entropy(
             logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PADDING, label_smoothing=LABEL_SMOOTHING
         )
-        optimiser = self.optimisers["adamw"]
-        set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.captioner.parameters(), 1.0)
-        optimiser.step()
-        return {"words": loss.detach()}
+        rate = PEAK_LEARNING_RATE * cosine_schedule(share)
+        return take_step({"words": loss}, self.optimisers, self.captioner.parameters(), rate=rate, longest=1.0)
 
 
 def _caption_ids(captioner: Captioner, captions: Sequence[str], tokenizer: Tokenizer, language: str) -> list[list[int]]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from services.training.loop import WARMUP_SHARE, cosine_schedule
+from services.training.loop import WARMUP_SHARE, cosine_schedule, set_learning_rate
 
 MOMENTUM = 0.9
 STEPS = (0.5, 0.75)
@@ -42,6 +42,29 @@ class Optimisation:
         if self.kind == "sgd":
             return torch.optim.SGD(groups, lr=self.learning_rate, momentum=MOMENTUM, nesterov=True)
         return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def take_step(
+    losses: Mapping[str, Tensor],
+    optimisers: Mapping[str, Optimizer],
+    parameters: Iterable[nn.Parameter],
+    *,
+    rate: float | Mapping[str, float],
+    longest: float,
+) -> dict[str, Tensor]:
+    """One step of each optimiser down the sum of scalar losses; these without gradient.
+
+    rate: the learning rate of all optimisers, or of each by its name. longest: the most that the gradient of all
+    `parameters` together may be long, as a norm; a longer one is shortened.
+    """
+    for name, optimiser in optimisers.items():
+        set_learning_rate(optimiser, rate[name] if isinstance(rate, Mapping) else rate)
+        optimiser.zero_grad(set_to_none=True)
+    torch.stack(list(losses.values())).sum().backward()
+    nn.utils.clip_grad_norm_(parameters, longest)
+    for optimiser in optimisers.values():
+        optimiser.step()
+    return {name: value.detach() for name, value in losses.items()}
 
 
 def step_schedule(share: float, warmup: float = WARMUP_SHARE) -> float:

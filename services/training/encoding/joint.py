@@ -18,8 +18,9 @@ from services.training.averaging import MovingAverage
 from services.training.encoding.batches import EncoderBatches
 from services.training.encoding.objectives import Objectives
 from services.training.encoding.word_lessons import WordLessons
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
 from services.training.muon import Muon, is_matrix
+from services.training.optimisation import take_step
 from services.training.samples import tokenize
 
 PEAK_LEARNING_RATE = 1.5e-3
@@ -65,15 +66,10 @@ class JointTrainer:
             texts = self.text(batch.tokens, batch.mask)
         losses = self._objectives.losses(batch, encoded, texts)
         losses["words"] = self._word_loss(self.pictures_a_step * 2 // 5)
-        for optimiser in self.optimisers.values():
-            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-            optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self._parameters, 2.0)
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        rate = PEAK_LEARNING_RATE * cosine_schedule(share)
+        detached = take_step(losses, self.optimisers, self._parameters, rate=rate, longest=2.0)
         self.average.follow(self._live)
-        return {name: value.detach() for name, value in losses.items()}
+        return detached
 
     def take_average(self) -> None:
         """Puts the averaged weights into both encoders."""

@@ -17,8 +17,9 @@ from services.text.model import TextEncoder
 from services.training.averaging import MovingAverage
 from services.training.encoding.batches import EncoderBatches
 from services.training.encoding.objectives import Objectives
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
 from services.training.muon import Muon, is_matrix
+from services.training.optimisation import take_step
 
 PEAK_LEARNING_RATE = 1.5e-3
 PRETRAINED_LEARNING_RATE = 6e-4
@@ -79,16 +80,11 @@ class ImageTrainer:
         losses = self._objectives.losses(batch, encoded, texts)
         alike = functional.cosine_similarity(encoded.tokens[few:].float(), before.float(), dim=-1)
         losses["tokens"] = (1 - alike).mean()
-        for name, optimiser in self.optimisers.items():
-            peak = PRETRAINED_LEARNING_RATE if name == "pretrained" else PEAK_LEARNING_RATE
-            set_learning_rate(optimiser, peak * cosine_schedule(share))
-            optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self._parameters, 2.0)
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        peaks = dict.fromkeys(self.optimisers, PEAK_LEARNING_RATE) | {"pretrained": PRETRAINED_LEARNING_RATE}
+        rates = {name: peak * cosine_schedule(share) for name, peak in peaks.items()}
+        detached = take_step(losses, self.optimisers, self._parameters, rate=rates, longest=2.0)
         self.average.follow(self.image)
-        return {name: value.detach() for name, value in losses.items()}
+        return detached
 
     def take_average(self) -> None:
         """Puts the averaged weights into the encoder."""

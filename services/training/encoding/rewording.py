@@ -32,8 +32,9 @@ from services.training.data.scenes.truth import Scene
 from services.training.encoding.finer_tokens import FinerTokens
 from services.training.encoding.rewriter import Mixture, Rewriter, plural
 from services.training.encoding.word_layers import mean_word_state, word_state_loss
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
 from services.training.losses import imitation_loss
+from services.training.optimisation import take_step
 from services.training.samples import tokenize
 
 PEAK_LEARNING_RATE = 5e-4
@@ -101,14 +102,10 @@ class RewordingTrainer:
         }
         if self.text.word_layers:
             losses["states"] = WORD_STATE_WEIGHT * self._word_states(change)
-        optimiser = self.optimisers["adamw"]
-        set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self.text.parameters(), 1.0)
-        optimiser.step()
+        rate = PEAK_LEARNING_RATE * cosine_schedule(share)
+        detached = take_step(losses, self.optimisers, self.text.parameters(), rate=rate, longest=1.0)
         self.average.follow(self.text)
-        return {name: value.detach() for name, value in losses.items()}
+        return detached
 
     def _word_states(self, change: Callable[[list[int]], list[int]] | None) -> Tensor:
         bare, reading = self._rewriter.bare["en"], partial(mean_word_state, self.text)

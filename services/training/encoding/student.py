@@ -19,8 +19,9 @@ from services.training.data.pack import Pack
 from services.training.data.scenes.captions import caption
 from services.training.data.scenes.truth import Scene
 from services.training.encoding.word_lessons import WordLessons
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
 from services.training.losses import imitation_loss
+from services.training.optimisation import take_step
 from services.training.samples import tokenize
 
 PEAK_LEARNING_RATE = 1.5e-3
@@ -91,14 +92,10 @@ class StudentTrainer:
             said = self.student(tokens.to(wanted.device), mask.to(wanted.device))
         said = said.float()
         losses = {"distance": 1 - (said * wanted).sum(dim=1).mean(), "apart": imitation_loss(said, wanted)}
-        optimiser = self.optimisers["adamw"]
-        set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
-        optimiser.step()
+        rate = PEAK_LEARNING_RATE * cosine_schedule(share)
+        detached = take_step(losses, self.optimisers, self.student.parameters(), rate=rate, longest=1.0)
         self.average.follow(self.student)
-        return {name: value.detach() for name, value in losses.items()}
+        return detached
 
     def take_average(self) -> None:
         """Puts the averaged weights into the student."""

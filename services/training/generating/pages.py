@@ -20,9 +20,10 @@ from services.generation.model import FREE_NOISE, Generator
 from services.training.averaging import MovingAverage
 from services.training.devices import on_device
 from services.training.generating.layouts import Layout
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
 from services.training.losses import edge_loss, multiscale_l1
 from services.training.muon import Muon, is_matrix
+from services.training.optimisation import take_step
 
 PEAK_LEARNING_RATE = 1e-3
 DIVERGENCE_WEIGHT = 2e-3
@@ -108,15 +109,10 @@ class PagesTrainer:
             "edges": edge_loss(2 * picture, 2 * target),
             "divergence": DIVERGENCE_WEIGHT * divergence,
         }
-        for optimiser in self.optimisers.values():
-            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-            optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self._painting.parameters(), 10.0)
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        rate = PEAK_LEARNING_RATE * cosine_schedule(share)
+        detached = take_step(losses, self.optimisers, self._painting.parameters(), rate=rate, longest=10.0)
         self.average.follow(self._painting)
-        return {name: value.detach() for name, value in losses.items()}
+        return detached
 
     def take_average(self) -> None:
         """Puts the averaged weights into the generator."""

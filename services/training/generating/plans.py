@@ -21,8 +21,9 @@ from services.generation.model import Generator
 from services.generation.planner import SLOT_NOISE, Plan, Planner
 from services.training.averaging import MovingAverage
 from services.training.devices import on_device
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
 from services.training.muon import Muon, is_matrix
+from services.training.optimisation import take_step
 
 PEAK_LEARNING_RATE = 2e-3
 VECTOR_NOISE = 0.01
@@ -98,15 +99,10 @@ class PlansTrainer:
         """One optimiser step."""
         prompts = on_device(self._source.draw(self.pictures_a_step), self.planner.places.device)
         losses = plan_losses(self.planner, prompts)
-        for optimiser in self.optimisers.values():
-            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-            optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        rate = PEAK_LEARNING_RATE * cosine_schedule(share)
+        detached = take_step(losses, self.optimisers, self._parameters, rate=rate, longest=1.0)
         self.average.follow(self.planner)
-        return {name: value.detach() for name, value in losses.items()}
+        return detached
 
     def take_average(self) -> None:
         """Puts the averaged weights into the generator."""

@@ -18,9 +18,10 @@ from torch.optim import Optimizer
 from services.generation.model import FREE_NOISE, Generator
 from services.training.averaging import MovingAverage
 from services.training.data.augmentation import resized
-from services.training.loop import cosine_schedule, set_learning_rate
+from services.training.loop import cosine_schedule
 from services.training.losses import edge_loss, multiscale_l1
 from services.training.muon import Muon, is_matrix
+from services.training.optimisation import take_step
 
 PEAK_LEARNING_RATE = 2e-3
 EMA_DECAY = 0.999
@@ -70,16 +71,10 @@ class ThingsTrainer:
         """One optimiser step."""
         losses = self.losses(self.pictures_a_step, self.counts["steps"])
         self.counts["steps"] += 1
-        loss = losses["l1"] + losses["edges"]
-        for optimiser in self.optimisers.values():
-            set_learning_rate(optimiser, PEAK_LEARNING_RATE * cosine_schedule(share))
-            optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self._painting.parameters(), 10.0)
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        rate = PEAK_LEARNING_RATE * cosine_schedule(share)
+        detached = take_step(losses, self.optimisers, self._painting.parameters(), rate=rate, longest=10.0)
         self.average.follow(self._painting)
-        return {name: value.detach() for name, value in losses.items()}
+        return detached
 
     def take_average(self) -> None:
         """Puts the averaged weights into the generator."""
