@@ -130,7 +130,8 @@ clean: ## Remove the environments and what runs left behind.
 	@$(PYTHON) -m venv $(patsubst %/bin/python,%,$@) \
 		|| { rm -rf $(patsubst %/bin/python,%,$@); echo 'error: no virtual environment; Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 
-.venv/.services: pyproject.toml constraints.txt | .venv/bin/python
+# After .venv/.all where both are made: two pips must not install into one environment at a time.
+.venv/.services: pyproject.toml constraints.txt | .venv/bin/python $(if $(filter environments,$(MAKECMDGOALS)),.venv/.all)
 	@echo 'Installing Diptych and PyTorch into .venv: a minute or a few, nearly all of it downloads.'
 	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web]'
 	@touch $@

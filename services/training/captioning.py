@@ -148,7 +148,7 @@ class CaptionerTrainer:
             logits.flatten(0, 1), words[:, 1:].flatten(), ignore_index=PADDING, label_smoothing=LABEL_SMOOTHING
         )
         rate = PEAK_LEARNING_RATE * cosine_schedule(share)
-        return take_step({"words": loss}, self.optimisers, self.captioner.parameters(), rate=rate, longest=1.0)
+        return take_step({"words": loss}, self.optimisers, self.captioner.parameters(), rate=rate, clip=1.0)
 
 
 def _caption_ids(captioner: Captioner, captions: Sequence[str], tokenizer: Tokenizer, language: str) -> list[list[int]]:

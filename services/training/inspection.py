@@ -38,11 +38,12 @@ class Inspected:
 
     @property
     def parameters(self) -> int:
-        """Numbers in the weights file, from its header. Raises ModelDirectoryError when it has none."""
+        """Weights in their file, by its header; buffers of truths and counts are none. Raises ModelDirectoryError."""
         file = self.directory.weights_path
         try:
             with safe_open(file, "pt") as tensors:
-                return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+                slices = [tensors.get_slice(name) for name in tensors.keys()]  # noqa: SIM118
+                return sum(math.prod(each.get_shape()) for each in slices if each.get_dtype().startswith("F"))
         except (OSError, SafetensorError) as error:
             raise ModelDirectoryError(f"{file}: is not a safetensors file: {error}") from None
 

@@ -1,4 +1,4 @@
-"""The optimiser and the schedule of its learning rate, as options choose them."""
+"""The optimiser and the schedule of its learning rate, as options choose them; a step."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def take_step(
     parameters: Iterable[nn.Parameter],
     *,
     rate: float | Mapping[str, float],
-    longest: float,
+    clip: float,
 ) -> dict[str, Tensor]:
     """One step of each optimiser down the sum of scalar losses; these without gradient.
 
-    rate: the learning rate of all optimisers, or of each by its name. longest: the most that the gradient of all
-    `parameters` together may be long, as a norm; a longer one is shortened.
+    rate: the learning rate of all optimisers, or of each by its name. clip: norm that the gradient of all `parameters`
+    together is cut to where it is longer.
     """
     for name, optimiser in optimisers.items():
         set_learning_rate(optimiser, rate[name] if isinstance(rate, Mapping) else rate)
         optimiser.zero_grad(set_to_none=True)
     torch.stack(list(losses.values())).sum().backward()
-    nn.utils.clip_grad_norm_(parameters, longest)
+    nn.utils.clip_grad_norm_(parameters, clip)
     for optimiser in optimisers.values():
         optimiser.step()
     return {name: value.detach() for name, value in losses.items()}

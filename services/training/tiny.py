@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS, Concept, Pack
 from services.training.data.sources import STYLES
+from services.training.encoding.word_layers import begins_word
 from services.training.export import Card, ModelConfig, write_labels, write_model_directory, write_tokenizer
 from services.training.tokenizers import train_tokenizer
 
@@ -89,24 +90,25 @@ def write_tiny_models(root: Path, *, seed: int = 0, space: str = "tiny") -> dict
         }
 
 
-def write_tiny_lstm(folder: Path, *, space: str = "tiny") -> Path:
-    """Writes a model directory for the task `text` whose layers are LSTMs."""
+def write_tiny_text_encoder(folder: Path, *, space: str = "tiny", **shape: Any) -> Path:
+    """Writes a model directory for the task `text`; shape: fields of TextEncoderConfig, in place of the preset's."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        return _write_text(folder, _captions(tiny_pack()), space, kind="lstm")
+        return _write_text(folder, _captions(tiny_pack()), space, **shape)
 
 
 def _captions(pack: Pack) -> list[str]:
     return [clean_caption(concept, language) for concept in pack.concepts for language in LANGUAGES]
 
 
-def _write_text(
-    folder: Path, captions: list[str], space: str, kind: Literal["transformer", "lstm"] = "transformer"
-) -> Path:
+def _write_text(folder: Path, captions: list[str], space: str, **shape: Any) -> Path:
     tokenizer = train_tokenizer(captions, vocabulary=VOCABULARY, lower_case=True)
     file = write_tokenizer(folder, tokenizer)
-    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **TEXT_PRESETS["tiny"], kind=kind)
-    return _write(folder, "text", TextEncoder(config), config, space, [file])
+    config = TextEncoderConfig(vocabulary=tokenizer.get_vocab_size(), **{**TEXT_PRESETS["tiny"], **shape})
+    text = TextEncoder(config)
+    if config.word_layers:
+        text.begins_word.copy_(begins_word(tokenizer))
+    return _write(folder, "text", text, config, space, [file])
 
 
 def write_tiny_classifier(

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 PADDING = "<pad>"
-CHINESE_WORDS = "[一两二三四五六七八九十][只条匹头个辆架艘朵颗棵座把本位名张块顶枚根片]|正在|[的和在有]"
+MEASURES = "个件份列副匹双只台团坨块头家座张弯扇把摞支本朵束条杯枚架根桶棵滴片碗罐艘轮辆道部面顶颗串叠位名所"
+CHINESE_WORDS = f"[一两二三四五六七八九十][{MEASURES}]|正在|[的和在有]"
 """Counts and function words, which stand between what can be shown: Chinese has no spaces to tell."""
 
 
@@ -49,10 +50,10 @@ def keep_words_apart(tokenizer: Tokenizer) -> None:
     Else one token is "and a red mushroom" where training captions say so, a decoder learns a word anew in each of
     them, and what they never said together it has hardly ever said at all.
     """
-    if json.loads(tokenizer.to_str())["pre_tokenizer"]["type"] == "Sequence":
-        return
-    # The space before the first word is the normaliser's: ByteLevel would put one before every part.
-    tokenizer.normalizer = normalizers.Sequence([tokenizer.normalizer, normalizers.Prepend(" ")])
+    splitting = json.loads(tokenizer.to_str())["pre_tokenizer"]["type"]
+    if splitting == "ByteLevel":  # else words are apart already, perhaps others
+        # The space before the first word is the normaliser's: ByteLevel would put one before every part.
+        tokenizer.normalizer = normalizers.Sequence([tokenizer.normalizer, normalizers.Prepend(" ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(CHINESE_WORDS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )

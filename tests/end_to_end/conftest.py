@@ -15,7 +15,7 @@ from diptych.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from services.training.tiny import write_tiny_models
 from shared.rpc.channel import open_channel
 from tests.end_to_end.calls import Connect, Stubs
-from tests.end_to_end.servers import SERVICES, Launcher, Server, leftovers, new_mark, wait_until
+from tests.end_to_end.servers import SERVERS, SERVICES, Launcher, Server, leftovers, new_mark, wait_until
 
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 """Of test clients: above the servers' limit, so that it is theirs that is met."""
@@ -77,6 +77,7 @@ def platform(
             server.wait_serving()
         _wait_until_all_are_known(gateway)
         yield Platform(gateway=gateway, **services)
+        assert {server.name: server.terminate() for server in reversed(launcher.servers)} == dict.fromkeys(SERVERS, 0)
     finally:
         launcher.stop_all()
 

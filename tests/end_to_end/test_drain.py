@@ -19,16 +19,10 @@ from tests.end_to_end.servers import NOT_SERVING, Launcher
 CALLERS = 8
 
 
-@pytest.fixture
-def launcher(light_launcher: Launcher) -> Launcher:
-    """No test here asks what a model says."""
-    return light_launcher
-
-
 async def test_calls_accepted_before_sigterm_are_answered_and_later_ones_refused(
-    launcher: Launcher, connect: Connect
+    light_launcher: Launcher, connect: Connect
 ) -> None:
-    server = launcher.service("text")
+    server = light_launcher.service("text")
     await asyncio.to_thread(server.wait_serving)
     stubs = connect(server)
     with frozen_model(server):
@@ -89,8 +83,8 @@ async def test_steady_traffic_at_sigterm_ends_ok_or_unavailable_and_the_service_
     assert await asyncio.to_thread(server.wait_ended) == 0
 
 
-async def test_sigterm_twice_does_not_cut_the_drain_short(launcher: Launcher, connect: Connect) -> None:
-    server = launcher.service("text")
+async def test_sigterm_twice_does_not_cut_the_drain_short(light_launcher: Launcher, connect: Connect) -> None:
+    server = light_launcher.service("text")
     await asyncio.to_thread(server.wait_serving)
     with frozen_model(server):
         accepted = encode(connect(server), "a cat")
@@ -105,11 +99,11 @@ async def test_sigterm_twice_does_not_cut_the_drain_short(launcher: Launcher, co
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 async def test_no_call_of_the_gateway_fails_when_one_of_two_replicas_gets(
-    number: signal.Signals, launcher: Launcher, platform: Platform, connect: Connect
+    number: signal.Signals, light_launcher: Launcher, platform: Platform, connect: Connect
 ) -> None:
-    doomed = launcher.service("text")
+    doomed = light_launcher.service("text")
     await asyncio.to_thread(doomed.wait_serving)
-    gateway = launcher.gateway(platform.targets(text=f"{platform.text.address},{doomed.address}"))
+    gateway = light_launcher.gateway(platform.targets(text=f"{platform.text.address},{doomed.address}"))
     await asyncio.to_thread(gateway.wait_serving)
     method = "diptych_rpc_requests_total"
     await until(

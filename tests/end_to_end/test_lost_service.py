@@ -44,12 +44,6 @@ NEEDED_BY = {
 """The calls that pass through each service."""
 
 
-@pytest.fixture
-def launcher(light_launcher: Launcher) -> Launcher:
-    """No test here asks what a model says."""
-    return light_launcher
-
-
 async def encode_by_gateway(stubs: Stubs) -> gateway_pb2.EncodeTextResponse:
     """A call that needs the text service."""
     return await stubs.gateway.EncodeText(gateway_pb2.EncodeTextRequest(texts=["a cat"]), timeout=CALL_SECONDS)
@@ -66,9 +60,9 @@ async def start_behind_gateway(name: str, launcher: Launcher, platform: Platform
 
 @pytest.mark.parametrize("name", SERVICES)
 async def test_killed_service_is_named_and_missed_only_until_it_serves_again(
-    name: str, launcher: Launcher, platform: Platform, connect: Connect
+    name: str, light_launcher: Launcher, platform: Platform, connect: Connect
 ) -> None:
-    service, gateway = await start_behind_gateway(name, launcher, platform)
+    service, gateway = await start_behind_gateway(name, light_launcher, platform)
     stubs = connect(gateway)
     for call in CALLS.values():
         assert await send(stubs, "gateway", call)
@@ -117,12 +111,12 @@ async def read_until_the_end(stream: Any, came: list[Any]) -> grpc.aio.AioRpcErr
 
 @pytest.mark.parametrize("all_lost", [False, True], ids=("one lost", "all lost"))
 async def test_stream_that_loses_a_painter_goes_on_with_another_or_says_so(
-    all_lost: bool, launcher: Launcher, platform: Platform, connect: Connect
+    all_lost: bool, light_launcher: Launcher, platform: Platform, connect: Connect
 ) -> None:
     """The pictures are spread over a painter that answers and one that hangs, until it is killed."""
-    quick, stuck = launcher.service("generation"), launcher.service("generation")
-    gateway = launcher.gateway(platform.targets(generation=f"{quick.address},{stuck.address}"))
-    for server in launcher.servers:
+    quick, stuck = light_launcher.service("generation"), light_launcher.service("generation")
+    gateway = light_launcher.gateway(platform.targets(generation=f"{quick.address},{stuck.address}"))
+    for server in light_launcher.servers:
         await asyncio.to_thread(server.wait_serving)
     await until(
         lambda: gateway.metrics().total("diptych_replicas", service="generation", state="serving") == 2,
@@ -151,12 +145,12 @@ async def test_stream_that_loses_a_painter_goes_on_with_another_or_says_so(
 
 
 async def test_gateway_pairs_replicas_of_equal_space_so_that_a_new_version_can_be_rolled_out(
-    launcher: Launcher, platform: Platform, other_models: dict[str, Path], connect: Connect
+    light_launcher: Launcher, platform: Platform, other_models: dict[str, Path], connect: Connect
 ) -> None:
-    newer = [launcher.service(name, model_directory=other_models[name]) for name in ("text", "generation")]
+    newer = [light_launcher.service(name, model_directory=other_models[name]) for name in ("text", "generation")]
     targets = {server.name: f"{platform[server.name].address},{server.address}" for server in newer}
-    gateway = launcher.gateway(platform.targets(**targets))
-    for server in launcher.servers:
+    gateway = light_launcher.gateway(platform.targets(**targets))
+    for server in light_launcher.servers:
         await asyncio.to_thread(server.wait_serving)
     await until(
         lambda: all(
@@ -175,8 +169,10 @@ async def test_gateway_pairs_replicas_of_equal_space_so_that_a_new_version_can_b
     assert set(spaces) == {("tiny", "tiny"), ("other", "other")}
 
 
-async def test_gateway_that_finds_no_service_says_so_and_serves_health(launcher: Launcher, connect: Connect) -> None:
-    gateway = launcher.gateway({"text": "127.0.0.1:9", "generation": "dns:///no-such-name.invalid:50063"})
+async def test_gateway_that_finds_no_service_says_so_and_serves_health(
+    light_launcher: Launcher, connect: Connect
+) -> None:
+    gateway = light_launcher.gateway({"text": "127.0.0.1:9", "generation": "dns:///no-such-name.invalid:50063"})
     await asyncio.to_thread(gateway.wait_serving)
     stubs = connect(gateway)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import grpc
-import pytest
 
 from tests.end_to_end.calls import Connect, encode, refusal
 from tests.end_to_end.conftest import Platform
@@ -16,12 +15,6 @@ TEXTS = 64
 """Of one call; the queue of the text service takes 256."""
 BATCH = 2 * 16
 """What the model has: two full batches of the tiny text encoder, the second handed over when the first should end."""
-
-
-@pytest.fixture
-def launcher(light_launcher: Launcher) -> Launcher:
-    """No test here asks what a model says."""
-    return light_launcher
 
 
 async def test_full_queue_refuses_the_next_call_whole_with_a_time_to_retry(
@@ -70,8 +63,8 @@ async def test_queue_that_one_caller_fills_makes_room_for_another(platform: Plat
     assert [len(answer.encodings) for answer in await asyncio.gather(*calls)] == [TEXTS] * 3
 
 
-async def test_queue_is_bounded_in_bytes(launcher: Launcher, connect: Connect) -> None:
-    server = launcher.service("text", max_queue_bytes=1024)
+async def test_queue_is_bounded_in_bytes(light_launcher: Launcher, connect: Connect) -> None:
+    server = light_launcher.service("text", max_queue_bytes=1024)
     await asyncio.to_thread(server.wait_serving)
     stubs = connect(server)
     with frozen_model(server):

@@ -80,8 +80,10 @@ async def test_replicas_replaced_one_by_one_fail_no_call(fleet: Fleet) -> None:
         await asyncio.sleep(0.5)
         for place in (0, 1):
             for service in SERVICES:
+                answered = len(seen.spaces)
                 await asyncio.to_thread(fleet.stop, service, place)
                 await asyncio.to_thread(fleet.start, service, place, after)
+                assert len(seen.spaces) > answered  # while it was away
         fleet.space = after
         await seen.settles_in(after)
     seen.check(before=before, after=after)

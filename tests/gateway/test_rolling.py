@@ -36,7 +36,7 @@ async def test_rolling_out_a_new_space_fails_no_call(kill: bool) -> None:
     # A call whose space went away between its two steps waits this long before it begins anew in the other.
     settings = GatewaySettings(replica_wait_seconds=1)
     async with running_platform(settings, **{service: _pair() for service in SERVICES}) as platform:
-        async with traffic(platform.stub, callers=1, pause_seconds=0.02) as seen:
+        async with traffic(platform.stub, callers=3, pause_seconds=0.03) as seen:
             await asyncio.sleep(0.3)
             for index in range(2):
                 for service in SERVICES:

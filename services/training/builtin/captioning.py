@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from tokenizers import Tokenizer
 
 from services.captioning.config import PRESETS, CaptionerConfig
@@ -46,13 +48,18 @@ def train_captioning(run: Run) -> None:
         pictograms = pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device)
         scenes = scene_views(image, material.pool, count=len(material.pool), device=run.device)
     views = join_views(pictograms, scenes)
-    captioner, tokenizer = _new(run, views) if begun is None else begun[:2]
-    keep_words_apart(tokenizer)
+    if begun is None:
+        captioner, tokenizer = _new(run, views)
+    else:
+        captioner, tokenizer, _ = begun
+        keep_words_apart(tokenizer)
     shares = ((pictograms, 1 - SCENE_SHARE), (scenes, SCENE_SHARE))
     weights = [share / len(part.vectors) for part, share in shares for _ in part.vectors]
     trainer = CaptionerTrainer(captioner, views, tokenizer, weights=weights, batch=options.batch,
                                seed=options.seed + 1)  # fmt: skip
-    run.train(trainer, stage="captioning", base=directory.space + (start.digest if start else ""))
+    del pictograms, scenes  # gigabytes that are in `views` as well
+    base = f"{directory.space}{start.digest if start else ''}{tokenizer.to_str()}"
+    run.train(trainer, stage="captioning", base=hashlib.sha256(base.encode()).hexdigest()[:16])
 
     pack = material.pack
     rows, seen = validation_pictograms(image, pack)

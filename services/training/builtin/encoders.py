@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import torch
 from tokenizers import Tokenizer
@@ -33,7 +32,7 @@ from services.training.encoding.rewording import RewordingTrainer
 from services.training.encoding.rewriter import Rewriter
 from services.training.encoding.scene_facts import FactIndex
 from services.training.encoding.scene_sampler import SceneSampler
-from services.training.encoding.word_layers import with_word_layers
+from services.training.encoding.word_layers import confined, with_word_layers
 from services.training.encoding.word_lessons import WordLessons
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.samples import Sampler
@@ -75,11 +74,11 @@ def train_encoders(run: Run) -> None:
     run.train(trainer, stage="encoders", share=1 - REWORDING_SHARE)
     trainer.take_average()
     rewriter = Rewriter(lexicon, seed=options.seed + 5)
-    first, text_config = text, replace(text_config, word_layers=text_config.layers // 2)
-    text = with_word_layers(first, text_config, tokenizer)
+    first, text = text, with_word_layers(text, text_config, tokenizer)
+    text_config = confined(text_config)
     rewording = RewordingTrainer(text, first, tokenizer, rewriter, pack, pool.scenes, batch=2 * options.batch,
                                  seed=options.seed + 6)  # fmt: skip
-    run.train(rewording, stage="rewording", share=REWORDING_SHARE, base=digest_of(first))
+    run.train(rewording, stage="rewording", share=REWORDING_SHARE, base=digest_of(first, f"{text_config}"))
     rewording.take_average()
     findings = measure_encoders(run, text.eval(), image.eval(), tokenizer)
     space = space_id(image)

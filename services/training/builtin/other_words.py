@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 from services.text.config import TextEncoderConfig
 from services.training.builtin.image_directory import measure_encoders
@@ -11,7 +10,7 @@ from services.training.builtin.run import Run
 from services.training.data.lexicon import read_lexicon
 from services.training.encoding.rewording import RewordingTrainer
 from services.training.encoding.rewriter import Rewriter
-from services.training.encoding.word_layers import with_word_layers
+from services.training.encoding.word_layers import confined, with_word_layers
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_image_encoder, read_text_encoder, require_same_space
 
@@ -26,12 +25,11 @@ def go_on_with_other_words(run: Run) -> None:
     image, partner = read_image_encoder(run.start_of("classification"), run.device)
     space = require_same_space(start, partner)
     rewriter = Rewriter(read_lexicon(options.lexicon), seed=options.seed + 5)
-    config = start.config(TextEncoderConfig)
-    config = replace(config, word_layers=config.layers // 2)
-    text = with_word_layers(frozen, config, tokenizer)
+    text = with_word_layers(frozen, start.config(TextEncoderConfig), tokenizer)
+    config = confined(start.config(TextEncoderConfig))
     trainer = RewordingTrainer(text, frozen, tokenizer, rewriter, material.pack, material.pool.scenes,
                                batch=2 * options.batch, seed=options.seed + 6)  # fmt: skip
-    run.train(trainer, stage="rewording", base=start.digest)
+    run.train(trainer, stage="rewording", base=f"{start.digest} {config}")
     trainer.take_average()
 
     out, metrics = options.out, measure_encoders(run, text.eval(), image, tokenizer).metrics

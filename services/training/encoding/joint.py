@@ -67,7 +67,7 @@ class JointTrainer:
         losses = self._objectives.losses(batch, encoded, texts)
         losses["words"] = self._word_loss(self.pictures_a_step * 2 // 5)
         rate = PEAK_LEARNING_RATE * cosine_schedule(share)
-        detached = take_step(losses, self.optimisers, self._parameters, rate=rate, longest=2.0)
+        detached = take_step(losses, self.optimisers, self._parameters, rate=rate, clip=2.0)
         self.average.follow(self._live)
         return detached
 

@@ -82,7 +82,7 @@ class ImageTrainer:
         losses["tokens"] = (1 - alike).mean()
         peaks = dict.fromkeys(self.optimisers, PEAK_LEARNING_RATE) | {"pretrained": PRETRAINED_LEARNING_RATE}
         rates = {name: peak * cosine_schedule(share) for name, peak in peaks.items()}
-        detached = take_step(losses, self.optimisers, self._parameters, rate=rates, longest=2.0)
+        detached = take_step(losses, self.optimisers, self._parameters, rate=rates, clip=2.0)
         self.average.follow(self.image)
         return detached
 

@@ -11,7 +11,6 @@ than they need be: "motortruck" is read in parts that were seen before.
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,7 +23,7 @@ from torch.optim import Optimizer
 
 from services.text.model import TextEncoder
 from services.training.averaging import MovingAverage
-from services.training.data.captions import random_caption
+from services.training.data.captions import clean_caption, random_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Pack
 from services.training.data.scenes.captions import caption
@@ -39,7 +38,8 @@ from services.training.samples import tokenize
 
 PEAK_LEARNING_RATE = 5e-4
 EMA_DECAY = 0.995
-SCENE_SHARE = 0.75
+SCENE_SHARE, NAME_SHARE = 0.6, 0.2
+"""Of captions, those of scenes, and bare names of pictograms as they are; the others are captions of pictograms."""
 PLAIN_SHARE = 0.3
 """Of captions, those that stay as they are: what the encoder knows it shall not forget."""
 BARE_SHARE = 0.5
@@ -65,10 +65,10 @@ class RewordingTrainer:
 
     def __init__(self, text: TextEncoder, frozen: TextEncoder, tokenizer: Tokenizer, rewriter: Rewriter, pack: Pack,
                  scenes: Sequence[Scene], *, batch: int, seed: int) -> None:  # fmt: skip
-        """frozen: the encoder as the first stage left it, which says where captions lie."""
+        """frozen: another encoder, of whose vectors captions keep theirs."""
         self.text, self._tokenizer, self._rewriter, self._pack, self._scenes = text, tokenizer, rewriter, pack, scenes
         self._finer = FinerTokens(tokenizer)
-        self._frozen = copy.deepcopy(frozen).eval().requires_grad_(False)
+        self._frozen = frozen.eval().requires_grad_(False)
         self.average = MovingAverage(text, decay=EMA_DECAY)
         self.modules: Mapping[str, nn.Module] = {"text": text, "average": self.average}
         self.optimisers: Mapping[str, Optimizer] = {
@@ -100,17 +100,17 @@ class RewordingTrainer:
             "words": BARE_WEIGHT * distance[len(said) :].mean(),
             "apart": imitation_loss(vectors, wanted),
         }
-        if self.text.word_layers:
+        if self.text.word_layers and self._rewriter.bare["en"]:
             losses["states"] = WORD_STATE_WEIGHT * self._word_states(change)
         rate = PEAK_LEARNING_RATE * cosine_schedule(share)
-        detached = take_step(losses, self.optimisers, self.text.parameters(), rate=rate, longest=1.0)
+        detached = take_step(losses, self.optimisers, self.text.parameters(), rate=rate, clip=1.0)
         self.average.follow(self.text)
         return detached
 
     def _word_states(self, change: Callable[[list[int]], list[int]] | None) -> Tensor:
         bare, reading = self._rewriter.bare["en"], partial(mean_word_state, self.text)
         words, mixtures = zip(
-            *(bare.draw(self._rng) for _ in range(round(self.pictures_a_step * WORD_STATES))), strict=True
+            *(bare.draw(self._rng) for _ in range(max(1, round(self.pictures_a_step * WORD_STATES)))), strict=True
         )
         names = sorted({name for mixture in mixtures for name, _ in mixture})
         row = {name: index for index, name in enumerate(names)}
@@ -132,8 +132,11 @@ class RewordingTrainer:
 
     def _caption(self) -> tuple[str, str]:
         """A caption, and how it is said."""
-        rng = self._rng
-        if rng.random() < SCENE_SHARE:
+        rng, kind = self._rng, self._rng.random()
+        if kind < NAME_SHARE:
+            name = clean_caption(self._pack.concepts[rng.choice(self._concepts)], rng.choice(LANGUAGES))
+            return name, name
+        if kind < NAME_SHARE + SCENE_SHARE:
             language = rng.choice(LANGUAGES)
             text = caption(rng.choice(self._scenes), language, rng).text
         else:

@@ -93,7 +93,7 @@ class StudentTrainer:
         said = said.float()
         losses = {"distance": 1 - (said * wanted).sum(dim=1).mean(), "apart": imitation_loss(said, wanted)}
         rate = PEAK_LEARNING_RATE * cosine_schedule(share)
-        detached = take_step(losses, self.optimisers, self.student.parameters(), rate=rate, longest=1.0)
+        detached = take_step(losses, self.optimisers, self.student.parameters(), rate=rate, clip=1.0)
         self.average.follow(self.student)
         return detached
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
+from dataclasses import replace
+
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -10,28 +13,37 @@ from torch.nn import functional
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
 
-PUNCTUATION = frozenset(",.;:!?-'\"()/")
-SPACE = "Ġ"
-"""How byte-level BPE writes the space before a word."""
+UNDECODED = "\ufffd"
+"""What a piece of a character decodes to."""
 TEMPERATURE = 0.07
 APART_WEIGHT = 0.2
 
 
 def begins_word(tokenizer: Tokenizer) -> Tensor:
-    """(T,) of each token whether it begins a word: with a space, or as punctuation. Chinese words begin with neither,
-    so that a clause is one word."""
+    """(T,) of each token whether it begins a word: with a space, or as punctuation or another sign. Chinese words begin
+    with neither, so that a clause is one word."""
     begins = torch.zeros(tokenizer.get_vocab_size(), dtype=torch.bool)
-    for token, index in tokenizer.get_vocab().items():
-        begins[index] = token.startswith(SPACE) or token[0] in PUNCTUATION
+    for index in range(len(begins)):
+        first = tokenizer.decode([index])[:1]
+        begins[index] = first == " " or (first not in ("", UNDECODED) and unicodedata.category(first)[0] in "PS")
     return begins
 
 
+def confined(config: TextEncoderConfig) -> TextEncoderConfig:
+    """The shape whose first half of the layers sees no farther than a word; one that has such layers stays, as does an
+    LSTM, which can have none."""
+    if config.word_layers or config.kind != "transformer":
+        return config
+    return replace(config, word_layers=config.layers // 2)
+
+
 def with_word_layers(text: TextEncoder, config: TextEncoderConfig, tokenizer: Tokenizer) -> TextEncoder:
-    """The weights of `text`, which may have such layers or not, in an encoder of `config`."""
-    confined = TextEncoder(config).to(text.embedding.weight.device)
-    begins = {"begins_word": begins_word(tokenizer)} if config.word_layers else {}
-    confined.load_state_dict(text.state_dict() | begins)
-    return confined
+    """The weights of `text` in an encoder of the shape `confined(config)`, where `config` is that of `text`."""
+    shape = confined(config)
+    encoder = TextEncoder(shape).to(text.embedding.weight.device)
+    begins = {"begins_word": begins_word(tokenizer)} if shape.word_layers else {}
+    encoder.load_state_dict(begins | text.state_dict())
+    return encoder
 
 
 def mean_word_state(text: TextEncoder, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class PagesTrainer:
             "divergence": DIVERGENCE_WEIGHT * divergence,
         }
         rate = PEAK_LEARNING_RATE * cosine_schedule(share)
-        detached = take_step(losses, self.optimisers, self._painting.parameters(), rate=rate, longest=10.0)
+        detached = take_step(losses, self.optimisers, self._painting.parameters(), rate=rate, clip=10.0)
         self.average.follow(self._painting)
         return detached
 

@@ -100,7 +100,7 @@ class PlansTrainer:
         prompts = on_device(self._source.draw(self.pictures_a_step), self.planner.places.device)
         losses = plan_losses(self.planner, prompts)
         rate = PEAK_LEARNING_RATE * cosine_schedule(share)
-        detached = take_step(losses, self.optimisers, self._parameters, rate=rate, longest=1.0)
+        detached = take_step(losses, self.optimisers, self._parameters, rate=rate, clip=1.0)
         self.average.follow(self.planner)
         return detached
 

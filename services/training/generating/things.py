@@ -72,7 +72,7 @@ class ThingsTrainer:
         losses = self.losses(self.pictures_a_step, self.counts["steps"])
         self.counts["steps"] += 1
         rate = PEAK_LEARNING_RATE * cosine_schedule(share)
-        detached = take_step(losses, self.optimisers, self._painting.parameters(), rate=rate, longest=10.0)
+        detached = take_step(losses, self.optimisers, self._painting.parameters(), rate=rate, clip=10.0)
         self.average.follow(self._painting)
         return detached
 

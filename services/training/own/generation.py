@@ -22,10 +22,9 @@ from services.generation.model import Generator
 from services.training.averaging import MovingAverage
 from services.training.data.own_pictures import OwnPictures
 from services.training.discriminator import Discriminator
-from services.training.loop import set_learning_rate
 from services.training.losses import edge_loss, gradient_penalty, multiscale_l1, relativistic_loss
 from services.training.models import read_generator, read_text_encoder, require_same_space
-from services.training.optimisation import Optimisation
+from services.training.optimisation import Optimisation, take_step
 from services.training.own.batches import Batch, Batches, pixels
 from services.training.own.options import GenerationOptions
 from services.training.own.run import OwnRun, started
@@ -112,13 +111,12 @@ class OwnGeneratorTrainer:
         batch = self._batches.of(step)
         vectors, noise = self._vectors[batch.rows], self._noise(step, batch)
         adversarial = share >= ADVERSARIAL_FROM
-        set_learning_rate(self.optimisers["painting"], self._optimisation.rate(share))
-        set_learning_rate(self.optimisers["judging"], DISCRIMINATOR_RATE)
         for weight in self._judge_weights:
             weight.requires_grad_(False)
         with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=self._dtype is torch.bfloat16):
             losses, painted = self._paint(batch.pictures, vectors, noise, adversarial)
-        self._update("painting", losses, list(self.generator.parameters()))
+        rates = {"painting": self._optimisation.rate(share), "judging": DISCRIMINATOR_RATE}
+        self._update("painting", losses, list(self.generator.parameters()), rates)
         self._averaging.steps.fill_(step)  # checkpoints hold the number among the counts
         self._averaging.follow(self.generator)
         if adversarial:
@@ -126,7 +124,7 @@ class OwnGeneratorTrainer:
                 weight.requires_grad_(True)
             others = [*batch.step_rows[-1:], *batch.step_rows[:-1]][self._batches.mine]
             judged = self._judge(batch.pictures, painted, vectors, self._vectors[others])
-            self._update("judging", judged, self._judge_weights)
+            self._update("judging", judged, self._judge_weights, rates)
             losses |= judged
         return self._processes.mean(losses)
 
@@ -136,11 +134,10 @@ class OwnGeneratorTrainer:
         noise = torch.randn(len(batch.step_rows), self.generator.config.noise_width, generator=generator)
         return noise[self._batches.mine].to(batch.pictures.device)
 
-    def _update(self, name: str, losses: Mapping[str, Tensor], weights: list[nn.Parameter]) -> None:
-        self.optimisers[name].zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(weights, CLIP)
-        self.optimisers[name].step()
+    def _update(
+        self, name: str, losses: Mapping[str, Tensor], weights: list[nn.Parameter], rates: Mapping[str, float]
+    ) -> None:
+        take_step(losses, {name: self.optimisers[name]}, weights, rate=rates, clip=CLIP)
 
 
 def train_generation(options: GenerationOptions) -> None:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from services.training.loop import set_learning_rate
-from services.training.optimisation import Optimisation
+from services.training.optimisation import Optimisation, take_step
 from services.training.own.batches import Batch, Batches
 from services.training.processes import Processes
 
@@ -52,12 +51,7 @@ class ObjectiveTrainer:
         self._mode()
         batch = self._batches.of(self.counts["steps"])
         self.counts["steps"] += 1
-        optimiser = self.optimisers["weights"]
-        set_learning_rate(optimiser, self._optimisation.rate(share))
         with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=self._dtype is torch.bfloat16):
             losses: Mapping[str, Tensor] = self._objective(batch)
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self._trained, CLIP)
-        optimiser.step()
-        return self._processes.mean(losses)
+        rate = self._optimisation.rate(share)
+        return self._processes.mean(take_step(losses, self.optimisers, self._trained, rate=rate, clip=CLIP))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from services.text.predictor import TextPredictor, load
-from services.training.tiny import write_tiny_lstm
+from services.training.tiny import write_tiny_text_encoder
 from shared.codes import Reason
 from shared.encodings import Encoding
 from shared.errors import ModelDirectoryError
@@ -18,12 +18,16 @@ from shared.inference.predictor import Failure, RuntimeOptions
 
 @pytest.fixture(scope="module")
 def directories(tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {"transformer": tiny_models["text"], "lstm": write_tiny_lstm(tmp_path_factory.mktemp("lstm"))}
+    return {
+        "transformer": tiny_models["text"],
+        "words": write_tiny_text_encoder(tmp_path_factory.mktemp("words"), word_layers=1),
+        "lstm": write_tiny_text_encoder(tmp_path_factory.mktemp("lstm"), kind="lstm"),
+    }
 
 
 @pytest.fixture(
     scope="module",
-    params=[("transformer", "fp32"), ("transformer", "bf16"), ("lstm", "fp32"), ("lstm", "bf16")],
+    params=[(kind, precision) for kind in ("transformer", "words", "lstm") for precision in ("fp32", "bf16")],
     ids=" ".join,
 )
 def predictor(directories: dict[str, Path], request: pytest.FixtureRequest) -> TextPredictor:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from services.training.inspection import TASKS, verify
 from services.training.model_cli import model
-from services.training.tiny import write_tiny_models
+from services.training.tiny import write_tiny_models, write_tiny_text_encoder
 from shared.errors import ModelDirectoryError
 from shared.inference.model_directory import sha256_of
 
@@ -122,6 +122,13 @@ def test_data_that_are_no_tables_are_told(text: Path) -> None:
     file.write_text('data = "drawings"\n' + file.read_text("utf-8"), "utf-8")
     with pytest.raises(ModelDirectoryError, match="data: expected tables"):
         diptych_model("inspect", text)
+
+
+def test_buffers_are_no_parameters(tmp_path: Path) -> None:
+    text = write_tiny_text_encoder(tmp_path / "text")
+    words = write_tiny_text_encoder(tmp_path / "words", word_layers=1)
+    counts = {json.loads(diptych_model("inspect", each, "--json"))["parameters"] for each in (text, words)}
+    assert len(counts) == 1
 
 
 def test_inspect_tells_everything_a_model_says_of_itself() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,12 @@ import torch
 from tokenizers import Tokenizer
 
 from services.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from services.training.data import concepts
+from services.training.data.scenes.classes import object_classes
 from services.training.muon import orthogonalise
 from services.training.samples import Sampler, tokenize
 from services.training.tiny import tiny_pack, write_tiny_models
-from services.training.tokenizers import keep_words_apart, train_tokenizer
+from services.training.tokenizers import CHINESE_WORDS, MEASURES, keep_words_apart, train_tokenizer
 from shared.errors import ConfigurationError
 
 
@@ -74,22 +78,34 @@ def test_every_text_has_tokens_that_decode_to_it() -> None:
 
 
 def test_tokens_reach_over_no_count_and_no_function_word_of_chinese() -> None:
-    texts = ["一只黑色的猫和一只白色的狗在草地上"] * 9
+    text = "一只黑色的猫和两杯咖啡在草地上，上面有一道彩虹"
     whole, apart = (
-        train_tokenizer(texts, vocabulary=400, lower_case=False, words_apart=each) for each in (False, True)
+        train_tokenizer([text] * 9, vocabulary=400, lower_case=False, words_apart=each) for each in (False, True)
     )
-    assert len(whole.encode(texts[0]).ids) < 3
     mended = Tokenizer.from_str(whole.to_str())
     keep_words_apart(mended)
     for tokenizer in (apart, mended):
         before = tokenizer.to_str()
         keep_words_apart(tokenizer)
         assert tokenizer.to_str() == before
-        black, blue = (tokenizer.encode(text).ids for text in ("一只黑色的猫", "一只蓝色的猫"))
-        assert black[-2:] == blue[-2:]  # of the, cat
-        for text in (texts[0], "a black cat on the grass", " a cat", ""):
-            assert tokenizer.decode(tokenizer.encode(text).ids).strip() == text.strip()
+        assert not _straddled(tokenizer, text)
+        for one in (text, "a black cat on the grass", " a cat", ""):
+            normal = tokenizer.normalizer.normalize_str(one)
+            assert tokenizer.decode(tokenizer.encode(one).ids).strip() == normal.strip()
+    assert len(_straddled(whole, text)) > 5
     assert mended.encode("a cat").ids == whole.encode("a cat").ids
+
+
+def _straddled(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Ends of CHINESE_WORDS in the text that lie within a token."""
+    ends = {end for match in re.finditer(CHINESE_WORDS, text) for end in match.span()}
+    return [end for end in ends for first, last in tokenizer.encode(text).offsets if first < end < last]
+
+
+def test_every_measure_word_of_the_data_is_told_from_what_it_counts() -> None:
+    rows = csv.DictReader((Path(concepts.__file__).with_name("concepts.csv")).read_text("utf-8").splitlines())
+    used = {row["measure"] for row in rows} | {each.measure for each in object_classes().values()}
+    assert len(used) > 40 and used <= set(MEASURES)
 
 
 def test_equal_seeds_write_equal_tiny_models(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from services.generation.predictor import load as load_generator
 from services.text.predictor import load as load_text_encoder
 from services.training.cli import train
 from services.training.tiny import tiny_pack, write_tiny_models
+from services.training.tokenizers import CHINESE_WORDS
 from shared.errors import ConfigurationError, ModelDirectoryError
 from shared.images import encode_image
 from shared.inference.predictor import Failure, RuntimeOptions
@@ -87,6 +88,8 @@ def test_trained_models_are_served_and_share_a_space(workplace: Workplace) -> No
     captioner = load_captioner(workplace.models / "captioning", OPTIONS)
     assert len({one.info.space for one in (text, classifier, generator, captioner)}) == 1
     assert text.info.space.startswith("pictures-")
+    assert workplace.card("text")["architecture"]["word_layers"] == 1
+    assert CHINESE_WORDS in (workplace.models / "captioning" / "tokenizer.json").read_text("utf-8")
     (encoding,) = text.predict(["a cat"])
     assert not isinstance(encoding, Failure)
     (painted,) = generator.predict([PaintItem(vector=encoding.vector, seed=1)])
@@ -173,6 +176,7 @@ def test_encoders_that_go_on_stay_in_their_space(workplace: Workplace, further: 
     start = workplace.card("text")["weights"]["sha256"]
     wanted = {"steps": 16, "started_at_step": 10, "started_from": str(start)[:16]}
     assert further.card("text")["training"].items() >= wanted.items()
+    assert further.card("text")["architecture"] == workplace.card("text")["architecture"]
 
 
 def test_a_generator_that_goes_on_draws_things_as_before(workplace: Workplace, further: Workplace) -> None:

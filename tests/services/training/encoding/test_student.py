@@ -66,7 +66,7 @@ def test_a_student_comes_near_its_teacher_with_lessons_and_without(taught: bool)
     assert first.keys() == {"distance", "apart"}
     for _ in range(120):
         last = trainer.step(0.1)
-    assert last["distance"] < 0.1 * first["distance"] and last["apart"] < 0.6 * first["apart"]
+    assert last["distance"] < 0.1 * first["distance"] and last["apart"] < 0.8 * first["apart"]
     trainer.take_average()
     said = _vectors(trainer.student, asked)
     # Less what all have in common: a student that says the same of every text comes near a teacher too.

@@ -11,25 +11,33 @@ from torch.nn import functional
 
 from services.text.config import PRESETS, TextEncoderConfig
 from services.text.model import TextEncoder
-from services.training.encoding.word_layers import begins_word, mean_word_state, with_word_layers, word_state_loss
+from services.training.encoding.word_layers import (
+    begins_word,
+    confined,
+    mean_word_state,
+    with_word_layers,
+    word_state_loss,
+)
 from services.training.export import Card, write_model_directory, write_tokenizer
 from services.training.models import read_text_encoder
 from services.training.samples import tokenize
 from services.training.tokenizers import train_tokenizer
 
-TOKENIZER = train_tokenizer(["a black cat, and a dog. a house-boat", "一只黑猫"], vocabulary=320, lower_case=True)
-CONFIG = TextEncoderConfig(vocabulary=TOKENIZER.get_vocab_size(), **PRESETS["tiny"] | {"layers": 2})
+TEXTS = ["a black cat, and a dog. a house-boat", "一只，黑猫。黑、猫"] * 2
+TOKENIZER = train_tokenizer(TEXTS, vocabulary=320, lower_case=True)
+CONFIG = TextEncoderConfig(vocabulary=TOKENIZER.get_vocab_size(), **PRESETS["tiny"])
 
 
 def _confined() -> TextEncoder:
     torch.manual_seed(0)
-    return with_word_layers(TextEncoder(CONFIG), replace(CONFIG, word_layers=1), TOKENIZER)
+    return with_word_layers(TextEncoder(CONFIG), CONFIG, TOKENIZER)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [("a black cat", [" a", " black", " cat"]), ("cat,dog", [" cat", ",dog"]), ("zzyzx cats", [" zzyzx", " cats"]),
-     ("house-boat", [" house", "-boat"]), ("一只黑猫", [" 一只黑猫"])],
+     ("house-boat", [" house", "-boat"]), ("一只黑猫", [" 一只黑猫"]),
+     ("一只，黑猫。黑、猫", [" 一只", ",黑猫", "。黑", "、猫"])],
 )  # fmt: skip
 def test_a_word_begins_with_a_space_or_punctuation(text: str, words: list[str]) -> None:
     ids = TOKENIZER.encode(text).ids
@@ -40,17 +48,28 @@ def test_a_word_begins_with_a_space_or_punctuation(text: str, words: list[str]) 
 
 def test_weights_stay_and_come_back_from_a_model_directory(tmp_path: Path) -> None:
     text = _confined()
-    again = with_word_layers(text, replace(CONFIG, word_layers=1), TOKENIZER)  # of one that has such layers already
+    again = with_word_layers(text, confined(CONFIG), TOKENIZER)  # of one that has such layers already
     files = [write_tokenizer(tmp_path, TOKENIZER)]
     card = Card(name="words", version="1", space="s", description="d")
-    config = replace(CONFIG, word_layers=text.word_layers)
-    write_model_directory(tmp_path, task="text", module=text, config=config, card=card, files=files)
+    write_model_directory(tmp_path, task="text", module=text, config=confined(CONFIG), card=card, files=files)
     read, _, _ = read_text_encoder(tmp_path, torch.device("cpu"))
     tokens, mask = tokenize(TOKENIZER, ["a black cat", "dog"])
     with torch.no_grad():
         assert torch.equal(again(tokens, mask), text(tokens, mask))
         assert (read(tokens, mask) * text(tokens, mask)).sum(dim=1).min() > 0.9999
     assert torch.equal(read.begins_word, begins_word(TOKENIZER))
+
+
+@pytest.mark.parametrize(("kind", "layers", "already", "expected"), [
+    ("transformer", 4, 0, 2), ("transformer", 3, 0, 1), ("transformer", 1, 0, 0), ("transformer", 4, 1, 1),
+    ("lstm", 3, 0, 0),
+])  # fmt: skip
+def test_half_of_a_transformer_without_such_layers_becomes_one_with(
+    kind: str, layers: int, already: int, expected: int
+) -> None:
+    config = replace(CONFIG, kind=kind, layers=layers, word_layers=already)  # type: ignore[arg-type]
+    assert confined(config).word_layers == expected
+    assert with_word_layers(TextEncoder(config), config, TOKENIZER).word_layers == expected
 
 
 @pytest.mark.parametrize(("kind", "layers"), [("transformer", 3), ("transformer", -1), ("lstm", 1)])
