@@ -41,7 +41,8 @@ def _texts(*, taught: bool) -> TrainingTexts:
 def _encoder(kind: Literal["transformer", "lstm"], *, seed: int) -> TextEncoder:
     """With random weights, equal for equal seeds."""
     torch.manual_seed(seed)
-    return TextEncoder(TextEncoderConfig(vocabulary=_tokenizer().get_vocab_size(), **PRESETS["tiny"], kind=kind))
+    shape = PRESETS["tiny"] | {"layers": 1, "kind": kind}
+    return TextEncoder(TextEncoderConfig(vocabulary=_tokenizer().get_vocab_size(), **shape))
 
 
 def _vectors(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
@@ -66,7 +67,7 @@ def test_a_student_comes_near_its_teacher_with_lessons_and_without(taught: bool)
     assert first.keys() == {"distance", "apart"}
     for _ in range(120):
         last = trainer.step(0.1)
-    assert last["distance"] < 0.1 * first["distance"] and last["apart"] < 0.8 * first["apart"]
+    assert last["distance"] < 0.1 * first["distance"] and last["apart"] < 0.6 * first["apart"]
     trainer.take_average()
     said = _vectors(trainer.student, asked)
     # Less what all have in common: a student that says the same of every text comes near a teacher too.
