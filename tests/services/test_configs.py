@@ -16,7 +16,7 @@ from shared.inference.predictor import RuntimeOptions
     [
         ("text", "heads = 2", "heads = 3", "architecture.heads: expected a divisor of half the width 16, found 3"),
         ("text", "heads = 2", "heads = 16", "architecture.heads: expected a divisor of half the width 16, found 16"),
-        ("text", "layers = 1", "layers = 0", "architecture.layers: expected at least 1, found 0"),
+        ("text", "layers = 2", "layers = 0", "architecture.layers: expected at least 1, found 0"),
         ("captioning", "heads = 2", "heads = 3", "architecture.heads: expected a divisor of the width 16, found 3"),
         ("captioning", "longest = 8", "longest = 1", "architecture.longest: expected at least 2"),
         ("classification", "pixels = 32", "pixels = 40", "architecture.pixels: expected a multiple of 16, found 40"),
