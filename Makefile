@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SHELL := bash
 PIP_INSTALL := -m pip install --disable-pip-version-check --constraint constraints.txt
+ALL_EXTRAS := services,web,tracing,train,dev,deploy
 SERVERS := gateway text classification generation captioning
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TORCH ?= cpu
@@ -143,13 +144,13 @@ clean: ## Remove the environments and what runs left behind.
 
 .venv/.deploy: .venv/.dev
 	@echo 'Installing the tools for deployment into .venv.'
-	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev,deploy]'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[$(ALL_EXTRAS)]'
 	@touch $@
 
 # In one go, where all of it is wanted: each of pip's runs resolves and builds for seconds.
 .venv/.all: pyproject.toml constraints.txt | .venv/bin/python
 	@echo 'Installing Diptych, PyTorch and all tools into .venv: a minute or a few, nearly all of it downloads.'
-	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[services,web,tracing,train,dev,deploy]'
+	@.venv/bin/python $(PIP_INSTALL) --quiet --editable '.[$(ALL_EXTRAS)]'
 	@touch .venv/.services .venv/.dev .venv/.deploy $@
 
 # Apart, since it pins many packages of its own.

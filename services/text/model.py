@@ -96,6 +96,12 @@ def seen_in_word(word: Tensor, mask: Tensor) -> Tensor:
     return same | torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
 
 
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """(B, L, W) and (B, L) true where a token is -> (B, W) float32."""
+    weight = mask[:, :, None].float()
+    return (states.float() * weight).sum(dim=1) / weight.sum(dim=1)
+
+
 class TextEncoder(nn.Module):
     """Token ids to unit vectors."""
 
@@ -121,27 +127,27 @@ class TextEncoder(nn.Module):
 
         tokens (B, L), mask (B, L) true where a token is: from the first place on, at least one a row.
         """
-        hidden = self.word_states(tokens, mask)  # (B, L, W)
-        context = self._context(tokens, mask)
-        for block in self.blocks[self.word_layers :]:
-            hidden = block(hidden, *context)
-        weight = mask[:, :, None].float()
-        mean = (self.norm(hidden).float() * weight).sum(dim=1) / weight.sum(dim=1)  # (B, W)
+        hidden = self._states(tokens, mask, layers=len(self.blocks))
+        mean = masked_mean(self.norm(hidden), mask)  # (B, W)
         return functional.normalize(self.projection(mean.to(hidden.dtype)).float(), dim=-1)  # (B, V)
 
     def word_states(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """(B, L, W) after the layers that see no farther than a word; of tokens alone where there are none."""
+        return self._states(tokens, mask, layers=self.word_layers)
+
+    def _states(self, tokens: Tensor, mask: Tensor, *, layers: int) -> Tensor:
+        """(B, L, W) after the first `layers`."""
+        within: tuple[Tensor, ...]
+        whole: tuple[Tensor, ...]
+        if self.kind == "lstm":
+            within = whole = (backwards(mask),)
+        else:
+            angles = rotary_angles(tokens.shape[1], self.head_width, tokens.device)
+            within = whole = (mask[:, None, None, :], *angles)
+            if self.word_layers:
+                word = self.begins_word[tokens].long().cumsum(dim=1)
+                within = (seen_in_word(word, mask)[:, None], *angles)
         hidden = self.embedding(tokens)
-        if self.word_layers:
-            word = self.begins_word[tokens].long().cumsum(dim=1)
-            context = (seen_in_word(word, mask)[:, None], *self._angles(tokens))
-            for block in self.blocks[: self.word_layers]:
-                hidden = block(hidden, *context)
+        for number, block in enumerate(self.blocks[:layers]):
+            hidden = block(hidden, *(within if number < self.word_layers else whole))
         return hidden  # type: ignore[no-any-return]
-
-    def _context(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        """What a layer that sees the whole text takes beside states."""
-        return (backwards(mask),) if self.kind == "lstm" else (mask[:, None, None, :], *self._angles(tokens))
-
-    def _angles(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        return rotary_angles(tokens.shape[1], self.head_width, tokens.device)

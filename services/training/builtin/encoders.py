@@ -74,8 +74,8 @@ def train_encoders(run: Run) -> None:
     run.train(trainer, stage="encoders", share=1 - REWORDING_SHARE)
     trainer.take_average()
     rewriter = Rewriter(lexicon, seed=options.seed + 5)
-    first, text = text, with_word_layers(text, text_config, tokenizer)
     text_config = confined(text_config)
+    first, text = text, with_word_layers(text, text_config, tokenizer)
     rewording = RewordingTrainer(text, first, tokenizer, rewriter, pack, pool.scenes, batch=2 * options.batch,
                                  seed=options.seed + 6)  # fmt: skip
     run.train(rewording, stage="rewording", share=REWORDING_SHARE, base=digest_of(first, f"{text_config}"))

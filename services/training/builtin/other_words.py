@@ -25,8 +25,8 @@ def go_on_with_other_words(run: Run) -> None:
     image, partner = read_image_encoder(run.start_of("classification"), run.device)
     space = require_same_space(start, partner)
     rewriter = Rewriter(read_lexicon(options.lexicon), seed=options.seed + 5)
-    text = with_word_layers(frozen, start.config(TextEncoderConfig), tokenizer)
     config = confined(start.config(TextEncoderConfig))
+    text = with_word_layers(frozen, config, tokenizer)
     trainer = RewordingTrainer(text, frozen, tokenizer, rewriter, material.pack, material.pool.scenes,
                                batch=2 * options.batch, seed=options.seed + 6)  # fmt: skip
     run.train(trainer, stage="rewording", base=f"{start.digest} {config}")

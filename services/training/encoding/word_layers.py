@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from services.text.config import TextEncoderConfig
-from services.text.model import TextEncoder
+from services.text.model import TextEncoder, masked_mean
 
 UNDECODED = "\ufffd"
 """What a piece of a character decodes to."""
@@ -37,9 +37,8 @@ def confined(config: TextEncoderConfig) -> TextEncoderConfig:
     return replace(config, word_layers=config.layers // 2)
 
 
-def with_word_layers(text: TextEncoder, config: TextEncoderConfig, tokenizer: Tokenizer) -> TextEncoder:
-    """The weights of `text` in an encoder of the shape `confined(config)`, where `config` is that of `text`."""
-    shape = confined(config)
+def with_word_layers(text: TextEncoder, shape: TextEncoderConfig, tokenizer: Tokenizer) -> TextEncoder:
+    """The weights of `text` in an encoder of `shape`, its own as `confined` has it."""
     encoder = TextEncoder(shape).to(text.embedding.weight.device)
     begins = {"begins_word": begins_word(tokenizer)} if shape.word_layers else {}
     encoder.load_state_dict(begins | text.state_dict())
@@ -49,9 +48,7 @@ def with_word_layers(text: TextEncoder, config: TextEncoderConfig, tokenizer: To
 def mean_word_state(text: TextEncoder, tokens: Tensor, mask: Tensor) -> Tensor:
     """(B, W) of unit norm: what the word layers make of a text, its tokens' mean."""
     states = text.word_states(tokens, mask).float()
-    weight = mask[:, :, None].float()
-    mean = (functional.layer_norm(states, states.shape[-1:]) * weight).sum(dim=1) / weight.sum(dim=1)
-    return functional.normalize(mean, dim=1)
+    return functional.normalize(masked_mean(functional.layer_norm(states, states.shape[-1:]), mask), dim=1)
 
 
 def word_state_loss(states: Tensor, names: Tensor, shares: Tensor) -> Tensor:

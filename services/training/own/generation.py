@@ -115,8 +115,8 @@ class OwnGeneratorTrainer:
             weight.requires_grad_(False)
         with torch.autocast(batch.pictures.device.type, torch.bfloat16, enabled=self._dtype is torch.bfloat16):
             losses, painted = self._paint(batch.pictures, vectors, noise, adversarial)
-        rates = {"painting": self._optimisation.rate(share), "judging": DISCRIMINATOR_RATE}
-        self._update("painting", losses, list(self.generator.parameters()), rates)
+        painting, judging = ({name: self.optimisers[name]} for name in ("painting", "judging"))
+        take_step(losses, painting, self.generator.parameters(), rate=self._optimisation.rate(share), clip=CLIP)
         self._averaging.steps.fill_(step)  # checkpoints hold the number among the counts
         self._averaging.follow(self.generator)
         if adversarial:
@@ -124,7 +124,7 @@ class OwnGeneratorTrainer:
                 weight.requires_grad_(True)
             others = [*batch.step_rows[-1:], *batch.step_rows[:-1]][self._batches.mine]
             judged = self._judge(batch.pictures, painted, vectors, self._vectors[others])
-            self._update("judging", judged, self._judge_weights, rates)
+            take_step(judged, judging, self._judge_weights, rate=DISCRIMINATOR_RATE, clip=CLIP)
             losses |= judged
         return self._processes.mean(losses)
 
@@ -133,11 +133,6 @@ class OwnGeneratorTrainer:
         generator = torch.Generator().manual_seed(step)
         noise = torch.randn(len(batch.step_rows), self.generator.config.noise_width, generator=generator)
         return noise[self._batches.mine].to(batch.pictures.device)
-
-    def _update(
-        self, name: str, losses: Mapping[str, Tensor], weights: list[nn.Parameter], rates: Mapping[str, float]
-    ) -> None:
-        take_step(losses, {name: self.optimisers[name]}, weights, rate=rates, clip=CLIP)
 
 
 def train_generation(options: GenerationOptions) -> None:

@@ -14,7 +14,7 @@ from services.text.model import TextEncoder
 from services.training.data.scenes.composer import compose
 from services.training.encoding.rewording import RewordingTrainer
 from services.training.encoding.rewriter import Rewriter
-from services.training.encoding.word_layers import with_word_layers
+from services.training.encoding.word_layers import confined, with_word_layers
 from services.training.samples import tokenize
 from services.training.tiny import tiny_pack
 from services.training.tokenizers import train_tokenizer
@@ -38,7 +38,7 @@ def _first_stage() -> tuple[TextEncoder, TextEncoderConfig]:
 def _trainer() -> RewordingTrainer:
     """Of that encoder, of which one layer in two is to see words alone."""
     frozen, config = _first_stage()
-    text = with_word_layers(frozen, config, _tokenizer())
+    text = with_word_layers(frozen, confined(config), _tokenizer())
     scenes = [compose(seed, sprites()).scene for seed in range(8)]
     return RewordingTrainer(
         text, frozen, _tokenizer(), Rewriter(tiny_lexicon(), seed=1), tiny_pack(), scenes, batch=32, seed=2

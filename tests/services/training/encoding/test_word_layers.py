@@ -30,7 +30,7 @@ CONFIG = TextEncoderConfig(vocabulary=TOKENIZER.get_vocab_size(), **PRESETS["tin
 
 def _confined() -> TextEncoder:
     torch.manual_seed(0)
-    return with_word_layers(TextEncoder(CONFIG), CONFIG, TOKENIZER)
+    return with_word_layers(TextEncoder(CONFIG), confined(CONFIG), TOKENIZER)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_half_of_a_transformer_without_such_layers_becomes_one_with(
 ) -> None:
     config = replace(CONFIG, kind=kind, layers=layers, word_layers=already)  # type: ignore[arg-type]
     assert confined(config).word_layers == expected
-    assert with_word_layers(TextEncoder(config), config, TOKENIZER).word_layers == expected
+    assert with_word_layers(TextEncoder(config), confined(config), TOKENIZER).word_layers == expected
 
 
 @pytest.mark.parametrize(("kind", "layers"), [("transformer", 3), ("transformer", -1), ("lstm", 1)])
