@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 
 PADDING = "<pad>"
 MEASURES = "个件份列副匹双只台团坨块头家座张弯扇把摞支本朵束条杯枚架根桶棵滴片碗罐艘轮辆道部面顶颗串叠位名所"
@@ -57,3 +59,17 @@ def keep_words_apart(tokenizer: Tokenizer) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(CHINESE_WORDS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
+
+
+def vectors_of_new_tokens(vectors: Tensor, old: Tokenizer, new: Tokenizer) -> Tensor:
+    """(V, W), a row for each token of `old` -> (V', W), first rows for those of `new`.
+
+    A token that both have keeps its row; another one begins with the mean of those that spelt it (Gee et al. 2022,
+    Fast Vocabulary Transfer, arXiv:2402.09977).
+    """
+    rows = torch.empty(new.get_vocab_size(), vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
+    for token, index in new.get_vocab().items():
+        same = old.token_to_id(token)
+        spelt = [piece.id for piece in old.model.tokenize(token)] if same is None else [same]
+        rows[index] = vectors[spelt].mean(dim=0)
+    return rows

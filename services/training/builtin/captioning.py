@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from services.captioning.config import PRESETS, CaptionerConfig
@@ -19,13 +21,15 @@ from services.training.captioning import (
     pictogram_views,
     scene_views,
 )
+from services.training.data.balance import balance
 from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_captioner, read_image_encoder, require_same_tokens
-from services.training.tokenizers import keep_words_apart
+from services.training.tokenizers import vectors_of_new_tokens
+from shared.errors import ConfigurationError
 
-VOCABULARY = {"scenes": 3000, "tiny": 400}
+VOCABULARY = {"scenes": 3500, "tiny": 400}
 VIEW_ROUNDS = 4
 """Views of each pictogram, half of them in another style: a drawing of a set that was never seen is yet another."""
 SCENE_SHARE = 0.65
@@ -35,7 +39,8 @@ SCENE_SHARE = 0.65
 def train_captioning(run: Run) -> None:
     """Encodes the training pictures once, trains the decoder on that, and writes its directory.
 
-    With --from it is the decoder of that model, with its tokenizer's vocabulary, that goes on.
+    With --from it is the decoder of that model that goes on, with its vocabulary or with a new one. Pictograms are
+    drawn so that every concept comes as often.
 
     Raises ConfigurationError and ModelDirectoryError where there is no data, or no image encoder in OUT.
     """
@@ -45,6 +50,8 @@ def train_captioning(run: Run) -> None:
     start = None if begun is None else begun[2]
     if start is not None:
         require_same_tokens(directory, start)
+    elif options.new_vocabulary:
+        raise ConfigurationError("--new-vocabulary: nothing has one yet without --from")
     with run.console.status("encoding pictures"):
         pictograms = pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device)
         scenes = scene_views(image, material.pool, count=len(material.pool), device=run.device)
@@ -53,9 +60,12 @@ def train_captioning(run: Run) -> None:
         captioner, tokenizer = _new(run, views)
     else:
         captioner, tokenizer, _ = begun
-        keep_words_apart(tokenizer)
-    shares = ((pictograms, 1 - SCENE_SHARE), (scenes, SCENE_SHARE))
-    weights = [share / len(part.vectors) for part, share in shares for _ in part.vectors]
+        if options.new_vocabulary:
+            captioner, tokenizer = _with_new_vocabulary(run, views, captioner, tokenizer)
+    drawn = np.tile(balance(material.pack)[material.pack.train], VIEW_ROUNDS)
+    weights = np.concatenate((
+        drawn * (1 - SCENE_SHARE) / drawn.sum(), np.full(len(scenes.vectors), SCENE_SHARE / len(scenes.vectors))
+    )).tolist()  # fmt: skip
     trainer = CaptionerTrainer(captioner, views, tokenizer, weights=weights, batch=options.batch,
                                seed=options.seed + 1)  # fmt: skip
     del pictograms, scenes  # gigabytes that are in `views` as well
@@ -84,8 +94,7 @@ def train_captioning(run: Run) -> None:
 
 def _new(run: Run, views: Views) -> tuple[Captioner, Tokenizer]:
     """A decoder that knows nothing yet, and its tokenizer."""
-    vocabulary, preset = VOCABULARY[run.options.preset], PRESETS[run.options.preset]
-    tokenizer = run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary))
+    preset, tokenizer = PRESETS[run.options.preset], _tokenizer(run, views)
     shape = preset | {
         "longest": max(preset["longest"], longest_caption(tokenizer, views.captions)),
         "memory_tokens": views.tokens.shape[1],
@@ -93,3 +102,19 @@ def _new(run: Run, views: Views) -> tuple[Captioner, Tokenizer]:
     }
     config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
     return Captioner(config).to(run.device), tokenizer
+
+
+def _with_new_vocabulary(
+    run: Run, views: Views, captioner: Captioner, old: Tokenizer
+) -> tuple[Captioner, Tokenizer]:  # fmt: skip
+    """The decoder as it is, but for a row for each token of another tokenizer, and that."""
+    tokenizer = _tokenizer(run, views)
+    moved = Captioner(replace(captioner.config, vocabulary=tokenizer.get_vocab_size())).to(run.device)
+    rows = vectors_of_new_tokens(captioner.embedding.weight.detach(), old, tokenizer)
+    moved.load_state_dict(captioner.state_dict() | {"embedding.weight": rows})
+    return moved, tokenizer
+
+
+def _tokenizer(run: Run, views: Views) -> Tokenizer:
+    vocabulary = VOCABULARY[run.options.preset]
+    return run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary))

@@ -73,6 +73,15 @@ def _further(
     """The options of `student` beside."""
 
 
+def _words(
+    new_vocabulary: Annotated[
+        bool,
+        typer.Option("--new-vocabulary/--same-vocabulary", help="With --from: tokens anew, of the captions at hand."),
+    ] = False,
+) -> None:
+    """The options of `captioning` beside."""
+
+
 def _command(train: Callable[..., None], *options: Callable[..., None], **defaults: object) -> Callable[..., None]:
     """A function with the parameters of `_options` and of `options`, as typer wants to see it, that hands them on."""
     sources = (_options, *options)
@@ -138,6 +147,6 @@ builtin.command("encoders")(_command(_encoders, _start, minutes=180.0, batch=160
 builtin.command("classification")(
     _command(_classification, _start, minutes=60.0, batch=160, preset="pretrained", start="shipped")
 )
-builtin.command("captioning")(_command(_captioning, _start, minutes=30.0, batch=128))
+builtin.command("captioning")(_command(_captioning, _start, _words, minutes=30.0, batch=128))
 builtin.command("generation")(_command(_generation, _start, minutes=240.0))
 builtin.command("student")(_command(_student, _further, minutes=30.0, batch=256, preset="lstm"))

@@ -50,6 +50,8 @@ class BuiltinOptions:
     """Folder of the model directories to go on from, one a task, or SHIPPED; None from scratch."""
     teachers: bool = True
     """Whether a student learns words and other wordings too, or captions alone."""
+    new_vocabulary: bool = False
+    """Whether a decoder that goes on gets tokens anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ class Run:
         fit other ones would be put over them. What goes on from a model has folders apart from what began from scratch.
         """
         options = self.options
-        folder = options.checkpoints / (stage if options.start is None else f"{stage}-further")
+        folder = self._folder(stage)
         steps = None if options.steps is None else max(1, round(options.steps * share))
         budget = Budget(steps=steps, minutes=options.minutes * share)
         resume = options.resume
@@ -110,13 +112,17 @@ class Run:
 
     def tokenizer(self, stage: str, make: Callable[[], Tokenizer]) -> Tokenizer:
         """The stage's, kept beside its checkpoint: weights that have begun with one are worth nothing with another."""
-        file = self.options.checkpoints / stage / "tokenizer.json"
+        file = self._folder(stage) / "tokenizer.json"
         if self.options.resume and file.exists():
             return Tokenizer.from_file(str(file))
         made = make()
         file.parent.mkdir(parents=True, exist_ok=True)
         made.save(str(file), pretty=False)
         return made
+
+    def _folder(self, stage: str) -> Path:
+        """Of a stage's checkpoints."""
+        return self.options.checkpoints / (stage if self.options.start is None else f"{stage}-further")
 
     def _command(self) -> str:
         options = self.options
@@ -126,6 +132,7 @@ class Run:
         # What goes on from a model has its shape, but for an image encoder, which is another one.
         words += [f"--preset {options.preset}"] if options.start is None or self.name == "classification" else []
         words += [f"--scene-count {options.scene_count}"]
+        words += ["--new-vocabulary"] if options.new_vocabulary else []
         return " ".join([*words, *([] if options.teachers else ["--no-teachers"])])
 
     def card(

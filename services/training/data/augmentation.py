@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,6 +26,9 @@ def random_views(pictures: Tensor, alpha: Tensor, sided: Tensor, pixels: int, *,
 
     `sided` (B,) is true for what a mirror would make another thing of: only others are mirrored, half of the time.
     """
+    if pictures.shape[-1] < pixels:  # about as sharp as services enlarge them
+        enlarge = partial(functional.interpolate, size=(pixels, pixels), mode="bicubic")
+        pictures, alpha = (enlarge(one).clamp(0, 1) for one in (pictures, alpha))
     stacked = torch.cat((pictures - 1, alpha), dim=1)  # zero outside, so that moving in leaves white
     moved = functional.grid_sample(stacked, _random_grid(sided.to(pictures.device), pixels), align_corners=False)
     batch, device = len(pictures), pictures.device
