@@ -66,10 +66,15 @@ def decode_square(data: bytes, side: int, limits: ImageLimits = DEFAULT_LIMITS) 
             raise InvalidArgumentError(
                 f"is damaged: {image.format} data cannot be decoded ({error})", reason=Reason.IMAGE_DAMAGED
             ) from None
-    pixels.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    pixels = ImageOps.pad(pixels, (side, side), Image.Resampling.LANCZOS, color="white")
+    pixels = squared(pixels, side)
     turn = _UPRIGHT.get(essential.orientation)
     return np.asarray(pixels if turn is None else pixels.transpose(turn))
+
+
+def squared(picture: Image.Image, side: int) -> Image.Image:
+    """As large as `side` x `side` holds it, padded with white. The picture itself may be reduced in place."""
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return ImageOps.pad(picture, (side, side), Image.Resampling.LANCZOS, color="white")
 
 
 def encode_image(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 import torch
@@ -17,10 +17,11 @@ from torch.optim import Optimizer
 from services.captioning.config import END, PADDING, start_token
 from services.captioning.model import Captioner
 from services.classification.model import ImageEncoder
-from services.training.data.augmentation import random_scene_views, random_views, resized
+from services.training.data.augmentation import random_scene_views, resized
 from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Pack
+from services.training.data.pictogram_views import pictogram_views
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.pool import ScenePool
 from services.training.loop import cosine_schedule
@@ -69,24 +70,18 @@ def longest_caption(tokenizer: Tokenizer, captions: Mapping[str, Sequence[str]])
     return 2 + max(len(one.ids) for texts in captions.values() for one in tokenizer.encode_batch(list(texts)))
 
 
-def pictogram_views(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.device) -> Views:
+def views_of_pictograms(image: ImageEncoder, pack: Pack, *, rounds: int, device: torch.device) -> Views:
     """Every training pictogram `rounds` times, each time as another random view: every other one in another style."""
     rows = np.flatnonzero(pack.train)
-
-    def pictures() -> Iterable[Tensor]:
-        for number in range(rounds):
-            for chunk in torch.from_numpy(rows).split(ENCODE_BATCH):
-                drawn = torch.from_numpy(pack.pixels[chunk]).to(device).permute(0, 3, 1, 2).float() / 255
-                alpha = torch.from_numpy(pack.alpha[chunk])[:, None].to(device).float() / 255
-                sided, restyled = torch.from_numpy(pack.sided[chunk]), len(chunk) * (number % 2)
-                yield random_views(drawn, alpha, sided, image.pixels, restyled=restyled)
-
+    pictures = chain.from_iterable(
+        pictogram_views(pack, rows, image.pixels, device, restyled=number % 2 == 1) for number in range(rounds)
+    )
     concepts = [pack.concepts[index] for index in pack.concept[rows]] * rounds
     captions = {language: [clean_caption(one, language) for one in concepts] for language in LANGUAGES}
-    return _encode(image, pictures(), captions, device)
+    return _encode(image, pictures, captions, device)
 
 
-def scene_views(image: ImageEncoder, pool: ScenePool, *, count: int, device: torch.device) -> Views:
+def views_of_scenes(image: ImageEncoder, pool: ScenePool, *, count: int, device: torch.device) -> Views:
     """The first `count` scenes of the pool, each once."""
 
     def pictures() -> Iterable[Tensor]:

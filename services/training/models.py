@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,8 @@ from services.generation.config import GeneratorConfig
 from services.generation.model import Generator
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
-from shared.errors import ModelDirectoryError
+from services.training.data.pack import Pack
+from shared.errors import ConfigurationError, ModelDirectoryError
 from shared.inference.model_directory import FILE_NAME, ModelDirectory
 from shared.inference.runtime import channels_last
 from shared.inference.weights import load_weights
@@ -85,6 +87,13 @@ def require_same_tokens(encoder: ModelDirectory, captioner: ModelDirectory) -> N
     of that space. Raises ModelDirectoryError where it may not."""
     if captioner.space != training_of(encoder).get(TOKENS_OF):
         require_same_space(encoder, captioner)
+
+
+def require_same_concepts(encoder: ModelDirectory, pack: Pack) -> None:
+    """That the image encoder's concepts are those of the pack, in its order. Raises ConfigurationError."""
+    labels = json.loads((encoder.path / "labels.json").read_text("utf-8"))
+    if [one["id"] for one in labels["concept"]] != [one.id for one in pack.concepts]:
+        raise ConfigurationError(f"--from: {encoder.path}: has other concepts than --data")
 
 
 def _verified(folder: Path, task: str) -> ModelDirectory:

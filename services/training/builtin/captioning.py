@@ -18,8 +18,8 @@ from services.training.captioning import (
     caption_tokenizer,
     join_views,
     longest_caption,
-    pictogram_views,
-    scene_views,
+    views_of_pictograms,
+    views_of_scenes,
 )
 from services.training.data.balance import balance
 from services.training.data.captions import clean_caption
@@ -53,8 +53,8 @@ def train_captioning(run: Run) -> None:
     elif options.new_vocabulary:
         raise ConfigurationError("--new-vocabulary: nothing has one yet without --from")
     with run.console.status("encoding pictures"):
-        pictograms = pictogram_views(image, material.pack, rounds=VIEW_ROUNDS, device=run.device)
-        scenes = scene_views(image, material.pool, count=len(material.pool), device=run.device)
+        pictograms = views_of_pictograms(image, material.pack, rounds=VIEW_ROUNDS, device=run.device)
+        scenes = views_of_scenes(image, material.pool, count=len(material.pool), device=run.device)
     views = join_views(pictograms, scenes)
     if begun is None:
         captioner, tokenizer = _new(run, views)

@@ -119,6 +119,14 @@ def _classification(options: Any) -> None:
     train_image_encoder(Run.start("classification", options, presets=("pretrained", "tiny")))
 
 
+def _concepts(options: Any) -> None:
+    """Fit what the image encoder of --from calls concepts anew; its vectors and tokens stay: the same joint space."""
+    from services.training.builtin.concepts import train_concepts
+    from services.training.builtin.run import Run
+
+    train_concepts(Run.start("concepts", options))
+
+
 def _captioning(options: Any) -> None:
     """Train the caption decoder on the image encoder in OUT."""
     from services.training.builtin.captioning import train_captioning
@@ -147,6 +155,7 @@ builtin.command("encoders")(_command(_encoders, _start, minutes=180.0, batch=160
 builtin.command("classification")(
     _command(_classification, _start, minutes=60.0, batch=160, preset="pretrained", start="shipped")
 )
+builtin.command("concepts")(_command(_concepts, _start, start="shipped"))
 builtin.command("captioning")(_command(_captioning, _start, _words, minutes=30.0, batch=128))
 builtin.command("generation")(_command(_generation, _start, minutes=240.0))
 builtin.command("student")(_command(_student, _further, minutes=30.0, batch=256, preset="lstm"))

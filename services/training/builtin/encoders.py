@@ -26,6 +26,7 @@ from services.training.data.scenes.captions import caption
 from services.training.data.scenes.classes import BACKGROUNDS, COLOURS, object_classes
 from services.training.data.scenes.pool import ScenePool
 from services.training.encoding.batches import EncoderBatches
+from services.training.encoding.concept_directions import fit_concepts
 from services.training.encoding.joint import JointTrainer
 from services.training.encoding.objectives import Objectives
 from services.training.encoding.rewording import RewordingTrainer
@@ -80,7 +81,8 @@ def train_encoders(run: Run) -> None:
                                  seed=options.seed + 6)  # fmt: skip
     run.train(rewording, stage="rewording", share=REWORDING_SHARE, base=digest_of(first, f"{text_config}"))
     rewording.take_average()
-    findings = measure_encoders(run, text.eval(), image.eval(), tokenizer)
+    fit_concepts(image.eval(), pack)
+    findings = measure_encoders(run, text.eval(), image, tokenizer)
     space = space_id(image)
     card = run.card("text", "English and Chinese words for pictograms and scenes.", space, metrics=findings.metrics)
     out = options.out / "text"

@@ -30,6 +30,7 @@ from services.training.data.label_names import head_labels
 from services.training.data.meanings import LANGUAGES
 from services.training.export import write_labels, write_model_directory
 from services.training.zero_shot import calibrated_scale
+from shared.inference.model_directory import ModelDirectory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +62,14 @@ def measure_encoders(run: Run, text: TextEncoder, image: ImageEncoder, tokenizer
 
 def write_image_encoder(
     run: Run, image: ImageEncoder, config: ImageEncoderConfig, space: str, findings: Findings,
-    training: Mapping[str, object] | None = None,
+    training: Mapping[str, object] | None = None, start: ModelDirectory | None = None,
 ) -> None:  # fmt: skip
-    """Writes OUT/classification; `training` is what model.toml says of that beside the usual."""
+    """Writes OUT/classification; `training` is what model.toml says of that beside the usual, `start` what went on."""
     pack, out = run.material.pack, run.options.out / "classification"
     card = run.card(
         "classification", "Names and encodes pictograms and scenes.", space, metrics=findings.metrics,
         serving={"zero_shot_scale": findings.zero_shot_scale, "temperature": findings.temperature},
-        more=training,
+        start=start, more=training,
     )  # fmt: skip
     write_model_directory(out, task="classification", module=image, config=config, card=card,
                           files=[write_labels(out, pack, head_labels(pack))])  # fmt: skip

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from services.classification.config import PRESETS, ImageEncoderConfig
 from services.classification.model import ImageEncoder
@@ -18,9 +16,16 @@ from services.training.builtin.run import VERSION, Run
 from services.training.data.label_names import head_labels
 from services.training.data.lexicon import read_lexicon
 from services.training.depthwise import learn_depthwise_fast
+from services.training.encoding.concept_directions import fit_concepts
 from services.training.encoding.locked import ImageTrainer
 from services.training.encoding.objectives import Objectives
-from services.training.models import TOKENS_OF, read_image_encoder, read_text_encoder, require_same_space
+from services.training.models import (
+    TOKENS_OF,
+    read_image_encoder,
+    read_text_encoder,
+    require_same_concepts,
+    require_same_space,
+)
 from services.training.pretrained import IMAGENET_WEIGHTS, begin_with_imagenet, load_efficientnet_lite0
 from shared.errors import ConfigurationError
 from shared.inference.model_directory import FILE_NAME, ModelDirectory
@@ -46,7 +51,8 @@ def train_image_encoder(run: Run) -> None:
     require_same_space(partner, *joining)
     heads = {name: len(found) for name, found in head_labels(pack).items()}
     config = ImageEncoderConfig(concepts=len(pack.concepts), heads=heads, **PRESETS[options.preset])
-    _require_same_shape(partner, config, [one.id for one in pack.concepts])
+    _require_same_shape(partner, config)
+    require_same_concepts(partner, pack)
     image = ImageEncoder(config)
     if pretrained := config.backbone == "efficientnet-lite0":
         begin_with_imagenet(image, load_efficientnet_lite0())
@@ -65,6 +71,7 @@ def train_image_encoder(run: Run) -> None:
     run.train(trainer, stage="image-encoder", base=start.digest + partner.digest)
     trainer.take_average()
     _match_token_lengths(image.eval(), before, run.material.validation[1][:LENGTHS_OF])
+    fit_concepts(image, pack)
     space = space_id(image)
     findings = measure_encoders(run, text, image, tokenizer)
     training = {"text_encoder": start.digest[:16], TOKENS_OF: partner.space}
@@ -76,7 +83,7 @@ def train_image_encoder(run: Run) -> None:
 
 
 @torch.inference_mode()
-def _match_token_lengths(image: ImageEncoder, before: ImageEncoder, pictures: Tensor) -> None:
+def _match_token_lengths(image: ImageEncoder, before: ImageEncoder, pictures: NDArray[np.uint8]) -> None:
     """Makes tokens as long as those of the encoder before, on average: training compared their directions alone."""
     ours, theirs = (encode_pictures(each, pictures).tokens.float().norm(dim=-1).mean() for each in (image, before))
     for parameter in image.to_tokens.parameters():
@@ -94,12 +101,9 @@ def _generator_beside(run: Run) -> list[ModelDirectory]:
     return [generator]
 
 
-def _require_same_shape(partner: ModelDirectory, config: ImageEncoderConfig, concepts: Sequence[str]) -> None:
+def _require_same_shape(partner: ModelDirectory, config: ImageEncoderConfig) -> None:
     """That vectors and tokens of the encoder before can be compared with those of the new one."""
     before = partner.config(ImageEncoderConfig)
     for name in ("pixels", "token_width", "space_width"):
         if (found := getattr(before, name)) != (expected := getattr(config, name)):
             raise ConfigurationError(f"--from: {partner.path}: {name}: expected {expected}, found {found}")
-    labels = json.loads((partner.path / "labels.json").read_text("utf-8"))
-    if [one["id"] for one in labels["concept"]] != list(concepts):
-        raise ConfigurationError(f"--from: {partner.path}: has other concepts than --data")

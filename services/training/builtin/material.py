@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from rich.console import Console
-from torch import Tensor
 
 from services.training.data.pack import Pack, read_pack
 from services.training.data.scenes import composer
@@ -77,8 +76,8 @@ class Material:
         return read_pool(folder, most=self.scene_count)
 
     @cached_property
-    def validation(self) -> tuple[Sequence[Scene], Tensor]:
+    def validation(self) -> tuple[Sequence[Scene], NDArray[np.uint8]]:
         """Scenes of the split `validation`, and their pictures (N, H, W, 3) uint8."""
         count = min(VALIDATION_SCENES, self.scene_count)
         composed = [composer.compose(seed, self.sprites, split="validation") for seed in range(count)]
-        return [one.scene for one in composed], torch.from_numpy(np.stack([one.pixels for one in composed]))
+        return [one.scene for one in composed], np.stack([one.pixels for one in composed])

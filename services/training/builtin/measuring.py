@@ -15,15 +15,13 @@ from services.captioning.config import END, PADDING, start_token
 from services.captioning.model import Captioner
 from services.classification.model import EncodedImages, ImageEncoder
 from services.text.model import TextEncoder
-from services.training.data.augmentation import resized
 from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import SPLITS, Pack
+from services.training.data.pictogram_views import CHUNK, served_pictures
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.classes import object_classes
 from services.training.data.scenes.truth import Scene
 from services.training.samples import tokenize
-
-CHUNK = 128
 
 Metrics = dict[str, float]
 
@@ -31,7 +29,7 @@ Metrics = dict[str, float]
 def validation_pictograms(image: ImageEncoder, pack: Pack) -> tuple[NDArray[np.int64], EncodedImages]:
     """The rows of the split `validation`, and what the encoder sees there."""
     rows = np.flatnonzero(pack.split == SPLITS.index("validation"))
-    return rows, encode_pictures(image, torch.from_numpy(pack.pixels[rows]))
+    return rows, encode_pictures(image, pack.pixels[rows])
 
 
 @torch.inference_mode()
@@ -73,20 +71,15 @@ def exact_captions(
 
 
 @torch.inference_mode()
-def encode_pictures(image: ImageEncoder, pixels: Tensor) -> EncodedImages:
+def encode_pictures(image: ImageEncoder, pixels: NDArray[np.uint8]) -> EncodedImages:
     """(N, H, W, 3) uint8 -> encodings of all N."""
-    parts = [image(model_input(part.to(image.concepts.device), image.pixels)) for part in pixels.split(CHUNK)]
+    parts = [image(part) for part in served_pictures(pixels, image.pixels, image.concepts.device)]
     return EncodedImages(
         vectors=torch.cat([part.vectors for part in parts]),
         tokens=torch.cat([part.tokens for part in parts]),
         logits=torch.cat([part.logits for part in parts]),
         heads={name: torch.cat([part.heads[name] for part in parts]) for name in parts[0].heads},
     )
-
-
-def model_input(pixels: Tensor, side: int) -> Tensor:
-    """(N, H, W, 3) in 0 to 255 -> (N, 3, side, side) in [-1, 1]."""
-    return resized(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1, side)
 
 
 @torch.inference_mode()

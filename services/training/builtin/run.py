@@ -127,7 +127,9 @@ class Run:
     def _command(self) -> str:
         options = self.options
         budget = f"--minutes {options.minutes:g}" if options.steps is None else f"--steps {options.steps}"
-        words = [f"diptych train builtin {self.name}", budget, f"--batch {options.batch}", f"--seed {options.seed}"]
+        words = [f"diptych train builtin {self.name}"]
+        words += [budget, f"--batch {options.batch}"] if self.progress else []  # what is fitted at once has neither
+        words += [f"--seed {options.seed}"]
         words += [f"--from {options.start}"] if options.start is not None else []
         # What goes on from a model has its shape, but for an image encoder, which is another one.
         words += [f"--preset {options.preset}"] if options.start is None or self.name == "classification" else []

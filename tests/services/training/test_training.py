@@ -16,7 +16,13 @@ from services.training.data.scenes.classes import object_classes
 from services.training.muon import orthogonalise
 from services.training.samples import Sampler, tokenize
 from services.training.tiny import tiny_pack, write_tiny_models
-from services.training.tokenizers import CHINESE_WORDS, MEASURES, keep_words_apart, train_tokenizer
+from services.training.tokenizers import (
+    CHINESE_WORDS,
+    MEASURES,
+    keep_words_apart,
+    train_tokenizer,
+    vectors_of_new_tokens,
+)
 from shared.errors import ConfigurationError
 
 
@@ -100,6 +106,22 @@ def _straddled(tokenizer: Tokenizer, text: str) -> list[int]:
     """Ends of CHINESE_WORDS in the text that lie within a token."""
     ends = {end for match in re.finditer(CHINESE_WORDS, text) for end in match.span()}
     return [end for end in ends for first, last in tokenizer.encode(text).offsets if first < end < last]
+
+
+def test_a_token_that_both_vocabularies_have_keeps_its_vector_and_others_begin_with_the_mean_of_their_parts() -> None:
+    old, new = (
+        train_tokenizer(texts, vocabulary=300, lower_case=False, special=("<en>",))
+        for texts in (["a red hat"] * 9, ["a red hat", "一顶红帽子"] * 9)
+    )
+    vectors = torch.randn(old.get_vocab_size(), 4)
+    rows = vectors_of_new_tokens(vectors, old, new)
+    assert rows.shape == (new.get_vocab_size(), 4)
+    for token in ("<en>", "a", "Ġred"):
+        assert torch.equal(rows[new.token_to_id(token)], vectors[old.token_to_id(token)])
+    (word,) = new.encode("一顶红帽子").tokens
+    spelt = [old.token_to_id(letter) for letter in word]
+    assert len(spelt) == len(" 一顶红帽子".encode()) and None not in spelt
+    assert torch.allclose(rows[new.token_to_id(word)], vectors[spelt].mean(dim=0))
 
 
 def test_every_measure_word_of_the_data_is_told_from_what_it_counts() -> None:

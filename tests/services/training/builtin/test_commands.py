@@ -10,15 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from typer.testing import CliRunner
 
 from services.captioning.predictor import load as load_captioner
+from services.classification.config import ImageEncoderConfig
 from services.classification.items import ImageItem
 from services.classification.predictor import load as load_classifier
 from services.generation.items import PaintItem
 from services.generation.predictor import load as load_generator
 from services.text.predictor import load as load_text_encoder
 from services.training.cli import train
+from services.training.data.label_names import head_labels
+from services.training.export import Card, write_labels, write_model_directory
+from services.training.models import read_image_encoder
 from services.training.tiny import tiny_pack, write_tiny_models
 from services.training.tokenizers import CHINESE_WORDS
 from shared.errors import ConfigurationError, ModelDirectoryError
@@ -191,6 +196,43 @@ def test_a_captioner_goes_on_from_its_weights(workplace: Workplace, further: Wor
     moved = {name: (before[name].float() - after[name].float()).abs().max().item() for name in before}
     assert 0 < max(moved.values()) < 2e-3  # one small step: two that begin at random are ten times as far apart
     assert further.card("captioning")["files"] == workplace.card("captioning")["files"]
+
+
+def test_a_captioner_goes_on_with_a_vocabulary_of_its_own(workplace: Workplace, tmp_path: Path) -> None:
+    place = Workplace(tmp_path)
+    shutil.copytree(workplace.models / "classification", place.models / "classification")
+    place.run("captioning", "--from", f"{workplace.models}", "--new-vocabulary", steps=1)
+    before, after = (
+        Tokenizer.from_file(str(one.models / "captioning" / "tokenizer.json")) for one in (workplace, place)
+    )
+    assert before.get_vocab() == after.get_vocab()  # of the same captions: so the rows are the same, too
+    old, new = (load_file(one.models / "captioning" / "model.safetensors") for one in (workplace, place))
+    assert max((old[name].float() - new[name].float()).abs().max().item() for name in old) < 2e-3
+    assert f"{place.card('captioning')['training']['command']}".endswith("--new-vocabulary")
+    with pytest.raises(ConfigurationError, match="--new-vocabulary: nothing has one yet without --from"):
+        place.run("captioning", "--new-vocabulary", steps=1)
+
+
+def test_concepts_are_fitted_anew_and_all_else_stays(workplace: Workplace, tmp_path: Path) -> None:
+    place, start = Workplace(tmp_path), tmp_path / "start"
+    shutil.copytree(workplace.models, start)
+    image, directory = read_image_encoder(start / "classification", torch.device("cpu"))
+    with torch.no_grad():
+        image.concepts.normal_()
+    folder, config, pack = start / "classification", directory.config(ImageEncoderConfig), tiny_pack()
+    card = Card(name="x", version="0", space=directory.space, description="", training={}, metrics={})
+    files = [write_labels(folder, pack, head_labels(pack))]
+    write_model_directory(folder, task="classification", module=image, config=config, card=card, files=files)
+    place.run("concepts", "--from", f"{start}", steps=1)
+    before, after = (
+        load_file(folder / "classification" / "model.safetensors") for folder in (workplace.models, place.models)
+    )
+    assert {name for name in before if not torch.equal(before[name], after[name])} == {"concepts"}
+    unlike = 1 - torch.cosine_similarity(before["concepts"].float(), after["concepts"].float()).min()
+    assert unlike < 0.05  # other random views than those that the encoders' own fit saw
+    assert place.card("classification")["space"] == workplace.card("classification")["space"]
+    command = f"{place.card('classification')['training']['command']}"
+    assert command.startswith("diptych train builtin concepts --seed 3 --from ")
 
 
 @pytest.mark.parametrize("command", ["captioning", "generation"])

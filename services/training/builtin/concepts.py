@@ -1,0 +1,36 @@
+"""`diptych train builtin concepts`: what the image encoder calls concepts, fitted anew to what it sees."""
+
+from __future__ import annotations
+
+from services.classification.config import ImageEncoderConfig
+from services.training.builtin.image_directory import measure_encoders, write_image_encoder
+from services.training.builtin.run import Run
+from services.training.encoding.concept_directions import fit_concepts
+from services.training.models import (
+    read_image_encoder,
+    read_text_encoder,
+    require_same_concepts,
+    require_same_space,
+    training_of,
+)
+
+KEPT = ("text_encoder", "tokens_of", "began_with")
+
+
+def train_concepts(run: Run) -> None:
+    """Fits the rows of the head alone, and writes OUT/classification: its vectors and tokens, and so the joint space,
+    are those of the encoder in --from.
+
+    Raises ConfigurationError where there is no data, or of other concepts, and ModelDirectoryError where --from has no
+    encoders.
+    """
+    text, tokenizer, partner = read_text_encoder(run.start_of("text"), run.device)
+    image, start = read_image_encoder(run.start_of("classification"), run.device)
+    space = require_same_space(partner, start)
+    require_same_concepts(start, run.material.pack)
+    with run.console.status("looking at all pictograms"):
+        fit_concepts(image, run.material.pack)
+    findings = measure_encoders(run, text, image, tokenizer)
+    before = training_of(start)
+    write_image_encoder(run, image, start.config(ImageEncoderConfig), space, findings, start=start,
+                        training={name: before[name] for name in KEPT if name in before})  # fmt: skip
