@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import torch
@@ -25,17 +24,22 @@ def train_tokenizer(
 ) -> Tokenizer:
     """A byte-level BPE over `texts` of at most `vocabulary` tokens, at least 257; id 0 is padding, then `special`.
 
-    words_apart: as `keep_words_apart` has it.
+    words_apart: no token reaches over one of CHINESE_WORDS. Else one token is "and a red mushroom" where training
+    captions say so, a decoder learns a word anew in each of them, and what they never said together it has hardly ever
+    said at all.
     """
     tokenizer = Tokenizer(models.BPE())
     steps: list[normalizers.Normalizer] = [normalizers.NFKC(), normalizers.Strip()]
     if lower_case:
         steps.append(normalizers.Lowercase())
-    tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    tokenizer.decoder = decoders.ByteLevel()
+    splitting: pre_tokenizers.PreTokenizer = pre_tokenizers.ByteLevel(add_prefix_space=not words_apart)
     if words_apart:
-        keep_words_apart(tokenizer)
+        # The space before the first word is the normaliser's: ByteLevel would put one before every part.
+        steps.append(normalizers.Prepend(" "))
+        words = pre_tokenizers.Split(Regex(CHINESE_WORDS), "isolated")
+        splitting = pre_tokenizers.Sequence([words, splitting])
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Sequence(steps), splitting
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[PADDING, *special],
@@ -44,21 +48,6 @@ def train_tokenizer(
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
-
-
-def keep_words_apart(tokenizer: Tokenizer) -> None:
-    """Has no token of `tokenizer` reach over one of CHINESE_WORDS; its vocabulary stays.
-
-    Else one token is "and a red mushroom" where training captions say so, a decoder learns a word anew in each of
-    them, and what they never said together it has hardly ever said at all.
-    """
-    splitting = json.loads(tokenizer.to_str())["pre_tokenizer"]["type"]
-    if splitting == "ByteLevel":  # else words are apart already, perhaps others
-        # The space before the first word is the normaliser's: ByteLevel would put one before every part.
-        tokenizer.normalizer = normalizers.Sequence([tokenizer.normalizer, normalizers.Prepend(" ")])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(CHINESE_WORDS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
 
 
 def vectors_of_new_tokens(vectors: Tensor, old: Tokenizer, new: Tokenizer) -> Tensor:
