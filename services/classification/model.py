@@ -2,7 +2,7 @@
 
 A pre-activation-free ResNet (He et al. 2016) of dense 3x3 convolutions, which CPUs run better than grouped ones, or an
 EfficientNet-Lite0, which can begin with what ImageNet taught it (`efficientnet.py`). The head for concepts is a cosine
-classifier: its rows are points of the joint space too, one a concept. What a picture has several of, objects and
+classifier: its rows are directions of the joint space, one a concept. What a picture has several of, objects and
 colours, is scored cell by cell.
 """
 

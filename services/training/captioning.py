@@ -21,7 +21,7 @@ from services.training.data.augmentation import random_scene_views, resized
 from services.training.data.captions import clean_caption
 from services.training.data.meanings import LANGUAGES
 from services.training.data.pack import Pack
-from services.training.data.pictogram_views import pictogram_views
+from services.training.data.pictogram_views import CHUNK, pictogram_views
 from services.training.data.scenes.captions import canonical_caption
 from services.training.data.scenes.pool import ScenePool
 from services.training.loop import cosine_schedule
@@ -34,7 +34,6 @@ LABEL_SMOOTHING = 0.05
 TOKEN_NOISE = 0.05
 VECTOR_NOISE = 0.5
 """Length of the noise that a vector of unit norm gets: those of unseen drawings lie farther from their concept."""
-ENCODE_BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,7 @@ def views_of_scenes(image: ImageEncoder, pool: ScenePool, *, count: int, device:
     """The first `count` scenes of the pool, each once."""
 
     def pictures() -> Iterable[Tensor]:
-        for chunk in torch.arange(count).split(ENCODE_BATCH):
+        for chunk in torch.arange(count).split(CHUNK):
             drawn = torch.from_numpy(pool.pictures(chunk.tolist())).to(device).permute(0, 3, 1, 2).float() / 255
             yield random_scene_views(resized(drawn, image.pixels))
 

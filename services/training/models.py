@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from services.generation.config import GeneratorConfig
 from services.generation.model import Generator
 from services.text.config import TextEncoderConfig
 from services.text.model import TextEncoder
-from services.training.data.pack import Pack
+from services.training.data.pack import Concept
 from shared.errors import ConfigurationError, ModelDirectoryError
 from shared.inference.model_directory import FILE_NAME, ModelDirectory
 from shared.inference.runtime import channels_last
@@ -89,11 +89,11 @@ def require_same_tokens(encoder: ModelDirectory, captioner: ModelDirectory) -> N
         require_same_space(encoder, captioner)
 
 
-def require_same_concepts(encoder: ModelDirectory, pack: Pack) -> None:
-    """That the image encoder's concepts are those of the pack, in its order. Raises ConfigurationError."""
+def require_same_concepts(encoder: ModelDirectory, concepts: Sequence[Concept]) -> None:
+    """That the image encoder's concepts are these, in this order. Raises ConfigurationError."""
     labels = json.loads((encoder.path / "labels.json").read_text("utf-8"))
-    if [one["id"] for one in labels["concept"]] != [one.id for one in pack.concepts]:
-        raise ConfigurationError(f"--from: {encoder.path}: has other concepts than --data")
+    if [one["id"] for one in labels["concept"]] != [one.id for one in concepts]:
+        raise ConfigurationError(f"{encoder.path}: has other concepts than the data")
 
 
 def _verified(folder: Path, task: str) -> ModelDirectory:

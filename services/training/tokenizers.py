@@ -54,7 +54,7 @@ def vectors_of_new_tokens(vectors: Tensor, old: Tokenizer, new: Tokenizer) -> Te
     """(V, W), a row for each token of `old` -> (V', W), first rows for those of `new`.
 
     A token that both have keeps its row; another one begins with the mean of those that spelt it (Gee et al. 2022,
-    Fast Vocabulary Transfer, arXiv:2402.09977).
+    Fast Vocabulary Transfer, arXiv:2402.09977). Both know every byte, so that some always did.
     """
     rows = torch.empty(new.get_vocab_size(), vectors.shape[1], dtype=vectors.dtype, device=vectors.device)
     for token, index in new.get_vocab().items():

@@ -28,12 +28,16 @@ from services.training.export import write_model_directory, write_tokenizer
 from services.training.models import read_captioner, read_image_encoder, require_same_tokens
 from services.training.tokenizers import vectors_of_new_tokens
 from shared.errors import ConfigurationError
+from shared.inference.model_directory import ModelDirectory
 
 VOCABULARY = {"scenes": 3500, "tiny": 400}
 VIEW_ROUNDS = 4
 """Views of each pictogram, half of them in another style: a drawing of a set that was never seen is yet another."""
 SCENE_SHARE = 0.65
 """Of what the decoder learns from: captions of scenes are longer, and say more that can be wrong."""
+
+Begun = tuple[Captioner, Tokenizer, ModelDirectory]
+"""What --from names."""
 
 
 def train_captioning(run: Run) -> None:
@@ -51,17 +55,13 @@ def train_captioning(run: Run) -> None:
     if start is not None:
         require_same_tokens(directory, start)
     elif options.new_vocabulary:
-        raise ConfigurationError("--new-vocabulary: nothing has one yet without --from")
+        raise ConfigurationError("--new-vocabulary: needs --from")
     with run.console.status("encoding pictures"):
         pictograms = views_of_pictograms(image, material.pack, rounds=VIEW_ROUNDS, device=run.device)
         scenes = views_of_scenes(image, material.pool, count=len(material.pool), device=run.device)
     views = join_views(pictograms, scenes)
-    if begun is None:
-        captioner, tokenizer = _new(run, views)
-    else:
-        captioner, tokenizer, _ = begun
-        if options.new_vocabulary:
-            captioner, tokenizer = _with_new_vocabulary(run, views, captioner, tokenizer)
+    base = _digest(directory.space, start.digest if start else "")
+    captioner, tokenizer = _decoder(run, views, begun, base)
     drawn = np.tile(balance(material.pack)[material.pack.train], VIEW_ROUNDS)
     weights = np.concatenate((
         drawn * (1 - SCENE_SHARE) / drawn.sum(), np.full(len(scenes.vectors), SCENE_SHARE / len(scenes.vectors))
@@ -69,8 +69,7 @@ def train_captioning(run: Run) -> None:
     trainer = CaptionerTrainer(captioner, views, tokenizer, weights=weights, batch=options.batch,
                                seed=options.seed + 1)  # fmt: skip
     del pictograms, scenes  # gigabytes that are in `views` as well
-    base = f"{directory.space}{start.digest if start else ''}{tokenizer.to_str()}"
-    run.train(trainer, stage="captioning", base=hashlib.sha256(base.encode()).hexdigest()[:16])
+    run.train(trainer, stage="captioning", base=_digest(base, tokenizer.to_str()))
 
     pack = material.pack
     rows, seen = validation_pictograms(image, pack)
@@ -92,29 +91,35 @@ def train_captioning(run: Run) -> None:
     )
 
 
-def _new(run: Run, views: Views) -> tuple[Captioner, Tokenizer]:
-    """A decoder that knows nothing yet, and its tokenizer."""
-    preset, tokenizer = PRESETS[run.options.preset], _tokenizer(run, views)
+def _decoder(run: Run, views: Views, begun: Begun | None, base: str) -> tuple[Captioner, Tokenizer]:
+    """What is trained, and its tokenizer: from scratch, or begun, with its own vocabulary or with another one."""
+    if begun is not None and not run.options.new_vocabulary:
+        return begun[0], begun[1]
+    vocabulary = VOCABULARY[run.options.preset]
+    tokenizer = run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary), base=base)
+    if begun is None:
+        return _new(run, views, tokenizer), tokenizer
+    return _with_vocabulary(begun[0], begun[1], tokenizer).to(run.device), tokenizer
+
+
+def _new(run: Run, views: Views, tokenizer: Tokenizer) -> Captioner:
+    """A decoder that knows nothing yet."""
+    preset = PRESETS[run.options.preset]
     shape = preset | {
         "longest": max(preset["longest"], longest_caption(tokenizer, views.captions)),
         "memory_tokens": views.tokens.shape[1],
         "token_width": views.tokens.shape[2],
     }
-    config = CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)
-    return Captioner(config).to(run.device), tokenizer
+    return Captioner(CaptionerConfig(vocabulary=tokenizer.get_vocab_size(), **shape)).to(run.device)
 
 
-def _with_new_vocabulary(
-    run: Run, views: Views, captioner: Captioner, old: Tokenizer
-) -> tuple[Captioner, Tokenizer]:  # fmt: skip
-    """The decoder as it is, but for a row for each token of another tokenizer, and that."""
-    tokenizer = _tokenizer(run, views)
-    moved = Captioner(replace(captioner.config, vocabulary=tokenizer.get_vocab_size())).to(run.device)
-    rows = vectors_of_new_tokens(captioner.embedding.weight.detach(), old, tokenizer)
+def _with_vocabulary(captioner: Captioner, old: Tokenizer, new: Tokenizer) -> Captioner:
+    """The decoder as it is, but for its rows of tokens."""
+    moved = Captioner(replace(captioner.config, vocabulary=new.get_vocab_size()))
+    rows = vectors_of_new_tokens(captioner.embedding.weight.detach(), old, new)
     moved.load_state_dict(captioner.state_dict() | {"embedding.weight": rows})
-    return moved, tokenizer
+    return moved
 
 
-def _tokenizer(run: Run, views: Views) -> Tokenizer:
-    vocabulary = VOCABULARY[run.options.preset]
-    return run.tokenizer("captioning", lambda: caption_tokenizer(views.captions, vocabulary=vocabulary))
+def _digest(*names: str) -> str:
+    return hashlib.sha256("|".join(names).encode()).hexdigest()[:16]

@@ -1,17 +1,20 @@
-"""`diptych train builtin encoders|captioning|generation|student`: the models that come with Diptych, trained again.
+"""`diptych train builtin ...`: the models that come with Diptych, trained again.
 
-Each reads the data and the models it builds on, trains until its budget is used, resuming from its checkpoints,
-measures the result on validation data and writes a model directory.
+Each command reads the data and the models it builds on, trains until its budget is used, resuming from its checkpoints,
+measures the result on validation data and writes a model directory. `concepts` fits at once, and has no budget.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+BUDGET = ("lexicon", "checkpoints", "minutes", "steps", "batch", "preset", "resume")
+"""Options of what is trained step by step."""
 
 builtin = typer.Typer(no_args_is_help=True, help="Train the built-in models on the built-in drawings.")
 
@@ -82,8 +85,13 @@ def _words(
     """The options of `captioning` beside."""
 
 
-def _command(train: Callable[..., None], *options: Callable[..., None], **defaults: object) -> Callable[..., None]:
-    """A function with the parameters of `_options` and of `options`, as typer wants to see it, that hands them on."""
+def _command(
+    train: Callable[..., None], *options: Callable[..., None], without: Collection[str] = (), **defaults: object
+) -> Callable[..., None]:
+    """A function with the parameters of `_options` and of `options`, as typer wants to see it, that hands them on.
+
+    without: of those of `_options` that have no meaning to the command; it gets their defaults.
+    """
     sources = (_options, *options)
     hints = {name: hint for source in sources for name, hint in get_type_hints(source, include_extras=True).items()}
     parameters = [
@@ -91,11 +99,13 @@ def _command(train: Callable[..., None], *options: Callable[..., None], **defaul
         for source in sources
         for one in inspect.signature(source).parameters.values()
     ]
+    silent = {one.name: one.default for one in parameters if one.name in without}
+    parameters = [one for one in parameters if one.name not in without]
 
     def command(**given: Any) -> None:
         from services.training.builtin.run import BuiltinOptions
 
-        train(BuiltinOptions(**given))
+        train(BuiltinOptions(**silent, **given))
 
     command.__doc__ = train.__doc__
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -155,7 +165,7 @@ builtin.command("encoders")(_command(_encoders, _start, minutes=180.0, batch=160
 builtin.command("classification")(
     _command(_classification, _start, minutes=60.0, batch=160, preset="pretrained", start="shipped")
 )
-builtin.command("concepts")(_command(_concepts, _start, start="shipped"))
+builtin.command("concepts")(_command(_concepts, _start, without=BUDGET, start="shipped"))
 builtin.command("captioning")(_command(_captioning, _start, _words, minutes=30.0, batch=128))
 builtin.command("generation")(_command(_generation, _start, minutes=240.0))
 builtin.command("student")(_command(_student, _further, minutes=30.0, batch=256, preset="lstm"))

@@ -11,10 +11,8 @@ from services.training.models import (
     read_text_encoder,
     require_same_concepts,
     require_same_space,
-    training_of,
 )
-
-KEPT = ("text_encoder", "tokens_of", "began_with")
+from shared.inference.model_directory import FILE_NAME, ModelDirectory
 
 
 def train_concepts(run: Run) -> None:
@@ -22,15 +20,15 @@ def train_concepts(run: Run) -> None:
     are those of the encoder in --from.
 
     Raises ConfigurationError where there is no data, or of other concepts, and ModelDirectoryError where --from has no
-    encoders.
+    encoders, or OUT models of another space.
     """
+    out = run.options.out
     text, tokenizer, partner = read_text_encoder(run.start_of("text"), run.device)
     image, start = read_image_encoder(run.start_of("classification"), run.device)
-    space = require_same_space(partner, start)
-    require_same_concepts(start, run.material.pack)
+    beside = [task for task in ("text", "generation", "captioning") if (out / task / FILE_NAME).exists()]
+    space = require_same_space(partner, start, *(ModelDirectory.read(out / task, task=task) for task in beside))
+    require_same_concepts(start, run.material.pack.concepts)
     with run.console.status("looking at all pictograms"):
         fit_concepts(image, run.material.pack)
     findings = measure_encoders(run, text, image, tokenizer)
-    before = training_of(start)
-    write_image_encoder(run, image, start.config(ImageEncoderConfig), space, findings, start=start,
-                        training={name: before[name] for name in KEPT if name in before})  # fmt: skip
+    write_image_encoder(run, image, start.config(ImageEncoderConfig), space, findings, start=start)

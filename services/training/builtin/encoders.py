@@ -81,9 +81,9 @@ def train_encoders(run: Run) -> None:
                                  seed=options.seed + 6)  # fmt: skip
     run.train(rewording, stage="rewording", share=REWORDING_SHARE, base=digest_of(first, f"{text_config}"))
     rewording.take_average()
+    space = space_id(image)
     fit_concepts(image.eval(), pack)
     findings = measure_encoders(run, text.eval(), image, tokenizer)
-    space = space_id(image)
     card = run.card("text", "English and Chinese words for pictograms and scenes.", space, metrics=findings.metrics)
     out = options.out / "text"
     write_model_directory(out, task="text", module=text, config=text_config, card=card,

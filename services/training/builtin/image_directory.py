@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from services.training.data.captions import label
 from services.training.data.label_names import head_labels
 from services.training.data.meanings import LANGUAGES
 from services.training.export import write_labels, write_model_directory
+from services.training.models import training_of
 from services.training.zero_shot import calibrated_scale
 from shared.inference.model_directory import ModelDirectory
 
@@ -64,19 +65,28 @@ def write_image_encoder(
     run: Run, image: ImageEncoder, config: ImageEncoderConfig, space: str, findings: Findings,
     training: Mapping[str, object] | None = None, start: ModelDirectory | None = None,
 ) -> None:  # fmt: skip
-    """Writes OUT/classification; `training` is what model.toml says of that beside the usual, `start` what went on."""
+    """Writes OUT/classification; `training` is what model.toml says of that beside the usual.
+
+    start: the encoder of which only the head of concepts is another one. Then model.toml tells its training.
+    """
     pack, out = run.material.pack, run.options.out / "classification"
     card = run.card(
         "classification", "Names and encodes pictograms and scenes.", space, metrics=findings.metrics,
         serving={"zero_shot_scale": findings.zero_shot_scale, "temperature": findings.temperature},
-        start=start, more=training,
+        more=training,
     )  # fmt: skip
+    if start is not None:
+        fitted = {f"concepts_{key}": card.training[key] for key in ("command", "commit")}
+        card = replace(card, training={**training_of(start), **fitted})
     write_model_directory(out, task="classification", module=image, config=config, card=card,
                           files=[write_labels(out, pack, head_labels(pack))])  # fmt: skip
 
 
 def space_id(image: nn.Module) -> str:
-    """A name for the space that two trainings never share: a hash of the concept prototypes."""
+    """A name for the space that two trainings never share: a hash of the concept prototypes as they were trained.
+
+    Not as they were fitted later, which is the same to a rounding alone, and leaves the space as it is.
+    """
     prototypes = image.get_parameter("concepts").detach().cpu().numpy().tobytes()
     return f"pictures-{hashlib.sha256(prototypes).hexdigest()[:8]}"
 

@@ -52,7 +52,7 @@ def train_image_encoder(run: Run) -> None:
     heads = {name: len(found) for name, found in head_labels(pack).items()}
     config = ImageEncoderConfig(concepts=len(pack.concepts), heads=heads, **PRESETS[options.preset])
     _require_same_shape(partner, config)
-    require_same_concepts(partner, pack)
+    require_same_concepts(partner, pack.concepts)
     image = ImageEncoder(config)
     if pretrained := config.backbone == "efficientnet-lite0":
         begin_with_imagenet(image, load_efficientnet_lite0())
@@ -71,8 +71,8 @@ def train_image_encoder(run: Run) -> None:
     run.train(trainer, stage="image-encoder", base=start.digest + partner.digest)
     trainer.take_average()
     _match_token_lengths(image.eval(), before, run.material.validation[1][:LENGTHS_OF])
-    fit_concepts(image, pack)
     space = space_id(image)
+    fit_concepts(image, pack)
     findings = measure_encoders(run, text, image, tokenizer)
     training = {"text_encoder": start.digest[:16], TOKENS_OF: partner.space}
     training |= {"began_with": IMAGENET_WEIGHTS} if pretrained else {}

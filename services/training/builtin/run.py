@@ -110,9 +110,12 @@ class Run:
         conditions = Conditions(resume=resume, space=base, options=fixed)
         self.progress[stage] = train(trainer, budget, folder, self.console, conditions)
 
-    def tokenizer(self, stage: str, make: Callable[[], Tokenizer]) -> Tokenizer:
-        """The stage's, kept beside its checkpoint: weights that have begun with one are worth nothing with another."""
-        file = self._folder(stage) / "tokenizer.json"
+    def tokenizer(self, stage: str, make: Callable[[], Tokenizer], *, base: str = "") -> Tokenizer:
+        """The stage's, kept beside its checkpoint: weights that have begun with one are worth nothing with another.
+
+        base: a name of what the stage builds on, as for `train`: each has a tokenizer of its own.
+        """
+        file = self._folder(stage) / f"tokenizer{'-' if base else ''}{base}.json"
         if self.options.resume and file.exists():
             return Tokenizer.from_file(str(file))
         made = make()
@@ -128,12 +131,13 @@ class Run:
         options = self.options
         budget = f"--minutes {options.minutes:g}" if options.steps is None else f"--steps {options.steps}"
         words = [f"diptych train builtin {self.name}"]
-        words += [budget, f"--batch {options.batch}"] if self.progress else []  # what is fitted at once has neither
+        words += [budget, f"--batch {options.batch}"] if self.progress else []  # what is fitted at once has none
         words += [f"--seed {options.seed}"]
         words += [f"--from {options.start}"] if options.start is not None else []
-        # What goes on from a model has its shape, but for an image encoder, which is another one.
-        words += [f"--preset {options.preset}"] if options.start is None or self.name == "classification" else []
-        words += [f"--scene-count {options.scene_count}"]
+        # What goes on from a model has its shape, but for an image encoder, which is another one, and a new vocabulary.
+        shaped = options.start is None or self.name == "classification" or options.new_vocabulary
+        words += [f"--preset {options.preset}"] if shaped else []
+        words += [f"--scene-count {options.scene_count}"] if self.progress else []
         words += ["--new-vocabulary"] if options.new_vocabulary else []
         return " ".join([*words, *([] if options.teachers else ["--no-teachers"])])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,9 +25,8 @@ def random_views(pictures: Tensor, alpha: Tensor, sided: Tensor, pixels: int, *,
 
     `sided` (B,) is true for what a mirror would make another thing of: only others are mirrored, half of the time.
     """
-    if pictures.shape[-1] < pixels:  # about as sharp as services enlarge them
-        enlarge = partial(functional.interpolate, size=(pixels, pixels), mode="bicubic")
-        pictures, alpha = (enlarge(one).clamp(0, 1) for one in (pictures, alpha))
+    if pictures.shape[-1] < pixels:
+        pictures, alpha = enlarged(pictures, pixels), enlarged(alpha, pixels)
     stacked = torch.cat((pictures - 1, alpha), dim=1)  # zero outside, so that moving in leaves white
     moved = functional.grid_sample(stacked, _random_grid(sided.to(pictures.device), pixels), align_corners=False)
     batch, device = len(pictures), pictures.device
@@ -39,6 +37,11 @@ def random_views(pictures: Tensor, alpha: Tensor, sided: Tensor, pixels: int, *,
         drawn = torch.cat((drawn[:-restyled], random_style(drawn[-restyled:], opacity[-restyled:])))
     view = compose(drawn, opacity, background)
     return _spoil(_recolour(view))
+
+
+def enlarged(pictures: Tensor, pixels: int) -> Tensor:
+    """(B, C, H, H) in [0, 1] -> (B, C, pixels, pixels) in [0, 1], nearly as sharp as services enlarge pictures."""
+    return functional.interpolate(pictures, size=(pixels, pixels), mode="bicubic").clamp(0, 1)
 
 
 def random_scene_views(pictures: Tensor) -> Tensor:
@@ -85,11 +88,10 @@ def _recolour(view: Tensor) -> Tensor:
 
 
 def _random_blur(view: Tensor) -> Tensor:
-    """A third of the batch at a lower resolution and back, as generated and enlarged pictures are."""
-    share = len(view) // 3
-    if share == 0:
+    """A third of the batch, by chance, at a lower resolution and back, as generated and enlarged pictures are."""
+    chosen = torch.randperm(len(view), device=view.device)[: len(view) // 3]
+    if len(chosen) == 0:
         return view
     side = int(torch.randint(view.shape[-1] // 3, view.shape[-1], ()))
-    small = functional.interpolate(view[:share], size=(side, side), mode="bilinear", antialias=True)
-    large = functional.interpolate(small, size=view.shape[-2:], mode="bilinear")
-    return torch.cat((large, view[share:]))
+    small = functional.interpolate(view[chosen], size=(side, side), mode="bilinear", antialias=True)
+    return view.index_copy(0, chosen, functional.interpolate(small, size=view.shape[-2:], mode="bilinear"))

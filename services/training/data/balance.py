@@ -20,7 +20,7 @@ def balance(pack: Pack) -> NDArray[np.float64]:
     How many sets drew a thing, and how often one of them drew it, says nothing of how often it will be asked for.
     """
     drawn = [
-        (concept, _FAMILY.get(pack.styles[style], pack.styles[style]))
+        (concept, _FAMILY[pack.styles[style]])
         for concept, style in zip(pack.concept.tolist(), pack.style.tolist(), strict=True)
     ]
     trained = [pair for pair, may in zip(drawn, pack.train.tolist(), strict=True) if may]

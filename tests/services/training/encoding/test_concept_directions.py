@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from services.classification.config import PRESETS, ImageEncoderConfig
 from services.classification.model import ImageEncoder
+from services.training.data.pack import Pack
 from services.training.encoding.concept_directions import directions, fit_concepts
 from services.training.tiny import tiny_pack
 
@@ -43,15 +44,33 @@ def test_shares_weigh_pictures() -> None:
     assert first[0] > first[1] and second[0] < second[1]
 
 
-def test_only_rows_of_concepts_with_training_pictures_change() -> None:
-    torch.manual_seed(0)
+def test_only_rows_of_concepts_with_training_pictures_turn_and_keep_their_length() -> None:
     whole = tiny_pack()
     pack = replace(whole, split=np.where(whole.concept == 2, 3, whole.split).astype(np.uint8))  # held out whole
-    heads = {"subgroup": 2, "background": 3, "objects": 4, "colour": 2, "style": len(pack.styles)}
-    image = ImageEncoder(ImageEncoderConfig(concepts=len(pack.concepts), heads=heads, **PRESETS["tiny"])).eval()
-    before = {name: value.clone() for name, value in image.state_dict().items()}
+    image, before = _encoder(pack)
     fit_concepts(image, pack)
     changed = {name for name, value in image.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"concepts"}
     rows = (image.concepts != before["concepts"]).any(dim=1).tolist()
     assert rows == [True, True, False, True]
+    assert torch.allclose(image.concepts.norm(dim=1), before["concepts"].norm(dim=1))
+
+
+def test_pictures_that_are_held_out_have_no_say() -> None:
+    pack, rows = tiny_pack(), []
+    other = np.where(pack.train[:, None, None, None], pack.pixels, 255 - pack.pixels)
+    assert (other != pack.pixels).any()
+    for each in (pack, replace(pack, pixels=other, alpha=np.where(pack.train[:, None, None], pack.alpha, 0))):
+        image, _ = _encoder(each)
+        torch.manual_seed(1)
+        fit_concepts(image, each)
+        rows.append(image.concepts.detach())
+    assert torch.equal(*rows)
+
+
+def _encoder(pack: Pack) -> tuple[ImageEncoder, dict[str, torch.Tensor]]:
+    """A tiny one, of equal weights each time, and these."""
+    torch.manual_seed(0)
+    heads = {"subgroup": 2, "background": 3, "objects": 4, "colour": 2, "style": len(pack.styles)}
+    image = ImageEncoder(ImageEncoderConfig(concepts=len(pack.concepts), heads=heads, **PRESETS["tiny"])).eval()
+    return image, {name: value.clone() for name, value in image.state_dict().items()}
