@@ -26,7 +26,7 @@ from shared.inference.model_directory import ModelDirectory
 from shared.inference.predictor import RuntimeOptions
 from shared.inference.runtime import resolve_runtime
 
-VERSION = "3.1.0"
+VERSION = "3.2.0"
 
 
 @dataclass(frozen=True, kw_only=True)
