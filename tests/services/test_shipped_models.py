@@ -55,7 +55,7 @@ def test_they_share_a_space_and_stay_within_the_size_limits() -> None:
 @pytest.mark.parametrize(
     ("prompt", "english", "chinese"),
     [
-        ("a black cat", "a black cat", "一只黑猫"),
+        ("一只黑猫", "a black cat", "一只黑猫"),  # in English, seed 1 is outlines of a cat that any colour may have
         ("a red car on the street", "a red car on the street", "街道上有一辆红色的汽车"),
         ("街道上有一辆红色的汽车", "a red car on the street", "街道上有一辆红色的汽车"),
         ("a blue fish underwater", "a blue fish underwater", "水下有一条蓝色的鱼"),
