@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,8 @@ from tokenizers import Tokenizer
 
 from services.captioning.config import CaptionerConfig
 from services.captioning.model import Captioner
-from services.classification.config import ImageEncoderConfig
+from services.classification.config import CONCEPT, ImageEncoderConfig
+from services.classification.labels import read_labels
 from services.classification.model import ImageEncoder
 from services.generation.config import GeneratorConfig
 from services.generation.model import Generator
@@ -90,9 +90,12 @@ def require_same_tokens(encoder: ModelDirectory, captioner: ModelDirectory) -> N
 
 
 def require_same_concepts(encoder: ModelDirectory, concepts: Sequence[Concept]) -> None:
-    """That the image encoder's concepts are these, in this order. Raises ConfigurationError."""
-    labels = json.loads((encoder.path / "labels.json").read_text("utf-8"))
-    if [one["id"] for one in labels["concept"]] != [one.id for one in concepts]:
+    """That the image encoder's concepts are these, in this order. Raises ConfigurationError; ModelDirectoryError where
+    its labels cannot be read."""
+    config = encoder.config(ImageEncoderConfig)
+    counts = {CONCEPT: config.concepts, **config.heads}
+    labels = read_labels(encoder.path / "labels.json", counts=counts, languages=())
+    if [one.id for one in labels[CONCEPT]] != [one.id for one in concepts]:
         raise ConfigurationError(f"{encoder.path}: has other concepts than the data")
 
 

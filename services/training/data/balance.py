@@ -19,15 +19,10 @@ def balance(pack: Pack) -> NDArray[np.float64]:
 
     How many sets drew a thing, and how often one of them drew it, says nothing of how often it will be asked for.
     """
-    drawn = [
-        (concept, _FAMILY[pack.styles[style]])
-        for concept, style in zip(pack.concept.tolist(), pack.style.tolist(), strict=True)
-    ]
-    trained = [pair for pair, may in zip(drawn, pack.train.tolist(), strict=True) if may]
-    pictures = Counter(trained)
+    trained = np.flatnonzero(pack.train)
+    drawn = [(pack.concept[row], _FAMILY[pack.styles[pack.style[row]]]) for row in trained]
+    pictures = Counter(drawn)
     families = Counter(concept for concept, _ in pictures)
-    shares = [
-        1 / (families[pair[0]] * pictures[pair]) if may else 0.0
-        for pair, may in zip(drawn, pack.train.tolist(), strict=True)
-    ]
-    return np.array(shares)
+    shares = np.zeros(len(pack.concept))
+    shares[trained] = [1 / (families[pair[0]] * pictures[pair]) for pair in drawn]
+    return shares

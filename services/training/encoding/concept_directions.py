@@ -34,7 +34,7 @@ def fit_concepts(image: ImageEncoder, pack: Pack) -> None:
     """Turns the rows of all concepts that `pack` has training pictures of; other weights stay the same bits.
 
     The encoder is in evaluation mode. Rows keep their lengths, which say how fast training turns them. Those of other
-    concepts stay: training has pushed them away from every picture, and none of them is ever an answer.
+    concepts stay: training has pushed them away from every picture.
     """
     rows, device = np.flatnonzero(pack.train), image.concepts.device
     shares = torch.from_numpy(balance(pack)[rows]).float().to(device)

@@ -16,12 +16,7 @@ from services.training.data.scenes.classes import object_classes
 from services.training.muon import orthogonalise
 from services.training.samples import Sampler, tokenize
 from services.training.tiny import tiny_pack, write_tiny_models
-from services.training.tokenizers import (
-    CHINESE_WORDS,
-    MEASURES,
-    train_tokenizer,
-    vectors_of_new_tokens,
-)
+from services.training.tokenizers import CHINESE_WORDS, MEASURES, train_tokenizer, vectors_of_new_tokens
 from shared.errors import ConfigurationError
 
 

@@ -22,15 +22,18 @@ class Workplace:
         """The command's output."""
         arguments = ["--out", f"{self.models}", "--checkpoints", f"{self.checkpoints}", "--preset", "tiny"]
         arguments += ["--batch", "8", "--steps", f"{steps}", "--device", "cpu", "--seed", "3", *self._material, *more]
-        result = CliRunner().invoke(train, ["builtin", command, *arguments], catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-        return result.output
+        return self._invoke(command, *arguments)
 
     def fit_concepts(self, start: Path) -> None:
         """Of the encoder in `start`."""
         arguments = ["--out", f"{self.models}", "--device", "cpu", "--seed", "3", "--from", f"{start}"]
         material = [*self._material[:2], *self._material[4:]]  # no lexicon
-        CliRunner().invoke(train, ["builtin", "concepts", *arguments, *material], catch_exceptions=False)
+        self._invoke("concepts", *arguments, *material)
+
+    def _invoke(self, command: str, *arguments: str) -> str:
+        result = CliRunner().invoke(train, ["builtin", command, *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
 
     def card(self, task: str) -> dict[str, dict[str, object]]:
         """model.toml."""
